@@ -1,0 +1,243 @@
+//! `SwrAccount`: what an administrator grants. Accounts grant, objects only ask. The doc comments
+//! become the descriptions of the CRD.
+
+use jiff::Timestamp;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Condition;
+
+/// How the operator reaches SWR, and who may use it for what.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "swr.huaweicloud.com",
+    version = "v1alpha1",
+    kind = "SwrAccount",
+    plural = "swraccounts",
+    singular = "swraccount",
+    category = "swr",
+    status = "SwrAccountStatus",
+    derive = "PartialEq",
+    doc = "An account of Huawei Cloud through which the operator reaches SWR Enterprise, with grants that say which namespaces may use which instances and send images where. Written by administrators.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the account can be used"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it can be used or not"
+    ),
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".spec.region",
+        description = "Region of the account's instances"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the object was created"
+    ),
+    printcolumn(
+        name = "Project",
+        type_ = "string",
+        json_path = ".status.projectId",
+        description = "Project in use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "The reason in a sentence",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SwrAccountSpec {
+    /// Region of the instances, for example `ap-southeast-3`. Required. The endpoint follows from
+    /// it, or from the operator's own configuration. Can be changed; objects that were created
+    /// in the old region then stop with `BindingChanged`.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-z0-9-]+$')", "message": "region is an id such as ap-southeast-3: lower-case letters, digits and '-' only"}
+    ]))]
+    pub region: String,
+
+    /// Id of the project that the instances belong to. Default: looked up by the region's name,
+    /// which needs the permission to list projects. Can be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^[A-Za-z0-9-]+$')", "message": "projectId is the id of a project: letters, digits and '-' only"}
+    ]))]
+    pub project_id: Option<String>,
+
+    /// How the operator proves who it is. Required; can be changed.
+    pub auth: Auth,
+
+    /// Bounds on the requests of this account. Can be changed.
+    #[serde(default)]
+    pub limits: Limits,
+
+    /// Who may use this account for what. What nothing grants is denied. Default: nothing. Can be
+    /// changed.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub grants: Vec<Grant>,
+}
+
+/// How the operator proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// An access key in a Secret in the operator's namespace, with the keys `accessKey`,
+    /// `secretKey` and, for a temporary key, `securityToken`.
+    pub access_key_secret_ref: SecretName,
+}
+
+/// Names a Secret in the operator's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretName {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Bounds on the requests of one account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Requests per second in the long run, at least 0.1. Default: 10.
+    #[serde(default = "default_rate")]
+    #[schemars(range(min = 0.1, max = 1000.0))]
+    pub requests_per_second: f64,
+    /// Requests that may be sent at once after a pause. Default: 20.
+    #[serde(default = "default_burst")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub burst: u32,
+    /// Requests that may be under way at the same time. Default: 4.
+    #[serde(default = "default_in_flight")]
+    #[schemars(range(min = 1, max = 64))]
+    pub in_flight: u32,
+}
+
+// No rate limit of SWR is documented; the gateway's default is 200 per second and API, and users
+// of a sibling service measured far lower limits for writes. 10 per second stays below a tenth.
+fn default_rate() -> f64 {
+    10.0
+}
+fn default_burst() -> u32 {
+    20
+}
+fn default_in_flight() -> u32 {
+    4
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            requests_per_second: default_rate(),
+            burst: default_burst(),
+            in_flight: default_in_flight(),
+        }
+    }
+}
+
+/// One grant. In each list `"*"` means all, and an absent list means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Namespaces whose objects may use the account.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    pub namespaces: Vec<String>,
+    /// Ids of instances in which they may create registries.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 64)))]
+    pub instances: Vec<String>,
+    /// Where images may be sent.
+    #[serde(default)]
+    pub targets: Targets,
+}
+
+/// Where images may be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Targets {
+    /// Hosts of `spec.url`: exact, or `*.` and a domain for every name below it.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 253)))]
+    pub hosts: Vec<String>,
+    /// Addresses in `spec.dnsConf.hosts`: an IP address or a network such as `192.0.2.0/24`.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 64)))]
+    pub addresses: Vec<String>,
+    /// Values of `spec.target.instanceId`.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 64)))]
+    pub instances: Vec<String>,
+}
+
+/// What the operator found out about the account. Written by the operator alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {
+    "observedGeneration": -1,
+    "conditions": [{
+        "type": "Ready", "status": "Unknown", "reason": "Pending",
+        "message": "Waiting for the operator",
+        "lastTransitionTime": "1970-01-01T00:00:00Z"
+    }]
+}))]
+pub struct SwrAccountStatus {
+    /// The generation of the spec that this status was computed from; -1 before the first look.
+    #[serde(default = "never_observed")]
+    pub observed_generation: i64,
+    /// Project in use, given or looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// Number of objects that name this account; written at most once a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<i64>,
+    /// Instances that objects of this account use; written at most once a minute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceSummary>,
+    /// `Ready` always; `Reconciling` and `Stalled` only while they are true, and never both.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn never_observed() -> i64 {
+    -1
+}
+
+impl Default for SwrAccountStatus {
+    fn default() -> Self {
+        SwrAccountStatus {
+            observed_generation: never_observed(),
+            project_id: None,
+            used_by: None,
+            instances: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+}
+
+/// One instance as the last LIST saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceSummary {
+    /// Id of the instance.
+    pub id: String,
+    /// Registries that the instance holds, ours and others.
+    pub registries: i64,
+    /// When they were counted.
+    pub listed_at: Timestamp,
+}

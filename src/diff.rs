@@ -1,0 +1,256 @@
+//! desired x observed -> what differs, field by field, and what of it a PUT would change. Knows
+//! neither why nor when.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::credential::{Fingerprint, Sealed};
+use crate::desired::{Registry, Target};
+use crate::observed::Record;
+
+/// A field of a registry; the words are the spec's paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// `name`.
+    Name,
+    /// `type`; SWR cannot change it, so it only ever shows a registry remade by hand.
+    Type,
+    /// `url`.
+    Url,
+    /// `insecure`.
+    Insecure,
+    /// `description` without our tag.
+    Description,
+    /// `dnsConf.hosts`.
+    DnsHosts,
+    /// `target.projectId`.
+    TargetProject,
+    /// `target.regionId`.
+    TargetRegion,
+    /// `target.instanceId`.
+    TargetInstance,
+    /// The credential.
+    Credential,
+}
+
+impl Field {
+    /// Path of the field within the spec.
+    pub fn path(self) -> &'static str {
+        match self {
+            Field::Name => "name",
+            Field::Type => "type",
+            Field::Url => "url",
+            Field::Insecure => "insecure",
+            Field::Description => "description",
+            Field::DnsHosts => "dnsConf.hosts",
+            Field::TargetProject => "target.projectId",
+            Field::TargetRegion => "target.regionId",
+            Field::TargetInstance => "target.instanceId",
+            Field::Credential => "credential",
+        }
+    }
+}
+
+/// One field that differs. The credential's values are never in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// The field.
+    pub field: Field,
+    /// What the spec asks for.
+    pub desired: String,
+    /// What SWR holds.
+    pub observed: String,
+}
+
+/// At least one change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Changes(Vec<Change>);
+
+impl Changes {
+    /// `None` if there is none.
+    pub fn new(changes: Vec<Change>) -> Option<Self> {
+        (!changes.is_empty()).then_some(Changes(changes))
+    }
+
+    /// Every change, in the order of [`Field`].
+    pub fn all(&self) -> &[Change] {
+        &self.0
+    }
+
+    /// Whether only the credential differs.
+    pub fn only_credential(&self) -> bool {
+        self.0
+            .iter()
+            .all(|change| change.field == Field::Credential)
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, change) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(change.field.path())?;
+        }
+        Ok(())
+    }
+}
+
+/// What is known of the credential: SWR never gives the secret back, so it is compared with what
+/// was sent last, and the access key with what SWR reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CredentialFacts {
+    /// Fingerprints of what the Secret holds.
+    pub desired: Sealed,
+    /// Fingerprint and time of what was sent last.
+    pub sent: Option<(Fingerprint, Timestamp)>,
+    /// Seconds after which it is sent again all the same.
+    pub resend_secs: Option<i64>,
+}
+
+/// Shown in place of both values of a credential.
+pub const SENSITIVE: &str = "(sensitive)";
+
+/// What differs between the spec and SWR, `None` if nothing does.
+pub fn diff(
+    desired: &Registry,
+    credential: &CredentialFacts,
+    observed: &Record,
+    now: Timestamp,
+) -> Option<Changes> {
+    let mut changes = Vec::new();
+    let mut compare = |field, desired: String, observed: String| {
+        if desired != observed {
+            changes.push(Change {
+                field,
+                desired,
+                observed,
+            });
+        }
+    };
+    compare(Field::Name, desired.name.clone(), observed.name.clone());
+    compare(
+        Field::Type,
+        desired.target.type_name().to_owned(),
+        observed.type_.clone(),
+    );
+    compare(
+        Field::Url,
+        normal_url(&desired.url),
+        normal_url(&observed.url),
+    );
+    if let Some(insecure) = observed.insecure {
+        compare(
+            Field::Insecure,
+            desired.insecure.to_string(),
+            insecure.to_string(),
+        );
+    }
+    compare(
+        Field::Description,
+        normal_text(&desired.description),
+        normal_text(observed.text()),
+    );
+    match &desired.target {
+        Target::Harbor { dns_hosts } => {
+            if let Some(observed) = &observed.dns_hosts {
+                compare(
+                    Field::DnsHosts,
+                    show_hosts(dns_hosts.iter().map(|(host, ip)| (host, ip.to_string()))),
+                    show_hosts(observed.iter().map(|(host, ip)| (host, normal_ip(ip)))),
+                );
+            }
+        }
+        Target::SwrEnterprise {
+            project,
+            region,
+            instance,
+        } => {
+            for (field, desired, observed) in [
+                (Field::TargetProject, project.as_str(), &observed.project),
+                (Field::TargetRegion, region.as_str(), &observed.region),
+                (Field::TargetInstance, instance.as_str(), &observed.instance),
+            ] {
+                if let Some(observed) = observed {
+                    compare(field, desired.to_owned(), observed.clone());
+                }
+            }
+        }
+        Target::SwrBasic => {}
+    }
+    if credential_differs(credential, observed, now) {
+        changes.push(Change {
+            field: Field::Credential,
+            desired: SENSITIVE.to_owned(),
+            observed: SENSITIVE.to_owned(),
+        });
+    }
+    Changes::new(changes)
+}
+
+fn credential_differs(facts: &CredentialFacts, observed: &Record, now: Timestamp) -> bool {
+    let Some((fingerprint, sent_at)) = &facts.sent else {
+        // Nobody knows what SWR holds: a registry that was found or adopted gets ours once.
+        return true;
+    };
+    let rotated = *fingerprint != facts.desired.whole;
+    let changed_in_swr = observed
+        .access_key
+        .as_ref()
+        .is_some_and(|access_key| *access_key != facts.desired.access_key);
+    let due = facts
+        .resend_secs
+        .is_some_and(|secs| now.as_second() - sent_at.as_second() >= secs);
+    rotated || changed_in_swr || due
+}
+
+/// SWR, like Harbor underneath, trims trailing slashes and lower-cases nothing by contract; hosts
+/// and schemes are case-insensitive by RFC 3986, so they are compared in lower case.
+fn normal_url(url: &str) -> String {
+    let url = url.trim().trim_end_matches('/');
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = match rest.find('/') {
+                Some(at) => rest.split_at(at),
+                None => (rest, ""),
+            };
+            format!(
+                "{}://{}{path}",
+                scheme.to_ascii_lowercase(),
+                authority.to_ascii_lowercase()
+            )
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// Line breaks that come back as blanks, and blanks that are trimmed, are no difference.
+fn normal_text(text: &str) -> String {
+    text.replace("\r\n", " ")
+        .replace(['\r', '\n'], " ")
+        .trim_end()
+        .to_owned()
+}
+
+fn normal_ip(ip: &str) -> String {
+    ip.parse::<IpAddr>()
+        .map_or_else(|_| ip.to_owned(), |ip| ip.to_string())
+}
+
+fn show_hosts<'a>(hosts: impl Iterator<Item = (&'a String, String)>) -> String {
+    let sorted: BTreeMap<String, String> = hosts
+        .map(|(host, ip)| (host.to_ascii_lowercase(), ip))
+        .collect();
+    sorted
+        .iter()
+        .map(|(host, ip)| format!("{host}={ip}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests;

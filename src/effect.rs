@@ -1,0 +1,636 @@
+//! Every request to the world, with the state that waits for its answer. An answer of the wrong
+//! kind cannot be given, because each effect carries its own `then`. Holds no secret: effects and
+//! states are compared, hashed and logged whole. Who executes them is not known here.
+
+use jiff::Timestamp;
+
+use crate::api::account::Grant;
+use crate::api::registry::Binding;
+use crate::credential::{Rejected, Sealed};
+use crate::desired::{Desired, ProjectId, Region, RegistryId, Scope, SecretRef};
+use crate::diff::Changes;
+use crate::failure::Failure;
+use crate::object::{Object, ObjectKey};
+use crate::observed::{Inventory, Owned, Record, Untagged, View};
+use crate::plan::Why;
+use crate::summary::Summary;
+use crate::tag::Owner;
+
+/// What comes next in a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Next {
+    /// Ask the world, and give the answer to the effect's `then`.
+    Do(Box<Effect>),
+    /// The pass is over.
+    Finished(Box<Summary>),
+}
+
+/// One request to the world.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an effect is always boxed, see Next::Do"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Quorum GET of the object (rule 1).
+    ReadObject {
+        /// Takes the object, or `None` if there is none of this name.
+        then: ReadingObject,
+    },
+    /// The account that the object names, as it is known now.
+    ReadAccount {
+        /// Takes the account, or what is wrong with it.
+        then: ReadingAccount,
+    },
+    /// One GET of the credential's Secret in the object's namespace.
+    ReadSecret {
+        /// Which one, and which keys.
+        secret: SecretRef,
+        /// Takes its fingerprints; the credential itself stays with the executor.
+        then: ReadingSecret,
+    },
+    /// All registries of the instance, by a LIST that began after `started_after`. One LIST
+    /// serves every object that waits for it.
+    List {
+        /// An older look does not count.
+        started_after: Timestamp,
+        /// Takes the inventory.
+        then: Listing,
+    },
+    /// One registry, by id.
+    Show {
+        /// Which one.
+        id: RegistryId,
+        /// Takes the record.
+        then: Showing,
+    },
+    /// Puts our finalizer on, if the object is still at its version (rule 2).
+    AddFinalizer {
+        /// Takes the object with the finalizer.
+        then: AddingFinalizer,
+    },
+    /// Notes in the status that a registry is about to be created or adopted, if the object is
+    /// still at its version (rule 4).
+    RecordIntent {
+        /// When the attempt begins.
+        started_at: Timestamp,
+        /// Takes the object with the intent, and the permission to use it.
+        then: RecordingIntent,
+    },
+    /// POST. Needs an [`Intent`], which only a recorded one gives.
+    Create {
+        /// The permission.
+        intent: Intent,
+        /// Takes the id, `None` if SWR created it without saying which.
+        then: Creating,
+    },
+    /// Notes the id in the status and clears the intent, because the LIST is late (rule 6).
+    RecordId {
+        /// The id that SWR gave.
+        id: RegistryId,
+        /// Takes the object with the id.
+        then: RecordingId,
+    },
+    /// PUT of the whole registry on one whose tag was just seen (rule 9).
+    Update {
+        /// Which one.
+        target: Owned,
+        /// What differs.
+        changes: Changes,
+        /// Takes the outcome.
+        then: Updating,
+    },
+    /// PUT of the whole registry, tag included, on one that nobody has tagged.
+    Adopt {
+        /// The permission.
+        intent: Intent,
+        /// Which one.
+        target: Untagged,
+        /// Takes the outcome.
+        then: Adopting,
+    },
+    /// PUT of the whole registry without our tag, on one whose tag was just seen.
+    Untag {
+        /// Which one.
+        target: Owned,
+        /// Takes the outcome.
+        then: Untagging,
+    },
+    /// DELETE of a registry whose tag was just seen (rule 8).
+    Delete {
+        /// Which one.
+        target: Owned,
+        /// Takes the outcome.
+        then: Deleting,
+    },
+    /// Takes our finalizer off, if the object is still at its version.
+    RemoveFinalizer {
+        /// Takes the outcome.
+        then: RemovingFinalizer,
+    },
+}
+
+impl Effect {
+    /// A word for logs and traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Effect::ReadObject { .. } => "ReadObject",
+            Effect::ReadAccount { .. } => "ReadAccount",
+            Effect::ReadSecret { .. } => "ReadSecret",
+            Effect::List { .. } => "List",
+            Effect::Show { .. } => "Show",
+            Effect::AddFinalizer { .. } => "AddFinalizer",
+            Effect::RecordIntent { .. } => "RecordIntent",
+            Effect::Create { .. } => "Create",
+            Effect::RecordId { .. } => "RecordId",
+            Effect::Update { .. } => "Update",
+            Effect::Adopt { .. } => "Adopt",
+            Effect::Untag { .. } => "Untag",
+            Effect::Delete { .. } => "Delete",
+            Effect::RemoveFinalizer { .. } => "RemoveFinalizer",
+        }
+    }
+}
+
+/// Why a request to the API server failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KubeFailure {
+    /// The object is not at the version that the write expected, or not the one it meant.
+    Conflict,
+    /// It is not there.
+    NotFound,
+    /// We may not.
+    Forbidden,
+    /// It refuses the write for good.
+    Rejected,
+    /// No answer, or an error that passes; a write may have been carried out.
+    Unavailable,
+}
+
+/// An account that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// Its region.
+    pub region: Region,
+    /// Its project.
+    pub project: ProjectId,
+    /// What it grants.
+    pub grants: Vec<Grant>,
+}
+
+/// Why an account cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AccountProblem {
+    /// There is none of this name.
+    NotFound,
+    /// This operator does not serve it.
+    NotServed,
+    /// It is there, but not ready; its own conditions say why.
+    NotReady,
+}
+
+/// Why a credential cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretProblem {
+    /// There is no Secret of this name.
+    NotFound,
+    /// It is there, but a value breaks a rule.
+    Rejected(Rejected),
+    /// The operator may not read Secrets in this namespace.
+    Forbidden,
+    /// The API server does not answer.
+    Unavailable,
+}
+
+/// Permission to create or adopt once, given only by a recorded intent (rule 4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Intent {
+    /// After this a request could land when others already believe it never will: the executor
+    /// looks at the clock immediately before it sends.
+    pub(crate) not_after: Timestamp,
+}
+
+impl Intent {
+    /// When the permission ends.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+}
+
+/// The windows of time that decisions depend on, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Windows {
+    /// T_settle: after it an unanswered request has landed or never will.
+    pub settle_secs: i64,
+    /// The longest that a write to SWR can take; less than `settle_secs`.
+    pub write_secs: i64,
+    /// For how long after a write SWR's "unhealthy" is not yet believed.
+    pub grace_secs: i64,
+}
+
+/// What a pass starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its uid when it was queued.
+    pub uid: String,
+    /// Whose registries are its own.
+    pub owner: Owner,
+    /// The windows of time.
+    pub windows: Windows,
+    /// When this process started: the oldest write that it cannot know of is older.
+    pub process_started_at: Timestamp,
+    /// What earlier passes of this process leave behind.
+    pub memory: Memory,
+}
+
+/// What earlier passes of this process leave behind. Losing it costs a repeated PUT at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Memory {
+    /// The last update and how often it was sent without SWR showing it.
+    pub update: Option<SentUpdate>,
+    /// When drift was corrected within the last 30 minutes.
+    pub corrected_at: Vec<Timestamp>,
+    /// Passes in a row that a passing failure stopped.
+    pub missed: u32,
+}
+
+/// An update that SWR accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SentUpdate {
+    /// Hash of what was asked for and with which credential.
+    pub asked: u64,
+    /// When SWR answered last.
+    pub at: Timestamp,
+    /// How often in a row.
+    pub times: u32,
+}
+
+/// Waits for the object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReadingObject {
+    pub(crate) pass: Pass,
+}
+
+/// Waits for the account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReadingAccount {
+    pub(crate) work: Work,
+    pub(crate) purpose: Purpose,
+}
+
+/// What the account is needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// To keep the registry equal to this.
+    Keep(Desired),
+    /// To remove the registry.
+    Remove,
+    /// To take our tag off the registry, which stays.
+    Orphan(Desired),
+}
+
+/// An object under way, and when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Work {
+    pub(crate) pass: Pass,
+    pub(crate) object: Object,
+    /// A LIST that began after this saw everything that others did before the object was read.
+    pub(crate) read_at: Timestamp,
+}
+
+impl Work {
+    /// The object at its newest known version.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Whose registries are its own.
+    pub fn owner(&self) -> &Owner {
+        &self.pass.owner
+    }
+
+    /// Where its registry lives.
+    pub fn scope(&self) -> &Scope {
+        &self.object.scope
+    }
+}
+
+/// Waits for the credential's fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReadingSecret {
+    pub(crate) work: Work,
+    pub(crate) account: Account,
+    pub(crate) desired: Desired,
+    pub(crate) orphan: bool,
+}
+
+/// An object that is to be kept: everything is known but what SWR holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Keep {
+    pub(crate) work: Work,
+    pub(crate) account: Account,
+    pub(crate) desired: Desired,
+    pub(crate) sealed: Sealed,
+    /// What the newest inventory of this pass showed of the object's registry.
+    pub(crate) view: Option<View>,
+}
+
+impl Keep {
+    /// The remote identity under which the registry lives.
+    pub fn binding(&self) -> Binding {
+        Binding {
+            project_id: self.account.project.as_str().to_owned(),
+            region: self.account.region.as_str().to_owned(),
+            instance_id: self.work.object.scope.instance.as_str().to_owned(),
+        }
+    }
+
+    /// What the spec asks for.
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+}
+
+/// A deletion under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Removal {
+    pub(crate) work: Work,
+    /// Registries that this pass has dealt with, so that a LIST that lags does not bring it back
+    /// to one of them for ever.
+    pub(crate) done: Vec<RegistryId>,
+}
+
+/// Waits for an inventory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listing {
+    /// To decide what to do.
+    Deciding(Keep),
+    /// To be sure that the registry with the known id is gone.
+    ConfirmingGone(Keep),
+    /// To see what was created. The answer may not take long: the id waits for it.
+    Created(Keep, Wrote, RegistryId),
+    /// To see what was created, without hurry, because the id is noted already.
+    CreatedNoted(Keep, Wrote, RegistryId),
+    /// To see what was updated.
+    Updated(Keep, Wrote),
+    /// To see whether anything of ours is left.
+    Removing(Removal),
+}
+
+impl Listing {
+    /// The object that the inventory is for.
+    pub fn work(&self) -> &Work {
+        match self {
+            Listing::Deciding(keep)
+            | Listing::ConfirmingGone(keep)
+            | Listing::Created(keep, ..)
+            | Listing::CreatedNoted(keep, ..)
+            | Listing::Updated(keep, _) => &keep.work,
+            Listing::Removing(removal) => &removal.work,
+        }
+    }
+
+    /// For how long the answer is waited for, if it is not without limit (rule 6: 2 s).
+    pub fn patience_secs(&self) -> Option<i64> {
+        match self {
+            Listing::Created(..) => Some(2),
+            Listing::Deciding(_)
+            | Listing::ConfirmingGone(_)
+            | Listing::CreatedNoted(..)
+            | Listing::Updated(..)
+            | Listing::Removing(_) => None,
+        }
+    }
+}
+
+/// What was just written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wrote {
+    /// When SWR answered.
+    pub at: Timestamp,
+    /// Why it was written.
+    pub why: Why,
+}
+
+/// Waits for one record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Showing {
+    /// The LIST showed none of ours, but the status knows an id.
+    Missing(Keep),
+    /// Before an update: the tag must be there at the last moment.
+    BeforeUpdate(Keep, Why),
+    /// Before an adoption: there must be no tag at the last moment.
+    BeforeAdoption(Keep, Intent),
+    /// Before a deletion.
+    BeforeDelete(Removal, RegistryId),
+    /// Before the tag is taken off.
+    BeforeUntag(Keep),
+}
+
+impl Showing {
+    /// The object that the record is for.
+    pub fn work(&self) -> &Work {
+        match self {
+            Showing::Missing(keep)
+            | Showing::BeforeUpdate(keep, _)
+            | Showing::BeforeAdoption(keep, _)
+            | Showing::BeforeUntag(keep) => &keep.work,
+            Showing::BeforeDelete(removal, _) => &removal.work,
+        }
+    }
+}
+
+/// Waits for the finalizer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AddingFinalizer {
+    pub(crate) keep: Keep,
+    pub(crate) then: AfterFinalizer,
+}
+
+/// What the finalizer is needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AfterFinalizer {
+    /// To create or adopt.
+    Intend(Intended),
+    /// To update this registry.
+    Update(RegistryId, Why),
+    /// Somebody took it off a registry in sync.
+    Rest(Box<Owned>),
+}
+
+/// What an intent is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Intended {
+    /// To create; the known id, if any, is certainly gone.
+    Create,
+    /// To adopt this registry.
+    Adopt(RegistryId),
+}
+
+/// Waits for the intent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecordingIntent {
+    pub(crate) keep: Keep,
+    pub(crate) intended: Intended,
+    pub(crate) started_at: Timestamp,
+}
+
+/// Waits for the id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Creating {
+    pub(crate) keep: Keep,
+}
+
+/// Waits for the id to be noted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecordingId {
+    pub(crate) keep: Keep,
+    pub(crate) wrote: Wrote,
+    pub(crate) id: RegistryId,
+}
+
+/// Waits for the outcome of a PUT.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Updating {
+    pub(crate) keep: Keep,
+    pub(crate) target: Owned,
+    pub(crate) why: Why,
+}
+
+/// Waits for the outcome of an adoption.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Adopting {
+    pub(crate) keep: Keep,
+    pub(crate) target: RegistryId,
+}
+
+/// Waits for the outcome of the PUT without tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Untagging {
+    pub(crate) keep: Keep,
+}
+
+/// Waits for the outcome of a DELETE.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Deleting {
+    pub(crate) removal: Removal,
+    pub(crate) target: RegistryId,
+}
+
+/// Waits for the finalizer to be off.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RemovingFinalizer {
+    pub(crate) work: Work,
+    pub(crate) removed: Removed,
+}
+
+/// What became of the registry of an object that goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Removed {
+    /// It is gone.
+    Deleted,
+    /// It stays without our tag.
+    Untagged,
+    /// It stays as it is.
+    LeftAlone,
+}
+
+macro_rules! object_of {
+    ($($state:ident.$($field:ident).+),* $(,)?) => {
+        $(impl $state {
+            /// The object at its newest known version.
+            pub fn work(&self) -> &Work {
+                &self.$($field).+
+            }
+        })*
+    };
+}
+
+object_of!(
+    ReadingAccount.work,
+    ReadingSecret.work,
+    AddingFinalizer.keep.work,
+    RecordingIntent.keep.work,
+    Creating.keep.work,
+    RecordingId.keep.work,
+    Updating.keep.work,
+    Adopting.keep.work,
+    Untagging.keep.work,
+    Deleting.removal.work,
+    RemovingFinalizer.work,
+);
+
+impl ReadingObject {
+    /// The object that is read.
+    pub fn key(&self) -> &ObjectKey {
+        &self.pass.key
+    }
+}
+
+impl RecordingIntent {
+    /// Counts the attempts.
+    pub fn attempt(&self) -> i64 {
+        self.keep
+            .work
+            .object
+            .status
+            .create_intent
+            .as_ref()
+            .map_or(1, |intent| intent.attempt + 1)
+    }
+
+    /// Where the registry is about to be created.
+    pub fn binding(&self) -> Binding {
+        self.keep.binding()
+    }
+
+    /// Whether the id in the status is certainly gone and must be forgotten with this write.
+    pub fn forgets_id(&self) -> bool {
+        match self.intended {
+            Intended::Create => true,
+            Intended::Adopt(_) => false,
+        }
+    }
+}
+
+impl RecordingId {
+    /// When SWR answered the POST.
+    pub fn created_at(&self) -> Timestamp {
+        self.wrote.at
+    }
+}
+
+macro_rules! kept {
+    ($($state:ident),* $(,)?) => {
+        $(impl $state {
+            /// What the spec asks for.
+            pub fn desired(&self) -> &Desired {
+                &self.keep.desired
+            }
+        })*
+    };
+}
+
+kept!(Creating, Updating, Adopting, Untagging);
+
+impl Updating {
+    /// Why the registry is updated.
+    pub fn why(&self) -> Why {
+        self.why
+    }
+}
+
+/// The answers, by the effect that asks.
+pub type ObjectAnswer = Result<Option<Object>, KubeFailure>;
+/// Answer to a write to the object: the object as it is with the write.
+pub type ObjectWritten = Result<Object, KubeFailure>;
+/// Answer to [`Effect::ReadAccount`].
+pub type AccountAnswer = Result<Account, AccountProblem>;
+/// Answer to [`Effect::ReadSecret`].
+pub type SecretAnswer = Result<Sealed, SecretProblem>;
+/// Answer to [`Effect::List`]; `None` if it took longer than the patience.
+pub type ListAnswer = Result<Option<Inventory>, Failure>;
+/// Answer to [`Effect::Show`].
+pub type ShowAnswer = Result<Record, Failure>;

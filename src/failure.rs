@@ -1,0 +1,181 @@
+//! Why a request did not give what was asked for: the class that decides what follows, and the
+//! closed cause that people read. Knows no HTTP library and keeps no text of the cloud's.
+
+use std::fmt;
+
+/// What a failure means for what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Nothing was changed, and the same request may work later.
+    Transient,
+    /// Too many requests; nothing was changed.
+    Throttled {
+        /// Seconds that SWR asks to wait, clamped to 1..=900.
+        after_secs: Option<u32>,
+    },
+    /// What was asked for is not there.
+    NotFound,
+    /// Something else is in the way.
+    Conflict,
+    /// We may not.
+    Denied,
+    /// The request itself is refused.
+    Invalid,
+    /// Nobody can tell whether the request was carried out.
+    Unknown,
+}
+
+impl Class {
+    /// Whether it is certain that a write with this answer changed nothing.
+    pub fn changed_nothing(self) -> bool {
+        match self {
+            Class::Transient
+            | Class::Throttled { .. }
+            | Class::NotFound
+            | Class::Conflict
+            | Class::Denied
+            | Class::Invalid => true,
+            Class::Unknown => false,
+        }
+    }
+
+    /// A word for logs and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Transient => "transient",
+            Class::Throttled { .. } => "throttled",
+            Class::NotFound => "not_found",
+            Class::Conflict => "conflict",
+            Class::Denied => "denied",
+            Class::Invalid => "invalid",
+            Class::Unknown => "unknown",
+        }
+    }
+}
+
+/// What happened, from a closed list: stable enough for a condition's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// No connection, no answer, or an answer that ended early.
+    Unreachable,
+    /// The deadline passed.
+    TimedOut,
+    /// SWR or its gateway failed (5xx).
+    ServerError,
+    /// Too many requests (429).
+    Throttled,
+    /// The answer is not what the API documents.
+    Malformed,
+    /// The answer points somewhere else (3xx), which is never followed.
+    Redirected,
+    /// The key or token is refused (401).
+    AuthFailed,
+    /// The signature is refused because the clocks are too far apart (401).
+    ClockSkew,
+    /// The account lacks a permission (403).
+    Forbidden,
+    /// The registry is not there (404).
+    RegistryNotFound,
+    /// The path or instance is not there (404): says nothing about a registry.
+    InstanceNotFound,
+    /// The gateway does not know the API (404): endpoint or region is wrong.
+    ApiNotFound,
+    /// The instance is not running.
+    InstanceNotRunning,
+    /// The name is taken (409).
+    AlreadyExists,
+    /// Something uses the registry (406, 409, 412, 423).
+    InUse,
+    /// The quota of registries is used up.
+    QuotaExceeded,
+    /// The request breaks a rule of SWR (400 and other 4xx).
+    Rejected,
+    /// SWR tried the target and did not get through.
+    TargetUnreachable,
+    /// The operator did not send the request because it would have come too late to be safe.
+    TooLate,
+}
+
+impl Cause {
+    /// In words, for a condition's message.
+    pub fn words(self) -> &'static str {
+        match self {
+            Cause::Unreachable => "SWR cannot be reached",
+            Cause::TimedOut => "SWR did not answer in time",
+            Cause::ServerError => "SWR answered with an internal error",
+            Cause::Throttled => "SWR limits the rate of requests",
+            Cause::Malformed => "SWR gave an answer that is not understood",
+            Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
+            Cause::AuthFailed => "SWR refuses the account's key",
+            Cause::ClockSkew => {
+                "SWR refuses the signature because the clocks differ by more than 15 minutes"
+            }
+            Cause::Forbidden => "the account lacks the permission",
+            Cause::RegistryNotFound => "the registry does not exist in SWR",
+            Cause::InstanceNotFound => "the instance does not exist, or the account cannot see it",
+            Cause::ApiNotFound => "the endpoint does not know the API: endpoint or region is wrong",
+            Cause::InstanceNotRunning => "the instance is not running",
+            Cause::AlreadyExists => "a registry of this name exists",
+            Cause::InUse => "something in SWR uses the registry, for example a replication policy",
+            Cause::QuotaExceeded => "the instance's quota of registries is used up",
+            Cause::Rejected => "SWR refuses the request as invalid",
+            Cause::TargetUnreachable => {
+                "SWR could not connect to the target with this url and credential"
+            }
+            Cause::TooLate => "the operator was held up and did not send the request",
+        }
+    }
+}
+
+/// An error code of SWR or its gateway, kept only if it looks like one: up to 64 characters of
+/// `A-Z a-z 0-9 . _ -`. Anything else could be free text, and that goes to the log alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Code(String);
+
+impl Code {
+    /// `None` for what does not look like a code.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        fits.then(|| Code(text.to_owned()))
+    }
+
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a request to SWR failed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// Decides what comes next.
+    pub class: Class,
+    /// Says what happened.
+    pub cause: Cause,
+    /// SWR's code, if the answer had one.
+    pub code: Option<Code>,
+}
+
+impl Failure {
+    /// A failure without a code.
+    pub fn new(class: Class, cause: Cause) -> Self {
+        Failure {
+            class,
+            cause,
+            code: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cause.words())?;
+        match &self.code {
+            Some(code) => write!(f, " ({})", code.as_str()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! grants x what an object asks -> allowed, or which part nobody grants. What no single grant
+//! covers as a whole is denied.
+
+use std::net::IpAddr;
+
+use crate::api::account::{Grant, Targets};
+use crate::api::reason::Reason;
+use crate::desired::{InstanceId, Registry, Target, host_of};
+
+/// The first thing that no grant covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Denied {
+    /// Which part: namespace, instance or target.
+    pub reason: Reason,
+    /// In words. Names only what the object itself says.
+    pub message: String,
+}
+
+/// Whether some grant lets objects of `namespace` keep `registry` in `instance`.
+///
+/// # Errors
+/// What the grants that come closest do not cover.
+pub fn check(
+    grants: &[Grant],
+    namespace: &str,
+    instance: &InstanceId,
+    registry: &Registry,
+) -> Result<(), Denied> {
+    let denied = |reason, message: String| Err(Denied { reason, message });
+
+    let for_namespace: Vec<&Grant> = grants
+        .iter()
+        .filter(|grant| lists(&grant.namespaces, namespace))
+        .collect();
+    if for_namespace.is_empty() {
+        return denied(
+            Reason::NamespaceNotAllowed,
+            format!("no grant of the account covers namespace {namespace:?}"),
+        );
+    }
+    let for_instance: Vec<&Grant> = for_namespace
+        .into_iter()
+        .filter(|grant| lists(&grant.instances, instance.as_str()))
+        .collect();
+    if for_instance.is_empty() {
+        return denied(
+            Reason::InstanceNotAllowed,
+            format!("no grant of the account lets namespace {namespace:?} use instance {instance}"),
+        );
+    }
+    let mut missing = None;
+    for grant in for_instance {
+        match uncovered(&grant.targets, registry) {
+            None => return Ok(()),
+            Some(what) => missing.get_or_insert(what),
+        };
+    }
+    denied(
+        Reason::TargetNotAllowed,
+        format!(
+            "no grant of the account lets namespace {namespace:?} send images to {}",
+            missing.unwrap_or_default()
+        ),
+    )
+}
+
+/// The first part of the target that `targets` do not cover.
+fn uncovered(targets: &Targets, registry: &Registry) -> Option<String> {
+    let host = host_of(&registry.url).unwrap_or_default();
+    if !targets
+        .hosts
+        .iter()
+        .any(|pattern| host_matches(pattern, &host))
+    {
+        return Some(format!("host {host:?}"));
+    }
+    match &registry.target {
+        Target::Harbor { dns_hosts } => dns_hosts
+            .values()
+            .find(|ip| !targets.addresses.iter().any(|net| net_contains(net, **ip)))
+            .map(|ip| format!("address {ip}")),
+        Target::SwrEnterprise { instance, .. } => {
+            (!lists(&targets.instances, instance.as_str())).then(|| format!("instance {instance}"))
+        }
+        Target::SwrBasic => None,
+    }
+}
+
+fn lists(allowed: &[String], value: &str) -> bool {
+    allowed.iter().any(|entry| entry == "*" || entry == value)
+}
+
+/// `*.example.com` covers every name below `example.com`, but not `example.com` itself.
+fn host_matches(pattern: &str, host: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    match pattern.strip_prefix("*.") {
+        Some(domain) => host
+            .strip_suffix(domain)
+            .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+        None => pattern == "*" || pattern == host,
+    }
+}
+
+fn net_contains(net: &str, ip: IpAddr) -> bool {
+    if net == "*" {
+        return true;
+    }
+    let (address, bits) = match net.split_once('/') {
+        Some((address, bits)) => (address, bits.parse::<u32>().ok()),
+        None => (net, Some(128)),
+    };
+    match (address.parse::<IpAddr>(), ip, bits) {
+        (Ok(IpAddr::V4(net)), IpAddr::V4(ip), Some(bits)) => {
+            let host_bits = 32 - bits.min(32);
+            let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+            net.to_bits() & mask == ip.to_bits() & mask
+        }
+        (Ok(IpAddr::V6(net)), IpAddr::V6(ip), Some(bits)) => {
+            let host_bits = 128 - bits.min(128);
+            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+            net.to_bits() & mask == ip.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{ProjectId, Region};
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            namespaces: words(&["images"]),
+            instances: words(&["source-1"]),
+            targets: Targets {
+                hosts: words(&["*.dr.example.com"]),
+                addresses: words(&["192.0.2.0/24", "2001:db8::/32"]),
+                instances: words(&["target-1"]),
+            },
+        }
+    }
+
+    fn harbor(url: &str, ip: Option<&str>) -> Registry {
+        Registry {
+            name: "n".into(),
+            url: url.into(),
+            insecure: false,
+            description: String::new(),
+            target: Target::Harbor {
+                dns_hosts: ip
+                    .map(|ip| ("h.dr.example.com".to_owned(), ip.parse().expect("ip")))
+                    .into_iter()
+                    .collect(),
+            },
+        }
+    }
+
+    fn enterprise(instance: &str) -> Registry {
+        Registry {
+            target: Target::SwrEnterprise {
+                project: ProjectId::new("p"),
+                region: Region::new("r"),
+                instance: InstanceId::new(instance),
+            },
+            ..harbor("https://h.dr.example.com", None)
+        }
+    }
+
+    fn answer(grants: &[Grant], ns: &str, instance: &str, registry: &Registry) -> Option<Reason> {
+        check(grants, ns, &InstanceId::new(instance), registry)
+            .err()
+            .map(|denied| denied.reason)
+    }
+
+    #[test]
+    fn what_nothing_grants_is_denied_and_the_reason_names_the_part() {
+        use Reason::{InstanceNotAllowed, NamespaceNotAllowed, TargetNotAllowed};
+        let good = "https://h.dr.example.com";
+        for (ns, instance, registry, expected) in [
+            ("images", "source-1", harbor(good, None), None),
+            ("images", "source-1", harbor(good, Some("192.0.2.9")), None),
+            (
+                "images",
+                "source-1",
+                harbor(good, Some("2001:db8::9")),
+                None,
+            ),
+            ("images", "source-1", enterprise("target-1"), None),
+            (
+                "other",
+                "source-1",
+                harbor(good, None),
+                Some(NamespaceNotAllowed),
+            ),
+            (
+                "images",
+                "source-2",
+                harbor(good, None),
+                Some(InstanceNotAllowed),
+            ),
+            (
+                "images",
+                "source-1",
+                harbor("https://dr.example.com", None),
+                Some(TargetNotAllowed),
+            ),
+            (
+                "images",
+                "source-1",
+                harbor("https://evil-dr.example.com", None),
+                Some(TargetNotAllowed),
+            ),
+            (
+                "images",
+                "source-1",
+                harbor(good, Some("192.0.3.9")),
+                Some(TargetNotAllowed),
+            ),
+            (
+                "images",
+                "source-1",
+                enterprise("target-2"),
+                Some(TargetNotAllowed),
+            ),
+        ] {
+            assert_eq!(
+                answer(&[grant()], ns, instance, &registry),
+                expected,
+                "{ns} {instance} {registry:?}"
+            );
+        }
+        assert_eq!(
+            answer(&[], "images", "source-1", &harbor(good, None)),
+            Some(NamespaceNotAllowed)
+        );
+    }
+
+    #[test]
+    fn two_grants_do_not_add_up_to_a_third() {
+        let mut first = grant();
+        first.targets.hosts = words(&["a.example.com"]);
+        let mut second = grant();
+        second.instances = words(&["source-2"]);
+        assert_eq!(
+            answer(
+                &[first, second],
+                "images",
+                "source-1",
+                &harbor("https://h.dr.example.com", None)
+            ),
+            Some(Reason::TargetNotAllowed)
+        );
+    }
+
+    #[test]
+    fn a_star_means_all_and_an_absent_list_means_none() {
+        let all = Grant {
+            namespaces: words(&["*"]),
+            instances: words(&["*"]),
+            targets: Targets {
+                hosts: words(&["*"]),
+                addresses: words(&["*"]),
+                instances: words(&["*"]),
+            },
+        };
+        assert_eq!(
+            answer(
+                std::slice::from_ref(&all),
+                "x",
+                "y",
+                &harbor("https://z", Some("10.0.0.1"))
+            ),
+            None
+        );
+        let none = Grant {
+            targets: Targets::default(),
+            ..all
+        };
+        assert_eq!(
+            answer(&[none], "x", "y", &harbor("https://z", None)),
+            Some(Reason::TargetNotAllowed)
+        );
+    }
+}

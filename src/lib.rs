@@ -1,0 +1,48 @@
+//! Keeps the target registries of SWR Enterprise equal to `ReplicationRegistry` objects.
+//!
+//! The modules stand in the order of the data's way; everything outside [`shell`] is pure.
+//!
+//! | From | Through | To |
+//! |---|---|---|
+//! | CR | [`object`], [`desired`] | [`desired::Desired`] |
+//! | Secret | [`credential`] | [`credential::Credential`], [`credential::Sealed`] |
+//! | SWR | [`observed`] | [`observed::Inventory`], [`observed::Claim`] |
+//! | desired x observed | [`diff`] | [`diff::Changes`] |
+//! | changes, claim | [`plan`] | [`plan::Plan`] |
+//! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
+//! | summary | [`status`], [`requeue`] | conditions, and when to look again |
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+
+pub mod desired;
+pub mod object;
+
+pub mod credential;
+
+pub mod tag;
+
+pub mod observed;
+
+pub mod diff;
+
+pub mod grant;
+
+pub mod plan;
+
+pub mod failure;
+
+pub mod effect;
+
+pub mod step;
+
+pub mod summary;
+
+pub mod status;
+
+pub mod account;
+
+pub mod requeue;
+
+pub mod shell;

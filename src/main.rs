@@ -1,0 +1,40 @@
+//! Arguments in, exit code out.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use swr_operator::shell::config::{Cli, Verb};
+use swr_operator::shell::verbs;
+
+/// sysexits(3): the command line is wrong. clap's own 2 is what `plan` will mean by "changes".
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let done = match cli.verb {
+        Verb::Run(args) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(verbs::Failed::from)
+            .and_then(|runtime| runtime.block_on(verbs::run(*args))),
+        Verb::Crd(args) => verbs::crd(&args),
+        Verb::Version => verbs::version(),
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}

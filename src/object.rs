@@ -1,0 +1,221 @@
+//! CR -> what a decision needs of it, once and whole. Knows no patch format.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize as _;
+
+use crate::api::registry::{DeletionPolicy, Mode, ReplicationRegistry, ReplicationRegistryStatus};
+use crate::api::{FINALIZER, REQUESTED_AT};
+use crate::credential::Fingerprint;
+use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope};
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A `resourceVersion`: what a write expects to find.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version(pub String);
+
+/// An object as a quorum read, or the answer to our own write, showed it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Tells it from a namesake that was deleted.
+    pub uid: String,
+    /// What the next write expects.
+    pub version: Version,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Every finalizer, ours and others'.
+    pub finalizers: Vec<String>,
+    /// Account and instance.
+    pub scope: Scope,
+    /// What it asks for, or every finding against it.
+    pub desired: Result<Desired, Vec<Invalid>>,
+    /// `spec.mode`.
+    pub mode: Mode,
+    /// `spec.deletionPolicy`.
+    pub deletion_policy: DeletionPolicy,
+    /// `spec.deletionProtection`.
+    pub protected: bool,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// The newest request for a reconcile by annotation.
+    pub requested_at: Option<String>,
+    /// The status as it stands.
+    pub status: ReplicationRegistryStatus,
+}
+
+impl Object {
+    /// Reads an object as the API server sent it. One that does not fit our CRD, because another
+    /// version of it is installed, is read as far as possible, with the misfit as a finding: it
+    /// must stop neither itself from being deleted nor any other object.
+    pub fn from_json(value: serde_json::Value) -> Option<Object> {
+        let misfit = match ReplicationRegistry::deserialize(&value) {
+            Ok(cr) => return Object::from_cr(&cr),
+            Err(error) => error.to_string(),
+        };
+        let text = |path: &str| {
+            let text = value.pointer(path).and_then(serde_json::Value::as_str);
+            text.map(str::to_owned)
+        };
+        let word = |path: &str| value.pointer(path).cloned().unwrap_or_default();
+        let flag = |path: &str| word(path).as_bool().unwrap_or_default();
+        let meta: ObjectMeta = serde_json::from_value(word("/metadata")).ok()?;
+        Some(Object {
+            key: ObjectKey {
+                namespace: meta.namespace?,
+                name: meta.name?,
+            },
+            uid: meta.uid?,
+            version: Version(meta.resource_version?),
+            generation: meta.generation.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            finalizers: meta.finalizers.unwrap_or_default(),
+            scope: Scope {
+                account: text("/spec/accountRef/name").unwrap_or_else(|| "default".to_owned()),
+                instance: InstanceId::new(text("/spec/instanceId").unwrap_or_default()),
+            },
+            desired: Err(vec![Invalid {
+                field: "spec",
+                message: format!("does not fit the CRD of this operator: {misfit}"),
+            }]),
+            mode: serde_json::from_value(word("/spec/mode")).unwrap_or_default(),
+            deletion_policy: serde_json::from_value(word("/spec/deletionPolicy"))
+                .unwrap_or_default(),
+            protected: flag("/spec/deletionProtection"),
+            suspended: flag("/spec/suspend"),
+            requested_at: None,
+            status: serde_json::from_value(word("/status")).unwrap_or_default(),
+        })
+    }
+
+    /// Takes what is needed out of a CR. `None` for an object without name, namespace, uid or
+    /// resourceVersion, which no API server hands out.
+    pub fn from_cr(cr: &ReplicationRegistry) -> Option<Object> {
+        let meta = &cr.metadata;
+        let annotations = meta.annotations.as_ref();
+        Some(Object {
+            key: ObjectKey {
+                namespace: meta.namespace.clone()?,
+                name: meta.name.clone()?,
+            },
+            uid: meta.uid.clone()?,
+            version: Version(meta.resource_version.clone()?),
+            generation: meta.generation.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
+            scope: Scope::of(cr),
+            desired: Desired::parse(cr),
+            mode: cr.spec.mode,
+            deletion_policy: desired::deletion_policy(cr),
+            protected: cr.spec.deletion_protection,
+            suspended: cr.spec.suspend,
+            requested_at: REQUESTED_AT
+                .iter()
+                .filter_map(|key| annotations?.get(*key))
+                .max()
+                .cloned(),
+            status: cr.status.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Whether our finalizer is on.
+    pub fn has_finalizer(&self) -> bool {
+        self.finalizers.iter().any(|name| name == FINALIZER)
+    }
+
+    /// The id in the status. It is a hint: only the tag says whose a registry is.
+    pub fn known_id(&self) -> Option<RegistryId> {
+        self.status.registry_id.map(RegistryId)
+    }
+
+    /// The reason of condition `Ready`, as it stands.
+    pub fn ready_reason(&self) -> Option<&str> {
+        self.status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready")
+            .map(|condition| condition.reason.as_str())
+    }
+
+    /// Fingerprint and time of the credential that was sent last.
+    pub fn sent(&self) -> Option<(Fingerprint, jiff::Timestamp)> {
+        self.status
+            .credential
+            .as_ref()
+            .map(|sent| (Fingerprint::from_status(&sent.fingerprint), sent.sent_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(spec: serde_json::Value) -> serde_json::Value {
+        serde_json::json!({
+            "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "kind": "ReplicationRegistry",
+            "metadata": {
+                "namespace": "images", "name": "harbor-dr", "uid": "u-1",
+                "resourceVersion": "7", "generation": 3, "finalizers": ["other/one"],
+                "annotations": {
+                    "swr.huaweicloud.com/requestedAt": "2026-01-02",
+                    "reconcile.fluxcd.io/requestedAt": "2026-01-01"
+                }
+            },
+            "spec": spec
+        })
+    }
+
+    #[test]
+    fn an_object_that_does_not_fit_is_read_as_far_as_possible() {
+        let object = Object::from_json(value(serde_json::json!({
+            "instanceId": "source-1", "type": "a-type-of-tomorrow", "deletionPolicy": "Orphan",
+            "suspend": true
+        })))
+        .expect("object");
+        let findings = object.desired.clone().expect_err("a misfit");
+        assert_eq!(findings[0].field, "spec");
+        assert!(
+            findings[0].message.contains("a-type-of-tomorrow"),
+            "{findings:?}"
+        );
+        assert_eq!(
+            (
+                object.deletion_policy,
+                object.suspended,
+                object.scope.instance.as_str()
+            ),
+            (DeletionPolicy::Orphan, true, "source-1")
+        );
+    }
+
+    #[test]
+    fn the_newest_request_for_a_reconcile_counts() {
+        let object = Object::from_json(value(serde_json::json!({
+            "instanceId": "source-1", "type": "huawei-SWR", "url": "https://a.example",
+            "insecure": true, "credentialSecretRef": {"name": "s"}
+        })))
+        .expect("object");
+        assert!(object.desired.is_ok(), "{:?}", object.desired);
+        assert_eq!(object.requested_at.as_deref(), Some("2026-01-02"));
+        assert!(!object.has_finalizer());
+    }
+}

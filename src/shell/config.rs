@@ -1,0 +1,249 @@
+//! Flags and environment -> what the verbs run with.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::effect::Windows;
+use crate::shell::controller::Endpoints;
+use crate::shell::swr::Endpoint;
+use crate::shell::telemetry::LogFormat;
+
+/// Keeps the target registries of Huawei Cloud SWR Enterprise equal to ReplicationRegistry
+/// objects.
+#[derive(Debug, Parser)]
+#[command(name = "swr-operator", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crd(CrdArgs),
+    /// Print the version.
+    Version,
+}
+
+/// Which CRD to print.
+#[derive(Debug, Args)]
+pub struct CrdArgs {
+    /// Only this kind.
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+}
+
+/// The kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// ReplicationRegistry.
+    #[value(name = "ReplicationRegistry")]
+    ReplicationRegistry,
+    /// SwrAccount.
+    #[value(name = "SwrAccount")]
+    SwrAccount,
+}
+
+/// How the operator runs. Every flag can be given by the environment variable that its help names.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Kubeconfig to use instead of the pod's service account.
+    #[arg(long, env = "SWR_OPERATOR_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The operator's own namespace, which holds its key and the Secrets of accounts.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "swr-operator")]
+    pub namespace: String,
+
+    /// Keep only objects of this namespace. May be repeated. Default: all namespaces.
+    #[arg(
+        long = "watch-namespace",
+        env = "SWR_OPERATOR_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub watch_namespaces: Vec<String>,
+
+    /// Serve only this SwrAccount. May be repeated. Default: all accounts.
+    #[arg(
+        long = "account",
+        env = "SWR_OPERATOR_ACCOUNTS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub accounts: Vec<String>,
+
+    /// Id of this installation, which goes into the ownership tags. Default: from the uid of
+    /// namespace kube-system and the operator's namespace. Changing it makes the operator a
+    /// stranger to its own registries.
+    #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID")]
+    pub installation_id: Option<String>,
+
+    /// Endpoint of SWR for a region, or for all if no region is given. May be repeated. Default:
+    /// derived from the account's region.
+    #[arg(long = "swr-endpoint", env = "SWR_OPERATOR_SWR_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
+    pub swr_endpoints: Vec<(String, Endpoint)>,
+
+    /// Endpoint of IAM, as for SWR.
+    #[arg(long = "iam-endpoint", env = "SWR_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
+    pub iam_endpoints: Vec<(String, Endpoint)>,
+
+    /// File with additional certificate authorities for SWR and IAM, in PEM.
+    #[arg(long, env = "SWR_OPERATOR_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// How often SWR is compared with objects that name no interval.
+    #[arg(long, env = "SWR_OPERATOR_POLL_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub poll_interval: Duration,
+
+    /// After this time a request without an answer has been carried out or never will be. Must be
+    /// longer than the write deadline.
+    #[arg(long, env = "SWR_OPERATOR_SETTLE", default_value = "120s", value_parser = duration)]
+    pub settle: Duration,
+
+    /// Deadline of a write to SWR.
+    #[arg(long, env = "SWR_OPERATOR_WRITE_DEADLINE", default_value = "20s", value_parser = duration)]
+    pub write_deadline: Duration,
+
+    /// Deadline of a read from SWR.
+    #[arg(long, env = "SWR_OPERATOR_READ_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub read_deadline: Duration,
+
+    /// For how long after a write SWR's "unhealthy" is not believed yet. SWR checks targets every
+    /// few minutes.
+    #[arg(long, env = "SWR_OPERATOR_GRACE", default_value = "5m", value_parser = duration)]
+    pub grace: Duration,
+
+    /// Time between two looks at a Secret that is missing or unusable.
+    #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
+    pub secret_retry: Duration,
+
+    /// Address of /livez and /readyz.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_HEALTH_ADDRESS",
+        default_value = "0.0.0.0:8081"
+    )]
+    pub health_address: SocketAddr,
+
+    /// What is logged, as `info` or `swr_operator=debug`.
+    #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// How it is logged.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_LOG_FORMAT",
+        value_enum,
+        default_value = "json"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// Windows that contradict each other.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--settle ({settle_secs} s) must be longer than --write-deadline ({write_secs} s): a request must have been answered or abandoned before anybody believes that it was not carried out"
+)]
+pub struct WindowsError {
+    settle_secs: u64,
+    write_secs: u64,
+}
+
+impl RunArgs {
+    /// The windows of time that decisions depend on.
+    ///
+    /// # Errors
+    /// When T_settle is not longer than a write can take.
+    pub fn windows(&self) -> Result<Windows, WindowsError> {
+        let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        if self.settle <= self.write_deadline {
+            return Err(WindowsError {
+                settle_secs: self.settle.as_secs(),
+                write_secs: self.write_deadline.as_secs(),
+            });
+        }
+        Ok(Windows {
+            settle_secs: secs(self.settle),
+            write_secs: secs(self.write_deadline),
+            grace_secs: secs(self.grace),
+        })
+    }
+
+    /// Endpoints that are not derived from the region.
+    pub fn endpoints(&self) -> Endpoints {
+        let by_region = |endpoints: &[(String, Endpoint)]| -> HashMap<String, Endpoint> {
+            endpoints.iter().cloned().collect()
+        };
+        Endpoints {
+            swr: by_region(&self.swr_endpoints),
+            iam: by_region(&self.iam_endpoints),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::desired::duration_secs(text)
+        .and_then(|secs| u64::try_from(secs).ok())
+        .filter(|secs| *secs > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
+}
+
+/// `URL` or `REGION=URL`; a URL has no `=` before its scheme.
+fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String> {
+    let (region, url) = match text.split_once('=') {
+        Some((region, url)) if !region.contains(':') => (region, url),
+        Some(_) | None => ("", text),
+    };
+    let endpoint = Endpoint::parse(url).map_err(|refused| refused.to_string())?;
+    Ok((region.to_owned(), endpoint))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_settle_time_that_is_not_longer_than_a_write_is_refused() {
+        let run = |settle: &str| {
+            let cli =
+                Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
+            match cli.verb {
+                Verb::Run(args) => args.windows(),
+                Verb::Crd(_) | Verb::Version => panic!("another verb"),
+            }
+        };
+        assert!(run("21s").is_ok());
+        assert_eq!(
+            run("20s"),
+            Err(WindowsError {
+                settle_secs: 20,
+                write_secs: 20
+            })
+        );
+    }
+
+    #[test]
+    fn an_endpoint_may_be_for_one_region_or_for_all() {
+        let parse = |text| regional_endpoint(text).map(|(region, _)| region);
+        assert_eq!(parse("http://127.0.0.1:1"), Ok(String::new()));
+        assert_eq!(parse("r-1=https://swr.example.com"), Ok("r-1".to_owned()));
+        assert!(parse("r-1=ftp://swr.example.com").is_err());
+    }
+}

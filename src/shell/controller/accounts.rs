@@ -1,0 +1,249 @@
+//! SwrAccount -> a client that can be used, kept fresh: the key is read again every minute, and
+//! sooner while there is none.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::account::AccountVerdict;
+use crate::api::account::SwrAccount;
+use crate::credential::{self, Fingerprint, Sealer, SecretData};
+use crate::desired::{ProjectId, Region};
+use crate::effect::{Account, AccountProblem};
+use crate::failure::Class;
+use crate::shell::kube::Secrets;
+use crate::shell::swr::{
+    AccessKey, Client, Endpoint, Limits, ProjectError, Refused, Transport, project_of,
+};
+
+use super::snapshots::Snapshots;
+
+/// Endpoints that the operator's configuration sets, by region; the empty region is for all.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// Of SWR.
+    pub swr: HashMap<String, Endpoint>,
+    /// Of IAM.
+    pub iam: HashMap<String, Endpoint>,
+}
+
+impl Endpoints {
+    fn swr(&self, region: &Region) -> Result<Endpoint, Refused> {
+        pick(&self.swr, region).map_or_else(|| Endpoint::swr(region), Ok)
+    }
+
+    fn iam(&self, region: &Region) -> Result<Endpoint, Refused> {
+        pick(&self.iam, region).map_or_else(|| Endpoint::iam(region), Ok)
+    }
+}
+
+fn pick(endpoints: &HashMap<String, Endpoint>, region: &Region) -> Option<Endpoint> {
+    endpoints
+        .get(region.as_str())
+        .or_else(|| endpoints.get(""))
+        .cloned()
+}
+
+/// A usable account.
+pub(super) struct Usable {
+    pub(super) account: Account,
+    pub(super) client: Client,
+    pub(super) snapshots: Snapshots,
+    /// What the client was made from.
+    made_from: MadeFrom,
+}
+
+#[derive(PartialEq)]
+struct MadeFrom {
+    spec: crate::api::account::SwrAccountSpec,
+    key: Fingerprint,
+}
+
+/// Every account that was seen.
+pub(super) struct Accounts {
+    /// Names of the accounts that are served; all if empty.
+    pub(super) served: Vec<String>,
+    pub(super) namespace: String,
+    pub(super) endpoints: Endpoints,
+    pub(super) transport: Transport,
+    known: RwLock<HashMap<String, Option<Arc<Usable>>>>,
+}
+
+impl Accounts {
+    pub(super) fn new(
+        served: Vec<String>,
+        namespace: String,
+        endpoints: Endpoints,
+        transport: Transport,
+    ) -> Self {
+        Accounts {
+            served,
+            namespace,
+            endpoints,
+            transport,
+            known: RwLock::default(),
+        }
+    }
+
+    pub(super) fn serves(&self, name: &str) -> bool {
+        self.served.is_empty() || self.served.iter().any(|served| served == name)
+    }
+
+    /// The account of this name, if it can be used.
+    pub(super) fn get(&self, name: &str) -> Result<Arc<Usable>, AccountProblem> {
+        if !self.serves(name) {
+            return Err(AccountProblem::NotServed);
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(name) {
+            None => Err(AccountProblem::NotFound),
+            Some(None) => Err(AccountProblem::NotReady),
+            Some(Some(usable)) => Ok(Arc::clone(usable)),
+        }
+    }
+
+    pub(super) fn forget(&self, name: &str) {
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+    }
+
+    /// Looks at an account: reads its key, looks its project up, makes a client if anything
+    /// changed. Says what it found, and whether objects of the account should be looked at.
+    pub(super) async fn refresh(
+        &self,
+        cr: &SwrAccount,
+        secrets: &Secrets,
+        sealer: &Arc<Sealer>,
+    ) -> (AccountVerdict, bool) {
+        let name = cr.metadata.name.clone().unwrap_or_default();
+        let before = self.get(&name).ok();
+        let prepared = self.prepare(cr, secrets, sealer, before.as_ref()).await;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match prepared {
+            Ok(usable) => {
+                let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
+                let project = usable.account.project.clone();
+                known.insert(name, Some(usable));
+                (AccountVerdict::Usable(project), changed)
+            }
+            // The API server being slow for a moment is no reason to take a good key away.
+            Err(verdict @ AccountVerdict::SecretUnavailable(_)) if before.is_some() => {
+                (verdict, false)
+            }
+            Err(verdict) => {
+                let changed = !matches!(known.insert(name, None), Some(None));
+                (verdict, changed)
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        cr: &SwrAccount,
+        secrets: &Secrets,
+        sealer: &Arc<Sealer>,
+        before: Option<&Arc<Usable>>,
+    ) -> Result<Arc<Usable>, AccountVerdict> {
+        let region = Region::new(cr.spec.region.clone());
+        let secret_name = &cr.spec.auth.access_key_secret_ref.name;
+        let secret = secrets
+            .read(&self.namespace, secret_name)
+            .await
+            .map_err(|_| AccountVerdict::SecretUnavailable(secret_name.clone()))?
+            .ok_or_else(|| AccountVerdict::SecretNotFound(secret_name.clone()))?;
+        let key = access_key(&secret)
+            .map_err(|rejected| AccountVerdict::SecretRejected(secret_name.clone(), rejected))?;
+        let made_from = MadeFrom {
+            spec: cr.spec.clone(),
+            key: fingerprint(sealer, &key),
+        };
+        if let Some(before) = before.filter(|before| before.made_from == made_from) {
+            return Ok(Arc::clone(before));
+        }
+        let refused = |refused: Refused| AccountVerdict::NoEndpoint(refused.to_string());
+        let endpoint = self.endpoints.swr(&region).map_err(refused)?;
+        let project = match &cr.spec.project_id {
+            Some(id) => ProjectId::new(id.clone()),
+            None => self.look_up_project(&region, &key).await?,
+        };
+        let limits = Limits {
+            requests_per_second: cr.spec.limits.requests_per_second,
+            burst: cr.spec.limits.burst,
+            in_flight: cr.spec.limits.in_flight,
+        };
+        Ok(Arc::new(Usable {
+            account: Account {
+                region,
+                project: project.clone(),
+                grants: cr.spec.grants.clone(),
+            },
+            client: Client::new(
+                self.transport.clone(),
+                endpoint,
+                project,
+                key,
+                limits,
+                Arc::clone(sealer),
+            ),
+            snapshots: Snapshots::default(),
+            made_from,
+        }))
+    }
+
+    async fn look_up_project(
+        &self,
+        region: &Region,
+        key: &AccessKey,
+    ) -> Result<ProjectId, AccountVerdict> {
+        let iam = self
+            .endpoints
+            .iam(region)
+            .map_err(|refused| AccountVerdict::NoEndpoint(refused.to_string()))?;
+        project_of(&self.transport, &iam, region, key)
+            .await
+            .map_err(|error| match error {
+                ProjectError::Failed(failure) => AccountVerdict::ProjectLookup(failure),
+                ProjectError::None | ProjectError::Several(_) => {
+                    AccountVerdict::NoProject(error.to_string())
+                }
+            })
+    }
+}
+
+fn access_key(secret: &SecretData) -> Result<AccessKey, credential::Rejected> {
+    let security_token = match secret.data.contains_key("securityToken") {
+        true => Some(credential::value(secret, "securityToken")?),
+        false => None,
+    };
+    Ok(AccessKey {
+        access_key: credential::value(secret, "accessKey")?.expose().to_owned(),
+        secret_key: credential::value(secret, "secretKey")?,
+        security_token,
+    })
+}
+
+fn fingerprint(sealer: &Sealer, key: &AccessKey) -> Fingerprint {
+    sealer.account_key(&[
+        &key.access_key,
+        key.secret_key.expose(),
+        key.security_token
+            .as_ref()
+            .map_or("", |token| token.expose()),
+    ])
+}
+
+/// Whether an account in this state is worth another look soon.
+pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
+    match verdict {
+        AccountVerdict::Usable(_) => false,
+        AccountVerdict::SecretNotFound(_)
+        | AccountVerdict::SecretRejected(..)
+        | AccountVerdict::SecretUnavailable(_) => true,
+        AccountVerdict::NoEndpoint(_) | AccountVerdict::NoProject(_) => false,
+        AccountVerdict::ProjectLookup(failure) => match failure.class {
+            Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,
+            Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
+        },
+    }
+}

@@ -1,0 +1,35 @@
+//! Carries out effects and returns outcomes: who is looked at when, and by what. No decision
+//! about a registry is made here.
+
+mod accounts;
+mod execute;
+mod pass;
+mod poll;
+mod queue;
+mod run;
+mod snapshots;
+
+pub use accounts::Endpoints;
+pub use run::{Options, Running, start};
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::credential::Sealer;
+use crate::effect::Windows;
+use crate::shell::kube::{Objects, Secrets};
+use crate::tag::Installation;
+
+use accounts::Accounts;
+
+/// What every pass shares.
+struct Context {
+    installation: Installation,
+    windows: Windows,
+    started_at: Timestamp,
+    objects: Objects,
+    secrets: Secrets,
+    sealer: Arc<Sealer>,
+    accounts: Accounts,
+}

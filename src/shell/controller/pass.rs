@@ -1,0 +1,126 @@
+//! One pass over one object: `loop { step; execute }`, the only caller of `step` in production,
+//! and at its end the one write of the status.
+
+use std::sync::Arc;
+
+use crate::effect::{KubeFailure, Memory, Next, Pass};
+use crate::object::{Object, ObjectKey};
+use crate::requeue::{Requeue, requeue};
+use crate::shell::clock;
+use crate::status::status;
+use crate::step;
+use crate::summary::{Judged, Summary, Verdict};
+use crate::tag::Owner;
+
+use super::Context;
+use super::execute::Executor;
+
+/// How often the status is written anew when only the spec changed meanwhile.
+const REBASES_MAX: u32 = 3;
+
+/// What a pass leaves behind.
+pub(super) struct Ended {
+    pub(super) requeue: Requeue,
+    pub(super) memory: Memory,
+    pub(super) judged: Option<Judged>,
+    pub(super) verdict: Verdict,
+}
+
+/// Runs one pass.
+pub(super) async fn run(
+    context: Arc<Context>,
+    key: ObjectKey,
+    uid: String,
+    memory: Memory,
+) -> Ended {
+    let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
+    let pass = Pass {
+        key: key.clone(),
+        uid,
+        owner,
+        windows: context.windows,
+        process_started_at: context.started_at,
+        memory,
+    };
+    let mut executor = Executor::new(&context);
+    let mut next = step::start(pass);
+    let summary = loop {
+        match next {
+            Next::Do(effect) => {
+                tracing::trace!(object = %key, effect = effect.name(), "next effect");
+                next = executor.execute(*effect).await;
+            }
+            Next::Finished(summary) => break *summary,
+        }
+    };
+    end(&context, &key, summary).await
+}
+
+async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
+    let now = clock::now();
+    let mut next = requeue(&summary, &context.windows, now);
+    let written = match (&summary.object, status(&summary, &context.windows, now)) {
+        (Some(object), Some(new)) => {
+            let reason = new.conditions.first().map(|ready| {
+                (
+                    ready.status.as_str(),
+                    ready.reason.clone(),
+                    ready.message.clone(),
+                )
+            });
+            let written = write(context, object, &new).await;
+            if let (Ok(()), Some((ready, reason, message))) = (&written, reason) {
+                tracing::info!(
+                    object = %key,
+                    generation = object.generation,
+                    registry_id = new.registry_id,
+                    ready,
+                    reason,
+                    message,
+                    "status written"
+                );
+            }
+            written
+        }
+        _ => Ok(()),
+    };
+    match written {
+        Ok(()) => {}
+        Err(KubeFailure::Conflict | KubeFailure::NotFound) => next = Requeue::Now,
+        Err(KubeFailure::Forbidden | KubeFailure::Rejected | KubeFailure::Unavailable) => {
+            next = Requeue::Backoff { min_secs: 0 };
+        }
+    }
+    Ended {
+        requeue: next,
+        memory: summary.memory,
+        // What was not written down must be looked at again, whatever the next poll shows.
+        judged: summary.judged.filter(|_| written.is_ok()),
+        verdict: summary.verdict,
+    }
+}
+
+/// Writes the status. If somebody changed the object since, but not its status, the decision
+/// still stands for the generation that it names: it is written onto the newer object. The
+/// comparison of the whole status keeps the intent's compare-and-swap what it is.
+async fn write(
+    context: &Context,
+    decided_on: &Object,
+    new: &crate::api::registry::ReplicationRegistryStatus,
+) -> Result<(), KubeFailure> {
+    let mut object = decided_on.clone();
+    for _ in 0..REBASES_MAX {
+        match context.objects.write_status(&object, new).await {
+            Ok(_) => return Ok(()),
+            Err(KubeFailure::Conflict) => {}
+            Err(failure) => return Err(failure),
+        }
+        match context.objects.read(&decided_on.key).await? {
+            Some(newer) if newer.uid == object.uid && newer.status == object.status => {
+                object = newer;
+            }
+            Some(_) | None => return Err(KubeFailure::Conflict),
+        }
+    }
+    Err(KubeFailure::Conflict)
+}

@@ -1,0 +1,132 @@
+//! The look that costs least: one LIST and one GET per distinct Secret tell for every object of
+//! an instance whether what it was judged by still holds. Only those for which it does not get a
+//! pass of their own.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use crate::credential::{Credential, SecretData};
+use crate::desired::{Scope, SecretRef};
+use crate::effect::{KubeFailure, SecretProblem};
+use crate::object::ObjectKey;
+use crate::shell::clock;
+
+use super::Context;
+use super::queue::Queue;
+use super::snapshots::Look;
+
+/// GETs of Secrets that are under way at once.
+const SECRETS_AT_ONCE: usize = 8;
+
+/// Namespace and name of a Secret.
+pub(super) type SecretKey = (String, String);
+
+/// Secrets as they were read.
+pub(super) type ReadSecrets = HashMap<SecretKey, Result<Option<SecretData>, KubeFailure>>;
+
+/// What a poll saw.
+pub(super) struct Polled {
+    pub(super) scope: Scope,
+    look: Option<Look>,
+    secrets: ReadSecrets,
+}
+
+/// Looks at an instance and at the Secrets of its objects.
+pub(super) async fn poll(
+    context: Arc<Context>,
+    scope: Scope,
+    secrets: BTreeSet<SecretKey>,
+) -> Polled {
+    let look = match context.accounts.get(&scope.account) {
+        Ok(account) => {
+            let reader = account.client.reader();
+            let now = clock::now();
+            Some(account.snapshots.list(&reader, &scope.instance, now).await)
+        }
+        Err(_) => None,
+    };
+    let secrets = read_secrets(&context, secrets).await;
+    Polled {
+        scope,
+        look,
+        secrets,
+    }
+}
+
+/// Reads each Secret once.
+pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
+    futures::stream::iter(secrets)
+        .map(|(namespace, name)| async move {
+            let secret = context.secrets.read(&namespace, &name).await;
+            ((namespace, name), secret)
+        })
+        .buffer_unordered(SECRETS_AT_ONCE)
+        .collect()
+        .await
+}
+
+/// The Secrets that the objects of a scope use.
+pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
+    queue
+        .judged(scope)
+        .map(|(key, _, judged)| (key.namespace.clone(), judged.secret.name.clone()))
+        .collect()
+}
+
+/// The objects for which what they were judged by does not hold any more.
+pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
+    queue
+        .judged(&polled.scope)
+        .filter(|(key, uid, judged)| {
+            let same_registry = match &polled.look {
+                Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
+                // Every object has to say that it cannot be verified.
+                Some(Err(_)) | None => false,
+            };
+            let secret_key = (key.namespace.clone(), judged.secret.name.clone());
+            let same_credential = match polled.secrets.get(&secret_key) {
+                Some(Ok(secret)) => read(secret.as_ref(), &judged.secret).is_ok_and(|credential| {
+                    context.sealer.seal(uid, &credential).whole == judged.credential
+                }),
+                // The API server being slow says nothing about the Secret.
+                Some(Err(_)) | None => true,
+            };
+            !(same_registry && same_credential)
+        })
+        .map(|(key, _, _)| key.clone())
+        .collect()
+}
+
+/// The Secrets that objects wait for.
+pub(super) fn secrets_waited_for(queue: &Queue) -> BTreeSet<SecretKey> {
+    queue
+        .waiting()
+        .map(|(key, _, waiting)| (key.namespace.clone(), waiting.secret.name.clone()))
+        .collect()
+}
+
+/// The objects whose Secret is not any more as it was when they began to wait.
+pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
+    queue
+        .waiting()
+        .filter(|(key, _, waiting)| {
+            let secret_key = (key.namespace.clone(), waiting.secret.name.clone());
+            match secrets.get(&secret_key) {
+                Some(Ok(secret)) => match read(secret.as_ref(), &waiting.secret) {
+                    Ok(_) => true,
+                    Err(problem) => problem != waiting.problem,
+                },
+                Some(Err(_)) | None => false,
+            }
+        })
+        .map(|(key, _, _)| key.clone())
+        .collect()
+}
+
+fn read(secret: Option<&SecretData>, by: &SecretRef) -> Result<Credential, SecretProblem> {
+    let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
+    let secret = secret.ok_or(SecretProblem::NotFound)?;
+    Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)
+}

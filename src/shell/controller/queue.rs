@@ -1,0 +1,492 @@
+//! Which object is looked at next. A data structure without tasks: time comes in as an argument.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::desired::{Scope, SecretRef};
+use crate::effect::{Memory, SecretProblem};
+use crate::object::ObjectKey;
+use crate::requeue::{Requeue, backoff_secs};
+use crate::shell::kube::Seen;
+use crate::summary::{Judged, Verdict};
+
+use super::pass::Ended;
+
+/// A person's change goes before what a sweep found; but of so many, one is the sweep's, so that
+/// a flood of changes cannot stop it.
+const SWEEP_EVERY: u32 = 8;
+/// A lost compare-and-swap means that somebody just wrote: give them this time to finish.
+const STALE_MILLIS: i64 = 100;
+
+/// Who asks for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// A person, by a change of the object.
+    Change,
+    /// The operator itself: a poll, a retry, a changed Secret or account.
+    Sweep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Queued,
+    Running { again: Option<Lane> },
+}
+
+#[derive(Debug)]
+struct Entry {
+    seen: Seen,
+    state: State,
+    /// Passes in a row that ended in a failure.
+    failures: u32,
+    due: Option<Timestamp>,
+    memory: Memory,
+    judged: Option<Judged>,
+    waiting_for: Option<WaitingFor>,
+    /// Whether the list that is under way has shown it.
+    listed: bool,
+}
+
+/// A Secret that an object waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WaitingFor {
+    /// Which one.
+    pub(super) secret: SecretRef,
+    /// What was wrong with it.
+    pub(super) problem: SecretProblem,
+}
+
+/// An object whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) key: ObjectKey,
+    pub(super) uid: String,
+    pub(super) memory: Memory,
+}
+
+/// The objects, and whose turn it is.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: HashMap<ObjectKey, Entry>,
+    changes: VecDeque<ObjectKey>,
+    sweeps: VecDeque<ObjectKey>,
+    due: BTreeSet<(Timestamp, ObjectKey)>,
+    turns: u32,
+}
+
+impl Queue {
+    /// The watch shows an object.
+    pub(super) fn applied(&mut self, seen: Seen) {
+        let key = seen.key.clone();
+        match self.entries.get_mut(&key) {
+            Some(entry) if entry.seen.uid == seen.uid => {
+                entry.listed = true;
+                let old = &entry.seen;
+                // Our own writes change neither, so they wake nobody up (E12).
+                let asks = seen.generation != old.generation
+                    || seen.deleting != old.deleting
+                    || seen.requested_at != old.requested_at
+                    || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
+                entry.seen = seen;
+                if asks {
+                    entry.failures = 0;
+                    self.wake(&key, Lane::Change);
+                }
+            }
+            Some(_) | None => {
+                self.forget(&key);
+                self.entries.insert(
+                    key.clone(),
+                    Entry {
+                        seen,
+                        state: State::Idle,
+                        failures: 0,
+                        due: None,
+                        memory: Memory::default(),
+                        judged: None,
+                        waiting_for: None,
+                        listed: true,
+                    },
+                );
+                self.wake(&key, Lane::Change);
+            }
+        }
+    }
+
+    /// The watch shows that an object is gone.
+    pub(super) fn deleted(&mut self, key: &ObjectKey, uid: &str) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.seen.uid == uid)
+        {
+            self.forget(key);
+        }
+    }
+
+    /// A complete list of a namespace (of all, if `None`) begins.
+    pub(super) fn listing(&mut self, namespace: Option<&str>) {
+        for (key, entry) in &mut self.entries {
+            if namespace.is_none_or(|namespace| key.namespace == namespace) {
+                entry.listed = false;
+            }
+        }
+    }
+
+    /// The list is complete: what it did not show is gone.
+    pub(super) fn listed(&mut self, namespace: Option<&str>) {
+        let gone: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| {
+                !entry.listed && namespace.is_none_or(|namespace| key.namespace == namespace)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.remove(key)
+            && let Some(due) = entry.due
+        {
+            self.due.remove(&(due, key.clone()));
+        }
+    }
+
+    /// Puts an object into its lane; after the pass under way, if there is one.
+    pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        if let Some(due) = entry.due.take() {
+            self.due.remove(&(due, key.clone()));
+        }
+        match entry.state {
+            State::Idle => {
+                entry.state = State::Queued;
+                match lane {
+                    Lane::Change => self.changes.push_back(key.clone()),
+                    Lane::Sweep => self.sweeps.push_back(key.clone()),
+                }
+            }
+            State::Queued => {}
+            State::Running { .. } => entry.state = State::Running { again: Some(lane) },
+        }
+    }
+
+    /// Wakes every object of an account.
+    pub(super) fn account_changed(&mut self, account: &str) {
+        let keys: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| {
+                let scope = entry.seen.scope.as_ref();
+                scope.is_some_and(|scope| scope.account == account)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            self.wake(&key, Lane::Sweep);
+        }
+    }
+
+    /// The next object whose turn it is.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Turn> {
+        while let Some((at, key)) = self.due.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.wake(&key, Lane::Sweep);
+        }
+        loop {
+            self.turns = self.turns.wrapping_add(1);
+            let sweep_first = self.turns.is_multiple_of(SWEEP_EVERY);
+            let key = if sweep_first {
+                self.sweeps.pop_front().or_else(|| self.changes.pop_front())
+            } else {
+                self.changes.pop_front().or_else(|| self.sweeps.pop_front())
+            }?;
+            // A forgotten object's key may still stand in a lane.
+            if let Some(entry) = self.entries.get_mut(&key)
+                && entry.state == State::Queued
+            {
+                entry.state = State::Running { again: None };
+                return Some(Turn {
+                    uid: entry.seen.uid.clone(),
+                    memory: entry.memory.clone(),
+                    key,
+                });
+            }
+        }
+    }
+
+    /// When the next object is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A pass is over. `jitter` spreads waits.
+    pub(super) fn finished(
+        &mut self,
+        key: &ObjectKey,
+        uid: &str,
+        ended: Ended,
+        now: Timestamp,
+        jitter: impl Fn(Duration) -> Duration,
+    ) {
+        let Some(entry) = self
+            .entries
+            .get_mut(key)
+            .filter(|entry| entry.seen.uid == uid)
+        else {
+            return;
+        };
+        entry.memory = ended.memory;
+        entry.judged = ended.judged;
+        entry.waiting_for = match (ended.requeue, ended.verdict) {
+            (Requeue::SecretChange, Verdict::NoCredential { secret, problem }) => {
+                Some(WaitingFor { secret, problem })
+            }
+            _ => None,
+        };
+        let wait = |secs: i64| {
+            let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
+            SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
+        };
+        let due = match ended.requeue {
+            Requeue::Never
+            | Requeue::Poll
+            | Requeue::SecretChange
+            | Requeue::AccountChange
+            | Requeue::ObjectChange => {
+                entry.failures = 0;
+                None
+            }
+            Requeue::Now => Some(now + SignedDuration::from_millis(STALE_MILLIS)),
+            Requeue::At(at) => {
+                entry.failures = 0;
+                Some(at)
+            }
+            Requeue::SoonUntil(until) => {
+                entry.failures = entry.failures.saturating_add(1);
+                let soon = now + wait(backoff_secs(entry.failures));
+                // A moment after, so that "not before" is certainly over.
+                Some(soon.min(until + SignedDuration::from_millis(STALE_MILLIS)))
+            }
+            Requeue::Backoff { min_secs } => {
+                entry.failures = entry.failures.saturating_add(1);
+                let secs = backoff_secs(entry.failures).max(i64::from(min_secs));
+                Some(now + wait(secs))
+            }
+        };
+        let again = match entry.state {
+            State::Running { again } => again,
+            State::Idle | State::Queued => None,
+        };
+        entry.state = State::Idle;
+        if let Some(lane) = again {
+            self.wake(key, lane);
+        } else if let Some(due) = due {
+            entry.due = Some(due);
+            self.due.insert((due, key.clone()));
+        }
+    }
+
+    /// What the objects of a scope were judged by.
+    pub(super) fn judged<'a>(
+        &'a self,
+        scope: &'a Scope,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a str, &'a Judged)> {
+        self.entries.iter().filter_map(move |(key, entry)| {
+            let judged = entry.judged.as_ref()?;
+            (entry.seen.scope.as_ref() == Some(scope)).then_some((
+                key,
+                entry.seen.uid.as_str(),
+                judged,
+            ))
+        })
+    }
+
+    /// The scopes to poll, each with the shortest interval that one of its objects asks for.
+    pub(super) fn scopes(&self, default_secs: i64) -> HashMap<Scope, i64> {
+        let mut scopes = HashMap::new();
+        for entry in self.entries.values().filter(|entry| entry.judged.is_some()) {
+            if let Some(scope) = &entry.seen.scope {
+                let secs = entry.seen.poll_secs.unwrap_or(default_secs);
+                scopes
+                    .entry(scope.clone())
+                    .and_modify(|shortest: &mut i64| *shortest = secs.min(*shortest))
+                    .or_insert(secs);
+            }
+        }
+        scopes
+    }
+
+    /// The objects that wait for a Secret.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &str, &WaitingFor)> {
+        self.entries.iter().filter_map(|(key, entry)| {
+            let waiting = entry.waiting_for.as_ref()?;
+            Some((key, entry.seen.uid.as_str(), waiting))
+        })
+    }
+
+    /// How many objects there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey {
+            namespace: "images".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn seen(name: &str, generation: i64) -> Seen {
+        Seen {
+            key: key(name),
+            uid: format!("uid-{name}"),
+            generation,
+            deleting: false,
+            has_finalizer: true,
+            requested_at: None,
+            scope: None,
+            poll_secs: None,
+        }
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(secs).expect("time")
+    }
+
+    fn ended(requeue: Requeue) -> Ended {
+        Ended {
+            requeue,
+            memory: Memory::default(),
+            judged: None,
+            verdict: Verdict::Suspended,
+        }
+    }
+
+    fn take(queue: &mut Queue, now: i64) -> Option<String> {
+        queue.next(at(now)).map(|turn| turn.key.name)
+    }
+
+    fn finish(queue: &mut Queue, name: &str, requeue: Requeue, now: i64) {
+        queue.finished(
+            &key(name),
+            &format!("uid-{name}"),
+            ended(requeue),
+            at(now),
+            |wait| wait,
+        );
+    }
+
+    #[test]
+    fn an_object_has_one_pass_at_a_time_and_another_if_it_changed_meanwhile() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1));
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        queue.applied(seen("a", 2));
+        queue.applied(seen("a", 3));
+        assert_eq!(take(&mut queue, 0), None);
+        finish(&mut queue, "a", Requeue::Poll, 1);
+        assert_eq!(take(&mut queue, 1).as_deref(), Some("a"));
+        finish(&mut queue, "a", Requeue::Poll, 2);
+        assert_eq!(take(&mut queue, 9_999), None);
+    }
+
+    #[test]
+    fn our_own_writes_wake_nobody_up() {
+        let mut queue = Queue::default();
+        queue.applied(Seen {
+            has_finalizer: false,
+            ..seen("a", 1)
+        });
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        queue.applied(seen("a", 1));
+        finish(&mut queue, "a", Requeue::Poll, 1);
+        queue.applied(seen("a", 1));
+        assert_eq!(take(&mut queue, 1), None);
+    }
+
+    #[test]
+    fn a_failure_waits_longer_each_time_and_a_change_ends_the_wait() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1));
+        let mut now = 0;
+        for wait in [2, 4, 8, 16] {
+            assert_eq!(take(&mut queue, now).as_deref(), Some("a"));
+            finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, now);
+            assert_eq!(queue.next_due(), Some(at(now + wait)));
+            assert_eq!(take(&mut queue, now + wait - 1), None);
+            now += wait;
+        }
+        queue.applied(seen("a", 2));
+        assert_eq!(take(&mut queue, now - 1).as_deref(), Some("a"));
+        finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, now);
+        assert_eq!(queue.next_due(), Some(at(now + 2)));
+    }
+
+    #[test]
+    fn a_change_goes_first_but_cannot_stop_the_sweep() {
+        let mut queue = Queue::default();
+        for n in 0..20 {
+            queue.applied(seen(&format!("{n:02}"), 1));
+        }
+        queue.applied(seen("sweep", 1));
+        while let Some(name) = take(&mut queue, 0) {
+            finish(&mut queue, &name, Requeue::Poll, 0);
+        }
+        queue.wake(&key("sweep"), Lane::Sweep);
+        for n in 0..20 {
+            queue.applied(seen(&format!("{n:02}"), 2));
+        }
+        let order: Vec<String> = std::iter::from_fn(|| take(&mut queue, 0)).collect();
+        let place = order
+            .iter()
+            .position(|name| name == "sweep")
+            .expect("its turn");
+        assert!((1..8).contains(&place), "{order:?}");
+    }
+
+    #[test]
+    fn what_a_complete_list_does_not_show_is_gone() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1));
+        queue.applied(seen("b", 1));
+        queue.listing(None);
+        queue.applied(seen("b", 1));
+        queue.listed(None);
+        assert_eq!(queue.len(), 1);
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("b"));
+        assert_eq!(take(&mut queue, 0), None);
+    }
+
+    #[test]
+    fn a_namesake_starts_afresh_and_the_old_pass_does_not_touch_it() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1));
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        let namesake = Seen {
+            uid: "another".to_owned(),
+            ..seen("a", 1)
+        };
+        queue.applied(namesake);
+        let turn = queue.next(at(0)).expect("its turn");
+        assert_eq!(turn.uid, "another");
+        finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, 0);
+        assert_eq!(queue.next_due(), None);
+    }
+}

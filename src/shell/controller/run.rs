@@ -1,0 +1,555 @@
+//! The loop that owns the queue: events in, passes and polls out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, SelectAll};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::account::{AccountVerdict, account_status};
+use crate::api::account::SwrAccount;
+use crate::desired::Scope;
+use crate::effect::{KubeFailure, Memory, Windows};
+use crate::object::ObjectKey;
+use crate::requeue::Requeue;
+use crate::shell::clock;
+use crate::shell::health::Health;
+use crate::shell::kube::{
+    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, watch_accounts, watch_objects,
+};
+use crate::shell::swr::Transport;
+use crate::summary::Verdict;
+use crate::tag::Installation;
+
+use super::Context;
+use super::accounts::{Accounts, Endpoints, retries_soon};
+use super::pass::{self, Ended};
+use super::poll::{self, Polled, ReadSecrets};
+use super::queue::{Lane, Queue};
+
+/// Passes under way at once. Each waits most of its time for a LIST that it shares or for its
+/// turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well within
+/// what an intent allows.
+const PASSES_AT_ONCE: usize = 64;
+/// An account's key is read again after this time, so that a rotated key is in use within it.
+const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
+/// The loop turns at least this often, to tell that it is alive.
+const TURN_MAX: Duration = Duration::from_secs(1);
+/// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
+/// and the process must be gone after 25.
+const FAREWELL: Duration = Duration::from_secs(22);
+/// A failing start is tried again after this time, doubling.
+const START_GAP: Duration = Duration::from_secs(1);
+const START_GAP_MAX: Duration = Duration::from_secs(30);
+
+/// How the controller runs.
+pub struct Options {
+    /// Clients of the API server.
+    pub connection: Connection,
+    /// The operator's own namespace: key Secret, account Secrets.
+    pub namespace: String,
+    /// Namespaces whose objects are kept; all if empty.
+    pub watch_namespaces: Vec<String>,
+    /// Accounts that are served; all if empty.
+    pub accounts: Vec<String>,
+    /// A configured installation id.
+    pub installation_id: Option<String>,
+    /// Endpoints that are not derived from the region.
+    pub endpoints: Endpoints,
+    /// How SWR is reached.
+    pub transport: Transport,
+    /// The windows of time that decisions depend on.
+    pub windows: Windows,
+    /// Poll interval of objects that name none.
+    pub poll_interval: Duration,
+    /// Time between two looks at a Secret that is missing or unusable.
+    pub secret_retry: Duration,
+}
+
+/// Why the controller cannot start yet.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// There is no key for fingerprints.
+    #[error(transparent)]
+    Key(#[from] InstallationKeyError),
+    /// The cluster cannot be told from others.
+    #[error(
+        "failed to read namespace kube-system, whose uid names the installation ({0:?}): grant it, or pass --installation-id"
+    )]
+    Cluster(KubeFailure),
+    /// There is no `kube-system`.
+    #[error(
+        "namespace kube-system does not exist, whose uid names the installation: pass --installation-id"
+    )]
+    NoCluster,
+}
+
+/// A controller that is ready to run.
+pub struct Running {
+    context: Arc<Context>,
+    options: Options,
+    health: Arc<Health>,
+}
+
+/// Prepares the controller: installation, key for fingerprints. Waits for what is not there yet,
+/// the API server, the Secret, or the permission, and says in the log what it waits for. `None` if
+/// it was told to stop before.
+pub async fn start(
+    options: Options,
+    health: Arc<Health>,
+    shutdown: &mut watch::Receiver<bool>,
+) -> Option<Running> {
+    let secrets = Secrets::new(options.connection.unary.clone());
+    let mut gap = START_GAP;
+    let (installation, sealer) = loop {
+        let error = match prepare(&options, &secrets).await {
+            Ok(prepared) => break prepared,
+            Err(error) => error,
+        };
+        // The Secret may come a moment after the Deployment; RBAC, too.
+        tracing::warn!(%error, "cannot start yet");
+        tokio::select! {
+            () = tokio::time::sleep(clock::jittered(gap)) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return None,
+        }
+        gap = (gap * 2).min(START_GAP_MAX);
+    };
+    let context = Arc::new(Context {
+        installation,
+        windows: options.windows,
+        started_at: clock::now(),
+        objects: Objects::new(options.connection.unary.clone()),
+        secrets,
+        sealer: Arc::new(sealer),
+        accounts: Accounts::new(
+            options.accounts.clone(),
+            options.namespace.clone(),
+            options.endpoints.clone(),
+            options.transport.clone(),
+        ),
+    });
+    tracing::info!(
+        installation = context.installation.as_str(),
+        namespace = options.namespace,
+        watch_namespaces = ?options.watch_namespaces,
+        accounts = ?options.accounts,
+        poll_secs = options.poll_interval.as_secs(),
+        settle_secs = options.windows.settle_secs,
+        "started"
+    );
+    Some(Running {
+        context,
+        options,
+        health,
+    })
+}
+
+async fn prepare(
+    options: &Options,
+    secrets: &Secrets,
+) -> Result<(Installation, crate::credential::Sealer), StartError> {
+    let installation = match &options.installation_id {
+        Some(id) => Installation::from_configured(id),
+        None => {
+            let uid = secrets
+                .namespace_uid("kube-system")
+                .await
+                .map_err(StartError::Cluster)?
+                .ok_or(StartError::NoCluster)?;
+            Installation::from_cluster(&uid, &options.namespace)
+        }
+    };
+    let sealer = secrets.sealer(&options.namespace).await?;
+    Ok((installation, sealer))
+}
+
+struct EndedPass {
+    key: ObjectKey,
+    uid: String,
+    ended: Ended,
+}
+
+struct Refreshed {
+    name: String,
+    verdict: AccountVerdict,
+    changed: bool,
+}
+
+struct Loop {
+    context: Arc<Context>,
+    health: Arc<Health>,
+    poll_interval: Duration,
+    secret_retry: Duration,
+    queue: Queue,
+    passes: JoinSet<EndedPass>,
+    /// Whose pass a task is, for the one that panics.
+    of_task: HashMap<tokio::task::Id, (ObjectKey, String)>,
+    polls: JoinSet<Polled>,
+    polling: HashSet<Scope>,
+    poll_at: HashMap<Scope, (Timestamp, i64)>,
+    secret_looks: JoinSet<ReadSecrets>,
+    secret_look_at: Option<Timestamp>,
+    refreshes: JoinSet<Refreshed>,
+    accounts: BTreeMap<String, SwrAccount>,
+    refreshing: HashSet<String>,
+    refresh_at: HashMap<String, Timestamp>,
+}
+
+impl Running {
+    /// Runs until `shutdown` says so, and ends what is under way.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        let Running {
+            context,
+            options,
+            health,
+        } = self;
+        let mut objects = object_events(&options);
+        let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
+        let mut unlisted: HashSet<Option<String>> = namespaces(&options).into_iter().collect();
+        let mut state = Loop {
+            context,
+            health,
+            poll_interval: options.poll_interval,
+            secret_retry: options.secret_retry,
+            queue: Queue::default(),
+            passes: JoinSet::new(),
+            of_task: HashMap::new(),
+            polls: JoinSet::new(),
+            polling: HashSet::new(),
+            poll_at: HashMap::new(),
+            secret_looks: JoinSet::new(),
+            secret_look_at: None,
+            refreshes: JoinSet::new(),
+            accounts: BTreeMap::new(),
+            refreshing: HashSet::new(),
+            refresh_at: HashMap::new(),
+        };
+        loop {
+            state.health.beat();
+            state.start_what_is_due();
+            let nap = state.nap();
+            tokio::select! {
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                Some((namespace, event)) = objects.next() => {
+                    if let Event::Listed = event {
+                        unlisted.remove(&namespace);
+                        if unlisted.is_empty() {
+                            state.health.objects_listed();
+                        }
+                    }
+                    state.object_event(namespace.as_deref(), event);
+                }
+                Some(event) = accounts.next() => state.account_event(event),
+                Some(ended) = state.passes.join_next_with_id() => state.pass_ended(ended),
+                Some(polled) = state.polls.join_next() => state.poll_ended(polled),
+                Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
+                Some(refreshed) = state.refreshes.join_next() => state.account_refreshed(refreshed),
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+        state.farewell().await;
+    }
+}
+
+fn namespaces(options: &Options) -> Vec<Option<String>> {
+    if options.watch_namespaces.is_empty() {
+        vec![None]
+    } else {
+        options.watch_namespaces.iter().cloned().map(Some).collect()
+    }
+}
+
+type ObjectEvents = SelectAll<BoxStream<'static, (Option<String>, Event<Seen>)>>;
+
+fn object_events(options: &Options) -> ObjectEvents {
+    futures::stream::select_all(namespaces(options).into_iter().map(|namespace| {
+        watch_objects(options.connection.watch.clone(), namespace.as_deref())
+            .map(move |event| (namespace.clone(), event))
+            .boxed()
+    }))
+}
+
+impl Loop {
+    fn object_event(&mut self, namespace: Option<&str>, event: Event<Seen>) {
+        match event {
+            Event::Listing => self.queue.listing(namespace),
+            Event::Listed => {
+                self.queue.listed(namespace);
+                tracing::debug!(objects = self.queue.len(), "objects listed");
+            }
+            Event::Applied(seen) => self.queue.applied(seen),
+            Event::Deleted(seen) => self.queue.deleted(&seen.key, &seen.uid),
+            Event::Failing(error) => tracing::warn!(error, "the watch of objects begins anew"),
+        }
+    }
+
+    fn account_event(&mut self, event: Event<SwrAccount>) {
+        match event {
+            Event::Listing => {}
+            Event::Listed => self.health.accounts_listed(),
+            Event::Applied(account) => {
+                let name = account.metadata.name.clone().unwrap_or_default();
+                if !self.context.accounts.serves(&name) {
+                    return;
+                }
+                let before = self.accounts.insert(name.clone(), account);
+                let generation = |account: &SwrAccount| account.metadata.generation;
+                let asks =
+                    before.as_ref().map(generation) != self.accounts.get(&name).map(generation);
+                if asks {
+                    self.refresh_at.insert(name, clock::now());
+                }
+            }
+            Event::Deleted(account) => {
+                let name = account.metadata.name.unwrap_or_default();
+                self.accounts.remove(&name);
+                self.refresh_at.remove(&name);
+                self.context.accounts.forget(&name);
+                self.queue.account_changed(&name);
+            }
+            Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = clock::now();
+        while self.passes.len() < PASSES_AT_ONCE
+            && let Some(turn) = self.queue.next(now)
+        {
+            let (key, uid) = (turn.key.clone(), turn.uid.clone());
+            let context = Arc::clone(&self.context);
+            let task = self.passes.spawn(async move {
+                let ended = pass::run(context, turn.key.clone(), turn.uid.clone(), turn.memory);
+                EndedPass {
+                    ended: ended.await,
+                    key: turn.key,
+                    uid: turn.uid,
+                }
+            });
+            self.of_task.insert(task.id(), (key, uid));
+        }
+        self.start_polls(now);
+        self.start_secret_look(now);
+        self.start_refreshes(now);
+    }
+
+    fn start_polls(&mut self, now: Timestamp) {
+        let default_secs = i64::try_from(self.poll_interval.as_secs()).unwrap_or(i64::MAX);
+        let scopes = self.queue.scopes(default_secs);
+        self.poll_at.retain(|scope, _| scopes.contains_key(scope));
+        for (scope, secs) in scopes {
+            let (at, every) = *self
+                .poll_at
+                .entry(scope.clone())
+                .or_insert_with(|| (in_about(now, secs), secs));
+            // An object with a shorter interval must not wait for the end of a longer one.
+            let at = if secs < every {
+                at.min(in_about(now, secs))
+            } else {
+                at
+            };
+            self.poll_at.insert(scope.clone(), (at, secs));
+            if at <= now && self.polling.insert(scope.clone()) {
+                let secrets = poll::secrets_of(&self.queue, &scope);
+                let context = Arc::clone(&self.context);
+                self.polls.spawn(poll::poll(context, scope, secrets));
+            }
+        }
+    }
+
+    fn start_secret_look(&mut self, now: Timestamp) {
+        let waits = self.queue.waiting().next().is_some();
+        let at = match (waits, self.secret_look_at) {
+            (false, _) => {
+                self.secret_look_at = None;
+                return;
+            }
+            (true, None) => {
+                let retry = SignedDuration::try_from(self.secret_retry)
+                    .unwrap_or(SignedDuration::from_secs(10));
+                *self.secret_look_at.insert(now + retry)
+            }
+            (true, Some(at)) => at,
+        };
+        if at <= now && self.secret_looks.is_empty() {
+            let secrets = poll::secrets_waited_for(&self.queue);
+            let context = Arc::clone(&self.context);
+            self.secret_looks
+                .spawn(async move { poll::read_secrets(&context, secrets).await });
+        }
+    }
+
+    fn start_refreshes(&mut self, now: Timestamp) {
+        let due: Vec<String> = self
+            .refresh_at
+            .iter()
+            .filter(|(name, at)| **at <= now && !self.refreshing.contains(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in due {
+            let Some(account) = self.accounts.get(&name).cloned() else {
+                self.refresh_at.remove(&name);
+                continue;
+            };
+            self.refresh_at.insert(name.clone(), Timestamp::MAX);
+            self.refreshing.insert(name.clone());
+            let context = Arc::clone(&self.context);
+            self.refreshes.spawn(refresh(context, name, account));
+        }
+    }
+
+    /// Until the next thing is due.
+    fn nap(&self) -> Duration {
+        let polls = self
+            .poll_at
+            .iter()
+            .filter(|(scope, _)| !self.polling.contains(scope))
+            .map(|(_, (at, _))| *at);
+        let refreshes = self.refresh_at.values().copied();
+        let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
+        let due = self.queue.next_due();
+        polls
+            .chain(refreshes)
+            .chain(secret_look)
+            .chain(due)
+            .min()
+            .map_or(TURN_MAX, |at| clock::until(at).min(TURN_MAX))
+    }
+
+    fn pass_ended(&mut self, ended: Result<(tokio::task::Id, EndedPass), JoinError>) {
+        let now = clock::now();
+        let ended = match ended {
+            Ok((task, ended)) => {
+                self.of_task.remove(&task);
+                ended
+            }
+            Err(error) => {
+                let Some((key, uid)) = self.of_task.remove(&error.id()) else {
+                    return;
+                };
+                // E9: what panics is one pass, not the operator. The message went to the log by
+                // the panic hook; it must not come to the status.
+                tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
+                EndedPass {
+                    key,
+                    uid,
+                    ended: Ended {
+                        requeue: Requeue::Backoff { min_secs: 3_600 },
+                        memory: Memory::default(),
+                        judged: None,
+                        verdict: Verdict::Panicked,
+                    },
+                }
+            }
+        };
+        self.queue
+            .finished(&ended.key, &ended.uid, ended.ended, now, clock::jittered);
+    }
+
+    fn poll_ended(&mut self, polled: Result<Polled, JoinError>) {
+        let Ok(polled) = polled else {
+            // A poll that panics is begun anew, for all scopes, after their interval.
+            self.polling.clear();
+            return;
+        };
+        let now = clock::now();
+        self.polling.remove(&polled.scope);
+        if let Some((at, secs)) = self.poll_at.get_mut(&polled.scope) {
+            *at = in_about(now, *secs);
+        }
+        let differing = poll::differing(&self.context, &self.queue, &polled);
+        tracing::debug!(
+            account = polled.scope.account,
+            instance = %polled.scope.instance,
+            differing = differing.len(),
+            "polled"
+        );
+        for key in differing {
+            self.queue.wake(&key, Lane::Sweep);
+        }
+    }
+
+    fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
+        self.secret_look_at = None;
+        if let Ok(secrets) = secrets {
+            for key in poll::released(&self.queue, &secrets) {
+                self.queue.wake(&key, Lane::Sweep);
+            }
+        }
+    }
+
+    fn account_refreshed(&mut self, refreshed: Result<Refreshed, JoinError>) {
+        let Ok(refreshed) = refreshed else {
+            return;
+        };
+        self.refreshing.remove(&refreshed.name);
+        let wait = if retries_soon(&refreshed.verdict) {
+            self.secret_retry
+        } else {
+            ACCOUNT_REFRESH
+        };
+        let wait = SignedDuration::try_from(clock::jittered(wait)).unwrap_or_default();
+        if let Some(at) = self.refresh_at.get_mut(&refreshed.name) {
+            // A change that came meanwhile asks for a look at once.
+            *at = (*at).min(clock::now() + wait);
+        }
+        if refreshed.changed {
+            self.queue.account_changed(&refreshed.name);
+        }
+    }
+
+    /// Starts nothing any more, and ends what is under way.
+    async fn farewell(mut self) {
+        self.polls.abort_all();
+        self.secret_looks.abort_all();
+        self.refreshes.abort_all();
+        let under_way = self.passes.len();
+        tracing::info!(under_way, "stopping");
+        let ended = tokio::time::timeout(FAREWELL, async {
+            while self.passes.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            // What they would have written down is found by its tag at the next start.
+            tracing::warn!(abandoned = self.passes.len(), "passes did not end in time");
+        }
+    }
+}
+
+async fn refresh(context: Arc<Context>, name: String, account: SwrAccount) -> Refreshed {
+    let look = context
+        .accounts
+        .refresh(&account, &context.secrets, &context.sealer);
+    let (verdict, changed) = look.await;
+    let old = account.status.clone().unwrap_or_default();
+    let generation = account.metadata.generation.unwrap_or_default();
+    if let Some(new) = account_status(&verdict, &old, generation, clock::now()) {
+        // A lost race is no loss: the next look writes it.
+        let written = context.objects.write_account_status(&account, &new).await;
+        if written.is_ok()
+            && let Some(ready) = new.conditions.first()
+        {
+            tracing::info!(
+                account = name,
+                ready = ready.status.as_str(),
+                reason = ready.reason,
+                message = ready.message,
+                "status of account written"
+            );
+        }
+    }
+    Refreshed {
+        name,
+        verdict,
+        changed,
+    }
+}
+
+fn in_about(now: Timestamp, secs: i64) -> Timestamp {
+    let wait = clock::jittered(Duration::from_secs(secs.unsigned_abs()));
+    now.checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX))
+        .unwrap_or(Timestamp::MAX)
+}

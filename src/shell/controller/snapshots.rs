@@ -1,0 +1,96 @@
+//! One LIST for everybody who waits for the same instance. A caller says after which time the
+//! LIST must have begun; callers that come while one is under way share the next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::desired::InstanceId;
+use crate::failure::Failure;
+use crate::observed::Inventory;
+use crate::shell::clock;
+use crate::shell::swr::Reader;
+
+/// The shortest time between two LISTs of an instance: what arrives meanwhile shares the next.
+const SPACING_MIN: Duration = Duration::from_millis(100);
+/// After a failure everybody gets that failure for this long, doubling, so that a cloud that is
+/// down is asked twice a minute and not once per object.
+const FAILURE_FIRST: Duration = Duration::from_secs(1);
+const FAILURE_MAX: Duration = Duration::from_secs(30);
+
+/// The inventory as of one LIST.
+pub(super) type Look = Result<Arc<Inventory>, Failure>;
+
+/// The LISTs of one account.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    instances: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<Newest>>>>,
+}
+
+#[derive(Default)]
+struct Newest {
+    look: Option<(Timestamp, Look)>,
+    ended: Option<Instant>,
+    took: Duration,
+    failures: u32,
+}
+
+impl Snapshots {
+    /// The inventory by a LIST that began after `started_after`.
+    pub(super) async fn list(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+        started_after: Timestamp,
+    ) -> Look {
+        let newest = Arc::clone(
+            self.instances
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(instance.clone())
+                .or_default(),
+        );
+        // Whoever holds the lock lists; the others find its result when they get it.
+        let mut newest = newest.lock().await;
+        if let Some((started, look)) = &newest.look {
+            let fresh = *started > started_after;
+            let still_failing = look.is_err() && newest.is_within_failure_gap();
+            if fresh || still_failing {
+                return look.clone();
+            }
+        }
+        if let Some(ended) = newest.ended {
+            // As long as the last LIST took: the instance is listed half of the time at most.
+            tokio::time::sleep_until(ended + newest.took.max(SPACING_MIN)).await;
+        }
+        let started = clock::now();
+        let begun = Instant::now();
+        // A LIST in the same millisecond as the read that it must follow would not count as
+        // after it, so the clock's next millisecond is the start.
+        let started = started.max(
+            started_after
+                .checked_add(Duration::from_millis(1))
+                .unwrap_or(started),
+        );
+        let look = reader.list(instance).await.map(Arc::new);
+        newest.took = begun.elapsed();
+        newest.ended = Some(Instant::now());
+        newest.failures = match &look {
+            Ok(_) => 0,
+            Err(_) => newest.failures.saturating_add(1),
+        };
+        newest.look = Some((started, look.clone()));
+        look
+    }
+}
+
+impl Newest {
+    fn is_within_failure_gap(&self) -> bool {
+        let doublings = self.failures.saturating_sub(1).min(10);
+        let gap = (FAILURE_FIRST * 2u32.pow(doublings)).min(FAILURE_MAX);
+        self.ended.is_some_and(|ended| ended.elapsed() < gap)
+    }
+}

@@ -1,0 +1,72 @@
+//! What we ask of the API server. The only place that knows a patch format; knows nothing of SWR.
+
+mod client;
+mod object;
+mod patch;
+mod secret;
+mod watch;
+
+pub use client::{Connection, ConnectionError, connect};
+pub use object::Objects;
+pub use secret::{InstallationKeyError, Secrets};
+pub use watch::{Event, Seen, watch_accounts, watch_objects};
+
+use std::time::Duration;
+
+use crate::effect::KubeFailure;
+
+/// A unary call ends within this time (reliability.md 5.8); kube 5.0 itself has no limit.
+const CALL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Who writes, for `managedFields`.
+pub const FIELD_MANAGER: &str = "swr-operator";
+
+/// Runs one call with its deadline, and maps what went wrong in the one place that does.
+async fn call<T>(
+    what: &'static str,
+    future: impl Future<Output = kube::Result<T>>,
+) -> Result<T, KubeFailure> {
+    match tokio::time::timeout(CALL_DEADLINE, future).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            let failure = failure(&error);
+            // Errors of kube carry no body of an object; a conflict is everyday life.
+            match failure {
+                KubeFailure::Conflict | KubeFailure::NotFound => {
+                    tracing::debug!(what, error = %error, "the API server refused");
+                }
+                KubeFailure::Forbidden | KubeFailure::Rejected | KubeFailure::Unavailable => {
+                    tracing::warn!(what, error = %error, "the API server did not do it");
+                }
+            }
+            Err(failure)
+        }
+        Err(_) => {
+            tracing::warn!(
+                what,
+                deadline_secs = CALL_DEADLINE.as_secs(),
+                "the API server did not answer in time"
+            );
+            Err(KubeFailure::Unavailable)
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "kube's error enum grows; whatever else it may say, nothing is known of the outcome"
+)]
+fn failure(error: &kube::Error) -> KubeFailure {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            404 | 410 => KubeFailure::NotFound,
+            409 => KubeFailure::Conflict,
+            401 | 403 => KubeFailure::Forbidden,
+            429 => KubeFailure::Unavailable,
+            400..=499 => KubeFailure::Rejected,
+            _ => KubeFailure::Unavailable,
+        },
+        kube::Error::SerdeError(_) => KubeFailure::Rejected,
+        _ => KubeFailure::Unavailable,
+    }
+}

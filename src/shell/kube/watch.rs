@@ -1,0 +1,213 @@
+//! The stream that does not die: a watch that is thrown away and begun anew, with a fresh LIST,
+//! on every sign that its place in history is of no use, on silence, and at a bounded age
+//! (reliability.md 0.1: E1 to E5, E13, E18).
+
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, stream};
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::api::account::SwrAccount;
+use crate::api::registry::ReplicationRegistry;
+use crate::api::{FINALIZER, REQUESTED_AT};
+use crate::desired::{self, Scope};
+use crate::object::ObjectKey;
+use crate::shell::clock;
+
+/// The API server ends a watch after this time, and a fresh one begins where it ended.
+pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// E3, E5: without any event, bookmark or end for this long, the connection is dead or its place
+/// in history lies in the future. Five ends of a healthy watch.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
+/// E5: kube 5.0 never lists again by itself, so what a watch lost would be lost for ever.
+const AGE_MAX: Duration = Duration::from_secs(900);
+/// The wait before a fresh start doubles from the first to the second; `130 LISTs per hour` is
+/// the budget, and 60 s with jitter gives at most 75.
+const GAP_MIN: Duration = Duration::from_secs(1);
+const GAP_MAX: Duration = Duration::from_secs(60);
+/// Health that lasts this long resets the wait.
+const HEALTHY_AFTER: Duration = Duration::from_secs(120);
+
+/// What the controller needs to know of an object to decide whether to look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Tells it from a namesake.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether our finalizer is on.
+    pub has_finalizer: bool,
+    /// The newest request for a reconcile.
+    pub requested_at: Option<String>,
+    /// Account and instance; `None` if the object does not fit our CRD.
+    pub scope: Option<Scope>,
+    /// `spec.pollInterval`.
+    pub poll_secs: Option<i64>,
+}
+
+impl Seen {
+    fn of(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+        let meta = guarded.meta();
+        let annotations = meta.annotations.as_ref();
+        let cr = guarded.0.as_ref().ok();
+        Some(Seen {
+            key: ObjectKey {
+                namespace: meta.namespace.clone()?,
+                name: meta.name.clone()?,
+            },
+            uid: meta.uid.clone()?,
+            generation: meta.generation.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            has_finalizer: meta
+                .finalizers
+                .as_ref()
+                .is_some_and(|all| all.iter().any(|name| name == FINALIZER)),
+            requested_at: REQUESTED_AT
+                .iter()
+                .filter_map(|key| annotations?.get(*key))
+                .max()
+                .cloned(),
+            scope: cr.map(Scope::of),
+            poll_secs: cr.and_then(desired::poll_secs),
+        })
+    }
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// A complete list begins: what does not come until [`Event::Listed`] is gone.
+    Listing,
+    /// The list is complete.
+    Listed,
+    /// This is there, new or changed.
+    Applied(T),
+    /// This is gone.
+    Deleted(T),
+    /// The watch is in trouble and goes on by itself.
+    Failing(String),
+}
+
+/// Watches the objects of one namespace, or of all.
+pub fn watch_objects(
+    client: Client,
+    namespace: Option<&str>,
+) -> impl Stream<Item = Event<Seen>> + Send + use<> {
+    let api: Api<DeserializeGuard<ReplicationRegistry>> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    resilient(api).filter_map(|event| {
+        futures::future::ready(match event {
+            Event::Listing => Some(Event::Listing),
+            Event::Listed => Some(Event::Listed),
+            Event::Applied(object) => Seen::of(&object).map(Event::Applied),
+            Event::Deleted(object) => Seen::of(&object).map(Event::Deleted),
+            Event::Failing(error) => Some(Event::Failing(error)),
+        })
+    })
+}
+
+/// Watches the accounts of the cluster.
+pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SwrAccount>> + Send {
+    let api: Api<DeserializeGuard<SwrAccount>> = Api::all(client);
+    resilient(api).filter_map(|event| {
+        futures::future::ready(match event {
+            Event::Listing => Some(Event::Listing),
+            Event::Listed => Some(Event::Listed),
+            Event::Applied(DeserializeGuard(Ok(account))) => Some(Event::Applied(account)),
+            Event::Deleted(DeserializeGuard(Ok(account))) => Some(Event::Deleted(account)),
+            Event::Applied(DeserializeGuard(Err(invalid)))
+            | Event::Deleted(DeserializeGuard(Err(invalid))) => {
+                tracing::warn!(
+                    account = invalid.metadata.name.as_deref().unwrap_or_default(),
+                    error = %invalid.error,
+                    "this SwrAccount does not fit the CRD of this operator and is not served"
+                );
+                None
+            }
+            Event::Failing(error) => Some(Event::Failing(error)),
+        })
+    })
+}
+
+type Watch<K> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<K>>> + Send>>;
+
+struct Generation<K> {
+    events: Watch<K>,
+    born: Instant,
+    /// The bounded age, different for every watch so that they do not list in step.
+    age_max: Duration,
+}
+
+fn resilient<K>(api: Api<K>) -> impl Stream<Item = Event<K>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let timeout = u32::try_from(WATCH_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
+    let fresh = move || Generation {
+        events: Box::pin(watcher(
+            api.clone(),
+            watcher::Config::default().timeout(timeout),
+        )),
+        born: monotonic(),
+        age_max: clock::jittered(AGE_MAX),
+    };
+    stream::unfold(
+        (None::<Generation<K>>, GAP_MIN),
+        move |(generation, gap)| {
+            let fresh = fresh.clone();
+            async move {
+                let mut generation = generation.unwrap_or_else(&fresh);
+                loop {
+                    let until =
+                        (generation.born + generation.age_max).min(monotonic() + SILENCE_MAX);
+                    let event = match tokio::time::timeout_at(until, generation.events.next()).await
+                    {
+                        Ok(Some(Ok(event))) => event,
+                        Ok(Some(Err(error))) => {
+                            // Whatever the error, a fresh start is right and costs one LIST; the
+                            // gap keeps it from costing many (E18: 3,011 an hour without).
+                            let healthy = generation.born.elapsed() > HEALTHY_AFTER;
+                            let gap = if healthy {
+                                GAP_MIN
+                            } else {
+                                (gap * 2).min(GAP_MAX)
+                            };
+                            tokio::time::sleep(clock::jittered(gap)).await;
+                            return Some((Event::Failing(error.to_string()), (None, gap)));
+                        }
+                        Ok(None) | Err(_) => {
+                            generation = fresh();
+                            continue;
+                        }
+                    };
+                    let event = match event {
+                        watcher::Event::Init => Event::Listing,
+                        watcher::Event::InitDone => Event::Listed,
+                        watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
+                            Event::Applied(object)
+                        }
+                        watcher::Event::Delete(object) => Event::Deleted(object),
+                    };
+                    return Some((event, (Some(generation), gap)));
+                }
+            }
+        },
+    )
+}
+
+fn monotonic() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,351 @@
+//! One account's registries: list, show, create, update, delete. Decides nothing about a registry,
+//! repeats no write, and leaves one audit line for each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::endpoint::Endpoint;
+use super::error::{Operation, malformed};
+use super::exchange::{Call, Caller, exchange};
+use super::http::Transport;
+use super::limit::{Limiter, Limits, Windows};
+use super::pages::{Next, PAGE_LENGTH, Pages};
+use super::sign::{self, AccessKey};
+use super::wire::{self, Body};
+use crate::credential::Sealer;
+use crate::desired::{InstanceId, ProjectId, RegistryId};
+use crate::failure::Failure;
+use crate::observed::{Inventory, Record};
+
+/// A list that keeps contradicting itself is given up after this many passes.
+const LIST_PASSES_MAX: usize = 3;
+
+/// One account: where it is, its key and its share of the cloud. A clone is another handle on it;
+/// a new key is a new client.
+#[derive(Clone)]
+pub struct Client(Arc<Account>);
+
+/// Reads. Cannot write.
+#[derive(Clone)]
+pub struct Reader(Arc<Account>);
+
+/// Writes, until a time.
+#[derive(Clone)]
+pub struct Writer {
+    account: Arc<Account>,
+    not_after: Instant,
+}
+
+struct Account {
+    transport: Transport,
+    endpoint: Endpoint,
+    project: ProjectId,
+    key: AccessKey,
+    limiter: Limiter,
+    sealer: Arc<Sealer>,
+    /// The last page of each instance's list, the last time it was read whole.
+    last_pages: Mutex<HashMap<InstanceId, usize>>,
+}
+
+/// In whose name and why something is written; goes into the audit line and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// `namespace/name` of the object.
+    pub object: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Why.
+    pub reason: String,
+    /// Names of the fields that change, never their values.
+    pub fields: String,
+}
+
+impl Client {
+    /// An account that is reached with this key.
+    pub fn new(
+        transport: Transport,
+        endpoint: Endpoint,
+        project: ProjectId,
+        key: AccessKey,
+        limits: Limits,
+        sealer: Arc<Sealer>,
+    ) -> Self {
+        Client(Arc::new(Account {
+            transport,
+            endpoint,
+            project,
+            key,
+            limiter: Limiter::new(limits, Windows::default()),
+            sealer,
+            last_pages: Mutex::default(),
+        }))
+    }
+
+    /// What only reads.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.0))
+    }
+
+    /// What writes. No request begins after `not_after`, however long it waited for the rate
+    /// limit (`TooLate`); one that has begun ends within the write deadline.
+    pub fn writer(&self, not_after: Instant) -> Writer {
+        Writer {
+            account: Arc::clone(&self.0),
+            not_after,
+        }
+    }
+
+    /// The project of the account.
+    pub fn project(&self) -> &ProjectId {
+        &self.0.project
+    }
+}
+
+impl Reader {
+    /// Every registry of an instance. What exists from the beginning to the end of the call is in
+    /// it, whatever others do meanwhile (see `pages`).
+    ///
+    /// # Errors
+    /// `InstanceNotFound` and the like; `Malformed` if the list is longer than 10,000 or keeps
+    /// contradicting itself.
+    pub async fn list(&self, instance: &InstanceId) -> Result<Inventory, Failure> {
+        for _ in 0..LIST_PASSES_MAX {
+            let mut pages = Pages::new(self.0.guess(instance));
+            loop {
+                match pages.next() {
+                    Next::Read(at) => pages.take(self.page(instance, at).await?),
+                    Next::TooMany => {
+                        tracing::warn!(%instance, "the list of registries has no end");
+                        return Err(malformed(Operation::List, None));
+                    }
+                    Next::Done => break,
+                }
+            }
+            if let Some((records, last_page)) = pages.finish() {
+                self.0.remember(instance, last_page);
+                return Ok(Inventory::new(records));
+            }
+        }
+        tracing::warn!(%instance, "the list of registries is shorter than its total");
+        Err(malformed(Operation::List, None))
+    }
+
+    async fn page(&self, instance: &InstanceId, at: usize) -> Result<wire::Page, Failure> {
+        // Sorted by column and direction together, limit and offset together, and the offset a
+        // multiple of the limit (swr-api.md 1.3). Why in this order: see `pages`.
+        let query = sign::query(&[
+            ("limit", &PAGE_LENGTH.to_string()),
+            ("offset", &(at * PAGE_LENGTH).to_string()),
+            ("order_column", "created_at"),
+            ("order_type", "asc"),
+        ]);
+        let path = self.0.path(instance, None);
+        let body = self.0.read(Operation::List, &path, &query).await?;
+        wire::decode_page(&body, &self.0.sealer)
+            .map_err(|wire::Malformed| undecodable(Operation::List, instance))
+    }
+
+    /// One registry. `RegistryNotFound` alone does not prove that it is gone (rule 7).
+    ///
+    /// # Errors
+    /// As SWR answers.
+    pub async fn show(&self, instance: &InstanceId, id: RegistryId) -> Result<Record, Failure> {
+        let path = self.0.path(instance, Some(id));
+        let body = self.0.read(Operation::Show, &path, "").await?;
+        wire::decode_record(&body, &self.0.sealer)
+            .ok()
+            // A record of another id is an answer to another question.
+            .filter(|record| record.id == id)
+            .ok_or_else(|| undecodable(Operation::Show, instance))
+    }
+}
+
+fn undecodable(operation: Operation, instance: &InstanceId) -> Failure {
+    let failure = malformed(operation, None);
+    tracing::warn!(operation = operation.as_str(), %instance, "{}", failure.cause.words());
+    failure
+}
+
+impl Writer {
+    /// Creates a registry. `None`: SWR took it and gave no id.
+    ///
+    /// # Errors
+    /// `Unknown` if nobody can tell whether it was created.
+    pub async fn create(
+        &self,
+        instance: &InstanceId,
+        body: &Body<'_>,
+        audit: &Audit,
+    ) -> Result<Option<RegistryId>, Failure> {
+        self.write(Operation::Create, instance, None, Some(body), audit)
+            .await
+    }
+
+    /// Replaces a registry.
+    ///
+    /// # Errors
+    /// `Unknown` if nobody can tell whether it was replaced.
+    pub async fn update(
+        &self,
+        instance: &InstanceId,
+        id: RegistryId,
+        body: &Body<'_>,
+        audit: &Audit,
+    ) -> Result<(), Failure> {
+        self.write(Operation::Update, instance, Some(id), Some(body), audit)
+            .await
+            .map(|_| ())
+    }
+
+    /// Deletes a registry.
+    ///
+    /// # Errors
+    /// `Unknown` if nobody can tell whether it was deleted.
+    pub async fn delete(
+        &self,
+        instance: &InstanceId,
+        id: RegistryId,
+        audit: &Audit,
+    ) -> Result<(), Failure> {
+        self.write(Operation::Delete, instance, Some(id), None, audit)
+            .await
+            .map(|_| ())
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        instance: &InstanceId,
+        id: Option<RegistryId>,
+        body: Option<&Body<'_>>,
+        audit: &Audit,
+    ) -> Result<Option<RegistryId>, Failure> {
+        let account = &self.account;
+        let permit = account.limiter.admit(Some(self.not_after)).await?;
+        let mut line = AuditLine {
+            audit,
+            operation,
+            instance,
+            id,
+            outcome: "abandoned",
+            status: None,
+            code: None,
+            request_id: None,
+        };
+        let secrets: Vec<&str> = body.map(Body::secrets).unwrap_or_default();
+        let call = Call {
+            operation,
+            path: &account.path(instance, id),
+            query: "",
+            body: body.map(wire::encode),
+            secrets: &secrets,
+        };
+        let verdict = exchange(&account.caller(), call).await;
+        permit.settle(verdict.result.as_ref().map(|_| ()));
+        line.status = verdict.status;
+        line.request_id = verdict.request_id;
+        match verdict.result {
+            Ok(body) => {
+                line.outcome = "done";
+                line.id = id.or_else(|| wire::decode_created(&body));
+                Ok(line.id)
+            }
+            Err(failure) => {
+                line.outcome = failure.class.as_str();
+                line.code = failure.code.as_ref().map(|code| code.as_str().to_owned());
+                Err(failure)
+            }
+        }
+    }
+}
+
+impl Account {
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            transport: &self.transport,
+            endpoint: &self.endpoint,
+            key: &self.key,
+            project: Some(&self.project),
+        }
+    }
+
+    fn path(&self, instance: &InstanceId, id: Option<RegistryId>) -> String {
+        let project = sign::escape(self.project.as_str());
+        let instance = sign::escape(instance.as_str());
+        let registries = format!("/v2/{project}/instances/{instance}/registries");
+        match id {
+            None => registries,
+            Some(id) => format!("{registries}/{id}"),
+        }
+    }
+
+    async fn read(
+        &self,
+        operation: Operation,
+        path: &str,
+        query: &str,
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+        let permit = self.limiter.admit(None).await?;
+        let call = Call {
+            operation,
+            path,
+            query,
+            body: None,
+            secrets: &[],
+        };
+        let verdict = exchange(&self.caller(), call).await;
+        permit.settle(verdict.result.as_ref().map(|_| ()));
+        verdict.result
+    }
+
+    fn guess(&self, instance: &InstanceId) -> usize {
+        let pages = self
+            .last_pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        pages.get(instance).copied().unwrap_or(0)
+    }
+
+    /// Remembers only what SWR has listed, so there are no more entries than instances.
+    fn remember(&self, instance: &InstanceId, last_page: usize) {
+        self.last_pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(instance.clone(), last_page);
+    }
+}
+
+/// Writes its line when it goes out of scope, so that a write whose task was cancelled leaves one
+/// too: it may have landed.
+struct AuditLine<'a> {
+    audit: &'a Audit,
+    operation: Operation,
+    instance: &'a InstanceId,
+    id: Option<RegistryId>,
+    outcome: &'static str,
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Drop for AuditLine<'_> {
+    fn drop(&mut self) {
+        tracing::info!(
+            target: "audit",
+            object = self.audit.object,
+            generation = self.audit.generation,
+            operation = self.operation.as_str(),
+            reason = self.audit.reason,
+            fields = self.audit.fields,
+            instance = self.instance.as_str(),
+            registry_id = self.id.map(|id| id.0),
+            outcome = self.outcome,
+            status = self.status,
+            code = self.code,
+            request_id = self.request_id,
+            "write to SWR"
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! One call -> one signed request -> one verdict, with what may be logged of it. Waits for nobody
+//! and repeats nothing.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::endpoint::Endpoint;
+use super::error::{self, Operation, Reported};
+use super::http::{Answer, Head, Transport};
+use super::sign::{self, AccessKey, Signable};
+use crate::credential::Sensitive;
+use crate::desired::ProjectId;
+use crate::failure::{Cause, Class, Code, Failure};
+use crate::shell::clock;
+
+/// Where a request goes, and in whose name.
+pub(super) struct Caller<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) key: &'a AccessKey,
+    /// IAM takes none.
+    pub(super) project: Option<&'a ProjectId>,
+}
+
+/// What is asked.
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    /// Zeroized once it is sent.
+    pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    /// Values that must not be logged, beside the key's.
+    pub(super) secrets: &'a [&'a str],
+}
+
+/// What came of it.
+pub(super) struct Verdict {
+    pub(super) result: Result<Zeroizing<Vec<u8>>, Failure>,
+    pub(super) status: Option<u16>,
+    pub(super) request_id: Option<String>,
+}
+
+/// More of the cloud's text than this is not logged.
+const MESSAGE_CHARS_MAX: usize = 512;
+
+/// Sends one request and judges the answer. A failure is logged here, once.
+pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
+    let operation = call.operation;
+    let mut secrets = call.secrets.to_vec();
+    secrets.extend([
+        caller.key.access_key.as_str(),
+        caller.key.secret_key.expose(),
+    ]);
+    secrets.extend(caller.key.security_token.as_ref().map(Sensitive::expose));
+
+    let Some(request) = signed(caller, call) else {
+        // No registry can be there.
+        tracing::warn!(
+            operation = operation.as_str(),
+            "an id cannot be part of a path"
+        );
+        return Verdict {
+            result: Err(Failure::new(Class::Invalid, Cause::Rejected)),
+            status: None,
+            request_id: None,
+        };
+    };
+    let deadline = Instant::now() + caller.transport.deadline(operation.writes());
+    let (head, reported, result) = match caller.transport.exchange(request, deadline).await {
+        Err(lost) => (
+            Head::default(),
+            Reported::default(),
+            Err(error::lost(operation, lost)),
+        ),
+        Ok(answer) => judge(operation, answer, &secrets),
+    };
+    let status = (head.status != 0).then_some(head.status);
+    let request_id = head.request_id.map(|id| redact(&id, &secrets));
+    match &result {
+        Ok(_) => tracing::debug!(
+            operation = operation.as_str(),
+            status,
+            request_id,
+            "SWR answered"
+        ),
+        Err(failure) => tracing::warn!(
+            operation = operation.as_str(),
+            status,
+            class = failure.class.as_str(),
+            code = failure.code.as_ref().map(Code::as_str),
+            request_id,
+            message = printable(&reported.message),
+            "{}",
+            failure.cause.words()
+        ),
+    }
+    Verdict {
+        result,
+        status,
+        request_id,
+    }
+}
+
+type Judged = (Head, Reported, Result<Zeroizing<Vec<u8>>, Failure>);
+
+fn judge(operation: Operation, answer: Answer, secrets: &[&str]) -> Judged {
+    let Answer { head, body } = answer;
+    let reported = body
+        .as_ref()
+        .map_or_else(|_| Reported::default(), |body| Reported::read(body));
+    // An answer that repeats a secret as its code or message says nothing that may be kept.
+    let reported = Reported {
+        code: reported.code.map(|code| redact(&code, secrets)),
+        message: redact(&reported.message, secrets),
+    };
+    let result = if head.is_success() {
+        match (body, &reported.code) {
+            (Err(lost), _) => Err(error::lost(operation, lost)),
+            (Ok(_), Some(code)) => Err(error::malformed(operation, Some(code))),
+            (Ok(body), None) => Ok(body),
+        }
+    } else {
+        Err(error::classify(operation, &head, &reported, clock::wall()))
+    };
+    (head, reported, result)
+}
+
+/// `None` if an id in the path is none: two dots would lead somewhere else.
+fn signed(caller: &Caller<'_>, call: Call<'_>) -> Option<reqwest::Request> {
+    let method = match call.operation {
+        Operation::List | Operation::Show | Operation::Projects => Method::GET,
+        Operation::Create => Method::POST,
+        Operation::Update => Method::PUT,
+        Operation::Delete => Method::DELETE,
+    };
+    let url = caller.endpoint.url(call.path, call.query)?;
+    let host = caller.endpoint.authority();
+    let date = sign::date(clock::wall());
+    let project = caller.project.map(ProjectId::as_str);
+    let authorization = sign::authorization(
+        &Signable {
+            method: method.as_str(),
+            path: call.path,
+            query: call.query,
+            host,
+            project,
+            date: &date,
+            body: call.body.as_ref().map_or(&[], |body| body.as_slice()),
+        },
+        caller.key,
+    );
+
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(sign::CONTENT_TYPE));
+    headers.insert(HOST, HeaderValue::from_str(host).ok()?);
+    headers.insert("x-sdk-date", HeaderValue::from_str(&date).ok()?);
+    if let Some(project) = project {
+        headers.insert("x-project-id", HeaderValue::from_str(project).ok()?);
+    }
+    if let Some(token) = &caller.key.security_token {
+        headers.insert("x-security-token", sensitive(token.expose())?);
+    }
+    headers.insert(AUTHORIZATION, sensitive(&authorization)?);
+
+    let mut request = reqwest::Request::new(method, url);
+    *request.headers_mut() = headers;
+    // Exactly the bytes that were signed, and zeroized when the connection is done with them.
+    *request.body_mut() = call.body.map(|body| Bytes::from_owner(body).into());
+    Some(request)
+}
+
+/// A header that `Debug` does not show.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The text without the values, should the cloud repeat what we sent.
+fn redact(text: &str, secrets: &[&str]) -> String {
+    let mut secrets: Vec<&str> = secrets.iter().copied().filter(|s| !s.is_empty()).collect();
+    // The longest first: one value can be a part of another.
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let mut text = text.to_owned();
+    for secret in secrets {
+        text = text.replace(secret, "[redacted]");
+    }
+    text
+}
+
+/// One line of bounded length.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_we_sent_is_left_in_what_is_logged() {
+        assert_eq!(
+            redact(
+                "bad password p@ss-long for user1, p@ss",
+                &["p@ss", "p@ss-long", "user1", ""]
+            ),
+            "bad password [redacted] for [redacted], [redacted]"
+        );
+    }
+
+    #[test]
+    fn what_is_logged_is_one_line_of_bounded_length() {
+        assert_eq!(printable("a\nb\u{1b}[31m\0c"), "a b [31m c");
+        assert_eq!(printable(&"é".repeat(600)).chars().count(), 512);
+    }
+}

@@ -1,0 +1,282 @@
+//! Keeps one account within its rate, out of the way of a cloud that says stop, and away from a
+//! cloud that refuses its key. Sends nothing and reads no answer itself.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::failure::{Cause, Class, Failure};
+
+/// What an account may use of the cloud.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Sustained rate.
+    pub requests_per_second: f64,
+    /// Requests that may go at once after a pause.
+    pub burst: u32,
+    /// Requests under way at the same time.
+    pub in_flight: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            requests_per_second: 10.0,
+            burst: 20,
+            in_flight: 4,
+        }
+    }
+}
+
+/// The times the limiter works with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    /// Longest wait for admission.
+    pub(super) wait_max: Duration,
+    /// Time without a 429 after which the rate grows by a tenth of the nominal rate.
+    pub(super) recovery: Duration,
+    /// Time between two attempts while the key is refused.
+    pub(super) probe_every: Duration,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Windows {
+            wait_max: Duration::from_mins(1),
+            // From 1/16 back to nominal takes ten steps: five minutes.
+            recovery: Duration::from_secs(30),
+            probe_every: Duration::from_mins(5),
+        }
+    }
+}
+
+/// The rate never falls below nominal / 16: with the default of 10 per second, one in 1.6 s.
+const SLOWEST: f64 = 1.0 / 16.0;
+
+/// Five refusals could be a rotation under way; more are a wrong key, and clouds lock accounts.
+const AUTH_FAILURES_MAX: u32 = 5;
+
+pub(super) struct Limiter {
+    limits: Limits,
+    windows: Windows,
+    in_flight: Semaphore,
+    state: Mutex<State>,
+}
+
+struct State {
+    tokens: f64,
+    refilled_at: Instant,
+    rate: f64,
+    /// When the rate changed last, either way.
+    changed_at: Instant,
+    /// When it was halved last.
+    halved_at: Option<Instant>,
+    paused_until: Option<Instant>,
+    auth_failures: u32,
+    auth_failure: Option<Failure>,
+    probe_at: Instant,
+}
+
+/// Leave for one request. Dropping it makes room for the next.
+pub(super) struct Permit<'a> {
+    limiter: &'a Limiter,
+    admitted_at: Instant,
+    _slot: SemaphorePermit<'a>,
+}
+
+/// What stands between a request and its admission.
+enum Hindrance {
+    Wait(Instant),
+    Refuse(Failure),
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Limits, windows: Windows) -> Self {
+        // The schema forbids what is corrected here; an older CRD may be installed.
+        let rate = limits.requests_per_second;
+        let limits = Limits {
+            requests_per_second: if rate.is_finite() {
+                rate.clamp(0.01, 1000.0)
+            } else {
+                1.0
+            },
+            burst: limits.burst.max(1),
+            in_flight: limits.in_flight.clamp(1, 64),
+        };
+        let now = Instant::now();
+        Limiter {
+            limits,
+            windows,
+            in_flight: Semaphore::new(limits.in_flight as usize),
+            state: Mutex::new(State {
+                tokens: f64::from(limits.burst),
+                refilled_at: now,
+                rate: limits.requests_per_second,
+                changed_at: now,
+                halved_at: None,
+                paused_until: None,
+                auth_failures: 0,
+                auth_failure: None,
+                probe_at: now,
+            }),
+        }
+    }
+
+    /// Waits until a request may go, at most until `not_after`.
+    ///
+    /// # Errors
+    /// `Throttled` when that would take too long, `TooLate` when `not_after` passes first, and the
+    /// last refusal of the key while the key is not tried.
+    pub(super) async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+        let patience = Instant::now() + self.windows.wait_max;
+        let deadline = not_after.map_or(patience, |at| at.min(patience));
+        let give_up = || match not_after {
+            Some(at) if at <= patience => Failure::new(Class::Transient, Cause::TooLate),
+            Some(_) | None => throttled(None),
+        };
+        // Nobody queues for a key that is known to be refused.
+        if let Some(failure) = self.lock().open_circuit(Instant::now()) {
+            return Err(failure);
+        }
+        let slot = timeout_at(deadline, self.in_flight.acquire())
+            .await
+            .map_err(|_| give_up())?
+            .expect("invariant: the semaphore is never closed");
+        loop {
+            let now = Instant::now();
+            // A future polled late, as after a suspended process, must not send late.
+            if not_after.is_some_and(|at| now > at) {
+                return Err(give_up());
+            }
+            let hindrance = self.lock().take(now, &self.limits, &self.windows);
+            match hindrance {
+                None => {
+                    return Ok(Permit {
+                        limiter: self,
+                        admitted_at: now,
+                        _slot: slot,
+                    });
+                }
+                Some(Hindrance::Refuse(failure)) => return Err(failure),
+                Some(Hindrance::Wait(until)) if until > patience => {
+                    return Err(throttled(Some(until - now)));
+                }
+                Some(Hindrance::Wait(until)) if until > deadline => return Err(give_up()),
+                Some(Hindrance::Wait(until)) => sleep_until(until).await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open_circuit(&self, now: Instant) -> Option<Failure> {
+        let is_open = self.auth_failures >= AUTH_FAILURES_MAX && now < self.probe_at;
+        self.auth_failure.clone().filter(|_| is_open)
+    }
+
+    fn take(&mut self, now: Instant, limits: &Limits, windows: &Windows) -> Option<Hindrance> {
+        if let Some(failure) = self.open_circuit(now) {
+            return Some(Hindrance::Refuse(failure));
+        }
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            return Some(Hindrance::Wait(until));
+        }
+        let passed = now.duration_since(self.refilled_at).as_secs_f64();
+        self.refilled_at = now;
+        self.tokens = (self.tokens + passed * self.rate).min(f64::from(limits.burst));
+        // A millionth of a token is what rounding to the timer's resolution may leave missing.
+        if self.tokens < 1.0 - 1e-6 {
+            let missing = Duration::from_secs_f64((1.0 - self.tokens) / self.rate);
+            return Some(Hindrance::Wait(now + missing));
+        }
+        self.tokens -= 1.0;
+        if self.auth_failures >= AUTH_FAILURES_MAX {
+            self.probe_at = now + windows.probe_every;
+        }
+        None
+    }
+}
+
+impl Permit<'_> {
+    /// Learns from how the request went.
+    pub(super) fn settle(self, result: Result<(), &Failure>) {
+        let now = Instant::now();
+        let limiter = self.limiter;
+        let nominal = limiter.limits.requests_per_second;
+        let mut state = limiter.lock();
+        let Err(failure) = result else {
+            state.auth_failures = 0;
+            let is_due = now.duration_since(state.changed_at) >= limiter.windows.recovery;
+            if state.rate < nominal && is_due {
+                state.rate = (state.rate + nominal / 10.0).min(nominal);
+                state.changed_at = now;
+            }
+            return;
+        };
+        match failure.cause {
+            Cause::Throttled => {
+                // Requests that were under way together are refused together; that is one sign.
+                if state.halved_at.is_none_or(|at| self.admitted_at >= at) {
+                    state.rate = (state.rate / 2.0).max(nominal * SLOWEST);
+                    state.halved_at = Some(now);
+                }
+                state.changed_at = now;
+                state.tokens = state.tokens.min(0.0);
+                state.refilled_at = now;
+                if let Class::Throttled {
+                    after_secs: Some(secs),
+                } = failure.class
+                {
+                    let until = now + Duration::from_secs(u64::from(secs));
+                    state.paused_until = state.paused_until.max(Some(until));
+                }
+            }
+            Cause::AuthFailed | Cause::ClockSkew => {
+                state.auth_failures = state.auth_failures.saturating_add(1);
+                state.auth_failure = Some(failure.clone());
+                state.probe_at = now + limiter.windows.probe_every;
+            }
+            // These can come from in front of the place where the key is looked at.
+            Cause::Unreachable
+            | Cause::TimedOut
+            | Cause::ServerError
+            | Cause::Malformed
+            | Cause::Redirected
+            | Cause::ApiNotFound
+            | Cause::TooLate => {}
+            Cause::Forbidden
+            | Cause::RegistryNotFound
+            | Cause::InstanceNotFound
+            | Cause::InstanceNotRunning
+            | Cause::AlreadyExists
+            | Cause::InUse
+            | Cause::QuotaExceeded
+            | Cause::Rejected
+            | Cause::TargetUnreachable => state.auth_failures = 0,
+        }
+    }
+}
+
+fn throttled(after: Option<Duration>) -> Failure {
+    let after_secs = after.map(|after| {
+        let secs = after.as_secs_f64().ceil().clamp(1.0, 900.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 1..=900"
+        )]
+        let secs = secs as u32;
+        secs
+    });
+    Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+use super::*;
+
+const WINDOWS: Windows = Windows {
+    wait_max: Duration::from_mins(1),
+    recovery: Duration::from_secs(30),
+    probe_every: Duration::from_mins(5),
+};
+
+fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
+    let limits = Limits {
+        requests_per_second,
+        burst,
+        in_flight,
+    };
+    Limiter::new(limits, WINDOWS)
+}
+
+fn too_many(after_secs: Option<u32>) -> Failure {
+    Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
+}
+
+fn refused() -> Failure {
+    Failure::new(Class::Denied, Cause::AuthFailed)
+}
+
+/// Sends one request that goes as told, and says how long it waited.
+async fn send(limiter: &Limiter, result: Result<(), Failure>) -> Result<Duration, Failure> {
+    let from = Instant::now();
+    let permit = limiter.admit(None).await?;
+    let waited = from.elapsed();
+    permit.settle(result.as_ref().copied());
+    Ok(waited)
+}
+
+/// Requests that pass within a time, when each goes well.
+async fn n_within(limiter: &Limiter, secs: u64) -> u32 {
+    let end = Instant::now() + Duration::from_secs(secs);
+    let mut n = 0;
+    while let Ok(permit) = limiter.admit(Some(end)).await {
+        permit.settle(Ok(()));
+        n += 1;
+    }
+    n
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+    let limiter = limiter(10.0, 20, 4);
+    let from = Instant::now();
+    for n in 0..120 {
+        assert!(send(&limiter, Ok(())).await.is_ok(), "{n}");
+    }
+    let took = from.elapsed().as_secs_f64();
+    assert!((9.9..10.3).contains(&took), "{took}");
+    // A pause does not save up more than the burst.
+    tokio::time::advance(Duration::from_mins(10)).await;
+    assert_eq!(n_within(&limiter, 0).await, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_under_way_than_allowed() {
+    let limiter = limiter(100.0, 100, 2);
+    let one = limiter.admit(None).await.expect("room");
+    let _two = limiter.admit(None).await.expect("room");
+    let soon = Some(Instant::now() + Duration::from_secs(1));
+    assert_eq!(
+        limiter.admit(soon).await.err(),
+        Some(Failure::new(Class::Transient, Cause::TooLate))
+    );
+    assert_eq!(limiter.admit(None).await.err(), Some(too_many(None)));
+    drop(one);
+    assert!(
+        limiter
+            .admit(soon.map(|at| at + WINDOWS.wait_max))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_never_begins_late() {
+    let limiter = limiter(1.0, 1, 4);
+    let late = Failure::new(Class::Transient, Cause::TooLate);
+    let in_half_a_second = Instant::now() + Duration::from_millis(500);
+    assert!(limiter.admit(Some(in_half_a_second)).await.is_ok());
+    // The next token comes after the time, so it is not waited for.
+    let from = Instant::now();
+    assert_eq!(
+        limiter.admit(Some(in_half_a_second)).await.err(),
+        Some(late.clone())
+    );
+    assert_eq!(from.elapsed(), Duration::ZERO);
+    // With a token at hand, a time that has passed is still too late.
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(
+        limiter.admit(Some(in_half_a_second)).await.err(),
+        Some(late)
+    );
+    assert!(limiter.admit(None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_halves_the_rate_and_success_restores_it_in_steps() {
+    let limiter = limiter(16.0, 1, 4);
+    let rate = || limiter.lock().rate;
+    for expected in [8.0, 4.0, 2.0, 1.0, 1.0, 1.0] {
+        send(&limiter, Err(too_many(None))).await.expect("admitted");
+        assert!((rate() - expected).abs() < 1e-9, "{} {expected}", rate());
+    }
+    // Success within the window changes nothing.
+    send(&limiter, Ok(())).await.expect("admitted");
+    assert!((rate() - 1.0).abs() < 1e-9);
+    for expected in [2.6, 4.2, 5.8, 7.4, 9.0, 10.6, 12.2, 13.8, 15.4, 16.0, 16.0] {
+        tokio::time::advance(WINDOWS.recovery).await;
+        send(&limiter, Ok(())).await.expect("admitted");
+        assert!((rate() - expected).abs() < 1e-9, "{} {expected}", rate());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_were_under_way_together_halve_the_rate_once() {
+    let limiter = limiter(16.0, 4, 4);
+    let mut permits = Vec::new();
+    for _ in 0..4 {
+        permits.push(limiter.admit(None).await.expect("room"));
+    }
+    tokio::time::advance(Duration::from_millis(1)).await;
+    for permit in permits {
+        permit.settle(Err(&too_many(None)));
+    }
+    assert!((limiter.lock().rate - 8.0).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_pauses_the_whole_account() {
+    let limiter = limiter(10.0, 20, 4);
+    send(&limiter, Err(too_many(Some(30))))
+        .await
+        .expect("admitted");
+    let waited = send(&limiter, Ok(())).await.expect("admitted");
+    assert!((30.0..30.3).contains(&waited.as_secs_f64()), "{waited:?}");
+
+    // Nobody waits for a pause that is longer than the patience.
+    send(&limiter, Err(too_many(Some(900))))
+        .await
+        .expect("admitted");
+    let from = Instant::now();
+    assert_eq!(limiter.admit(None).await.err(), Some(too_many(Some(900))));
+    assert_eq!(from.elapsed(), Duration::ZERO);
+    // A shorter pause does not cut a longer one.
+    tokio::time::advance(Duration::from_secs(850)).await;
+    let waited = send(&limiter, Ok(())).await.expect("admitted");
+    assert!((50.0..50.3).contains(&waited.as_secs_f64()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_tried_once_in_five_minutes_whatever_the_number_of_objects() {
+    let limiter = limiter(10.0, 20, 4);
+    for _ in 0..5 {
+        send(&limiter, Err(refused())).await.expect("admitted");
+    }
+    let mut n_tried = 0;
+    for _ in 0..3600 {
+        for _ in 0..3 {
+            match send(&limiter, Err(refused())).await {
+                Ok(_) => n_tried += 1,
+                Err(failure) => assert_eq!(failure, refused()),
+            }
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(
+        n_tried, 11,
+        "an hour has twelve times five minutes, the first is the pause"
+    );
+    // One success closes the circuit.
+    tokio::time::advance(WINDOWS.probe_every).await;
+    send(&limiter, Ok(())).await.expect("the probe");
+    for _ in 0..4 {
+        send(&limiter, Err(refused())).await.expect("admitted");
+    }
+    send(&limiter, Ok(())).await.expect("still closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_proof_that_the_key_works_closes_the_circuit() {
+    for (cause, is_proof) in [
+        (Cause::Forbidden, true),
+        (Cause::RegistryNotFound, true),
+        (Cause::ServerError, false),
+        (Cause::Unreachable, false),
+        (Cause::ApiNotFound, false),
+    ] {
+        let limiter = limiter(10.0, 20, 4);
+        for _ in 0..4 {
+            send(&limiter, Err(refused())).await.expect("admitted");
+        }
+        let between = Failure::new(Class::Transient, cause);
+        send(&limiter, Err(between)).await.expect("admitted");
+        send(&limiter, Err(refused())).await.expect("admitted");
+        let next = send(&limiter, Ok(())).await;
+        assert_eq!(next.is_ok(), is_proof, "{cause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_room_learn_that_the_key_is_refused() {
+    let limiter = limiter(10.0, 20, 1);
+    for _ in 0..4 {
+        send(&limiter, Err(refused())).await.expect("admitted");
+    }
+    let fifth = limiter.admit(None).await.expect("admitted");
+    let waiting = limiter.admit(None);
+    let refusing = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fifth.settle(Err(&refused()));
+    };
+    let (waited, ()) = tokio::join!(waiting, refusing);
+    assert_eq!(waited.err(), Some(refused()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn senseless_limits_are_put_right() {
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+        let limiter = limiter(rate, 0, 0);
+        assert!(limiter.admit(None).await.is_ok(), "{rate}");
+    }
+}

@@ -1,0 +1,147 @@
+//! The verbs of the command line, each from its arguments to its exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api;
+use crate::shell::config::{CrdArgs, Kind, RunArgs};
+use crate::shell::controller::{self, Options};
+use crate::shell::health::{self, Health};
+use crate::shell::kube::connect;
+use crate::shell::swr::{Settings, Transport};
+use crate::shell::telemetry;
+
+/// After SIGTERM the process is gone after this time, whatever still hangs (E15, E16).
+const LAST_EXIT: Duration = Duration::from_secs(25);
+
+/// Why a verb failed; the text goes to stderr.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What a person must mend before it can run.
+pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
+    telemetry::init(&args.log_level, args.log_format)?;
+    let windows = args.windows()?;
+    let ca_bundle =
+        match &args.ca_file {
+            Some(path) => Some(tokio::fs::read(path).await.map_err(|error| {
+                format!("failed to read --ca-file {}: {error}", path.display())
+            })?),
+            None => None,
+        };
+    let transport = Transport::new(Settings {
+        read_deadline: args.read_deadline,
+        write_deadline: args.write_deadline,
+        ca_bundle,
+        ..Settings::default()
+    })?;
+    let connection = connect(args.kubeconfig.as_deref()).await?;
+    let health = Arc::new(Health::default());
+    let address = health::serve(args.health_address, Arc::clone(&health))
+        .await
+        .map_err(|error| {
+            format!(
+                "failed to listen on --health-address {}: {error}",
+                args.health_address
+            )
+        })?;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening for health checks");
+
+    let mut shutdown = on_signal()?;
+    let endpoints = args.endpoints();
+    let options = Options {
+        connection,
+        namespace: args.namespace,
+        watch_namespaces: args.watch_namespaces,
+        accounts: args.accounts,
+        installation_id: args.installation_id,
+        endpoints,
+        transport,
+        windows,
+        poll_interval: args.poll_interval,
+        secret_retry: args.secret_retry,
+    };
+    if let Some(running) = controller::start(options, health, &mut shutdown).await {
+        running.run(shutdown).await;
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Turns the first signal into a request to stop, and makes sure of the end: a second signal ends
+/// the process at once, and time ends it in any case.
+fn on_signal() -> Result<watch::Receiver<bool>, Failed> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+        // A thread of its own: an executor that is stuck must not keep the process alive.
+        std::thread::spawn(|| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the last resort needs no executor"
+            )]
+            std::thread::sleep(LAST_EXIT);
+            exit();
+        });
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        exit();
+    });
+    Ok(stopped)
+}
+
+#[expect(
+    clippy::exit,
+    reason = "after SIGTERM nothing may keep the process alive"
+)]
+fn exit() -> ! {
+    std::process::exit(0)
+}
+
+/// Prints the CRDs.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn crd(args: &CrdArgs) -> Result<ExitCode, Failed> {
+    let crds = match args.kind {
+        None => api::crds().to_vec(),
+        Some(Kind::ReplicationRegistry) => vec![api::replication_registry_crd()],
+        Some(Kind::SwrAccount) => vec![api::swr_account_crd()],
+    };
+    let mut out = std::io::stdout().lock();
+    for (n, crd) in crds.iter().enumerate() {
+        if n > 0 {
+            writeln!(out, "---")?;
+        }
+        write!(out, "{}", serde_saphyr::to_string(crd)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the version.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn version() -> Result<ExitCode, Failed> {
+    writeln!(
+        std::io::stdout(),
+        "swr-operator {}",
+        env!("CARGO_PKG_VERSION")
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

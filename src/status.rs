@@ -1,0 +1,614 @@
+//! summary x old status -> the new status, or nothing to write. A total function: its text comes
+//! from the class and from stable facts, never from ids of requests, times or counts, because
+//! every change of it is a write and an event for everybody who watches.
+
+use jiff::Timestamp;
+
+use crate::api::reason::{Progress, Reason};
+use crate::api::registry::{
+    Binding, CreateIntent, FieldDiff, ObservedRegistry, ReplicationRegistryStatus, SentCredential,
+};
+use crate::api::{Condition, ConditionStatus};
+use crate::desired::RegistryId;
+use crate::diff::Changes;
+use crate::effect::{AccountProblem, SecretProblem, Windows};
+use crate::failure::{Cause, Failure};
+use crate::object::Object;
+use crate::observed::{Health, Record};
+use crate::plan::Foreign;
+use crate::summary::{Hindrance, Note, Operation, Summary, Verdict};
+
+/// A passing failure leaves `Ready` as it is until the third pass in a row: a moment of trouble in
+/// the cloud must not turn a thousand applications yellow.
+const MISSED_MAX: u32 = 3;
+/// `status.diff` shows this many fields at most.
+const DIFFS_MAX: usize = 10;
+/// A value in `status.diff` is cut after this many characters.
+const DIFF_CHARS_MAX: usize = 256;
+
+/// What the conditions say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// `Ready`: equal, healthy, verified.
+    pub ready: ConditionStatus,
+    /// `Synced`: the last comparison with SWR.
+    pub synced: ConditionStatus,
+    /// Why, for both.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+    /// `Ready` stays as it is, and only `Synced` takes reason and message.
+    pub keeps_ready: bool,
+}
+
+/// The status after a pass, `None` if there is nothing to write: no object, nothing learnt, or
+/// nothing changed.
+pub fn status(
+    summary: &Summary,
+    windows: &Windows,
+    now: Timestamp,
+) -> Option<ReplicationRegistryStatus> {
+    let object = summary.object.as_ref()?;
+    let old = &object.status;
+    let judgement = judge(summary, object, windows, now)?;
+
+    let mut new = old.clone();
+    new.observed_generation = object.generation;
+    match &summary.id {
+        Note::Keep => {}
+        Note::Set(id) => new.registry_id = Some(id.0),
+        Note::Clear => new.registry_id = None,
+    }
+    match summary.intent {
+        Note::Keep | Note::Set(()) => {}
+        Note::Clear => new.create_intent = None,
+    }
+    if let Some(at) = summary.created_at {
+        new.created_at = Some(at);
+    }
+    if let Some(binding) = &summary.binding {
+        new.binding = Some(binding.clone());
+    }
+    if let Some((secret, fingerprint, at)) = &summary.sent {
+        new.credential = Some(SentCredential {
+            secret_name: secret.clone(),
+            fingerprint: fingerprint.as_str().to_owned(),
+            sent_at: *at,
+        });
+    }
+    if let Some(record) = &summary.observed {
+        new.observed = Some(observed(record));
+    }
+    new.diff = if let Verdict::DriftObserved(changes) = &summary.verdict {
+        diffs(changes)
+    } else {
+        Vec::new()
+    };
+    new.last_handled_reconcile_at
+        .clone_from(&object.requested_at);
+    new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
+
+    (!same(&new, old)).then_some(new)
+}
+
+/// The status with an intent (rule 4). It also says for the first time that the object was seen,
+/// because a write that has to be made anyway may as well tell.
+pub fn with_intent(
+    object: &Object,
+    intent: CreateIntent,
+    binding: Binding,
+    forgets_id: bool,
+    now: Timestamp,
+) -> ReplicationRegistryStatus {
+    let mut new = object.status.clone();
+    new.observed_generation = object.generation;
+    new.create_intent = Some(intent);
+    new.binding = Some(binding);
+    if forgets_id {
+        new.registry_id = None;
+        new.created_at = None;
+        new.observed = None;
+    }
+    let judgement = Judgement {
+        ready: ConditionStatus::Unknown,
+        synced: ConditionStatus::False,
+        reason: Reason::Progressing,
+        message: "creating the registry in SWR".to_owned(),
+        keeps_ready: false,
+    };
+    new.conditions = conditions(&judgement, &new.conditions, object.generation, now);
+    new
+}
+
+/// The status with the id of the registry that was just created, before SWR shows it (rule 6).
+pub fn with_id(
+    object: &Object,
+    id: RegistryId,
+    created_at: Timestamp,
+) -> ReplicationRegistryStatus {
+    let mut new = object.status.clone();
+    new.registry_id = Some(id.0);
+    new.created_at = Some(created_at);
+    new.create_intent = None;
+    new
+}
+
+/// Whether nothing changed that is worth a write. What only informs goes along with the next one.
+fn same(new: &ReplicationRegistryStatus, old: &ReplicationRegistryStatus) -> bool {
+    let without_information = |status: &ReplicationRegistryStatus| {
+        let mut status = status.clone();
+        if let Some(observed) = &mut status.observed {
+            observed.updated_at = None;
+        }
+        status
+    };
+    without_information(new) == without_information(old)
+}
+
+fn observed(record: &Record) -> ObservedRegistry {
+    ObservedRegistry {
+        name: record.name.clone(),
+        type_: record.type_.clone(),
+        url: record.url.clone(),
+        insecure: record.insecure.unwrap_or_default(),
+        description: record.text().to_owned(),
+        status: record.health.word().map(str::to_owned),
+        updated_at: record.updated_at.clone(),
+    }
+}
+
+fn diffs(changes: &Changes) -> Vec<FieldDiff> {
+    let cut = |text: &str| -> String { text.chars().take(DIFF_CHARS_MAX).collect() };
+    changes
+        .all()
+        .iter()
+        .take(DIFFS_MAX)
+        .map(|change| FieldDiff {
+            field: change.field.path().to_owned(),
+            desired: cut(&change.desired),
+            observed: cut(&change.observed),
+        })
+        .collect()
+}
+
+fn conditions(
+    judgement: &Judgement,
+    old: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    // Conditions carry whole seconds, as everywhere in Kubernetes.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let previous = |type_: &str| old.iter().find(|condition| condition.type_ == type_);
+    let condition = |type_: &str, status, reason: &str, message: &str| Condition {
+        type_: type_.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: previous(type_)
+            .filter(|previous| previous.status == status)
+            .map_or(now, |previous| previous.last_transition_time),
+        observed_generation: Some(generation),
+    };
+    let reason = judgement.reason.as_str();
+    let message = judgement.message.as_str();
+
+    let ready = match previous("Ready").filter(|_| judgement.keeps_ready) {
+        Some(previous) => condition(
+            "Ready",
+            previous.status,
+            &previous.reason,
+            &previous.message,
+        ),
+        None => condition("Ready", judgement.ready, reason, message),
+    };
+    let synced = condition("Synced", judgement.synced, reason, message);
+    let mut conditions = vec![ready, synced];
+    if !judgement.keeps_ready {
+        match judgement.reason.progress() {
+            Progress::Settled => {}
+            Progress::Reconciling => conditions.push(condition(
+                "Reconciling",
+                ConditionStatus::True,
+                reconciling_reason(judgement.reason),
+                message,
+            )),
+            Progress::Stalled => {
+                conditions.push(condition("Stalled", ConditionStatus::True, reason, message));
+            }
+        }
+    }
+    conditions
+}
+
+/// Flux's word for "an attempt failed, and the next one follows by itself".
+fn reconciling_reason(reason: Reason) -> &'static str {
+    let retries = matches!(
+        reason,
+        Reason::SecretNotFound
+            | Reason::AccountNotReady
+            | Reason::ApiUnavailable
+            | Reason::Throttled
+            | Reason::ClockSkew
+            | Reason::AuthFailed
+            | Reason::InstanceNotRunning
+            | Reason::InternalError
+    );
+    if retries {
+        "ProgressingWithRetry"
+    } else {
+        reason.as_str()
+    }
+}
+
+/// What the conditions say after a pass; `None` when nothing was learnt about the object.
+fn judge(
+    summary: &Summary,
+    object: &Object,
+    windows: &Windows,
+    now: Timestamp,
+) -> Option<Judgement> {
+    use ConditionStatus::{False, Unknown};
+    let say = |ready, synced, reason, message: String| {
+        Some(Judgement {
+            ready,
+            synced,
+            reason,
+            message,
+            keeps_ready: false,
+        })
+    };
+    match &summary.verdict {
+        Verdict::Gone
+        | Verdict::Released(_)
+        | Verdict::KubernetesUnavailable
+        | Verdict::KubernetesRefuses => None,
+        // Only the note of an intent that is not needed any more may have to go.
+        Verdict::Stale => None,
+        Verdict::Panicked => say(
+            Unknown,
+            Unknown,
+            Reason::InternalError,
+            "the operator met a bug of its own while working on this object".to_owned(),
+        ),
+        Verdict::Suspended => Some(suspended(object)),
+        Verdict::InvalidSpec(findings) => {
+            let all: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            say(False, Unknown, Reason::InvalidSpec, all.join("; "))
+        }
+        Verdict::NoAccount(problem) => Some(passing(
+            summary,
+            object,
+            Reason::AccountNotReady,
+            account_message(&object.scope.account, problem),
+        )),
+        Verdict::NotGranted(denied) => say(False, Unknown, denied.reason, denied.message.clone()),
+        Verdict::BindingChanged(was) => say(
+            False,
+            Unknown,
+            Reason::BindingChanged,
+            format!(
+                "the registry was created in project {} of region {}, instance {}, but the account leads elsewhere now",
+                was.project_id, was.region, was.instance_id
+            ),
+        ),
+        Verdict::NoCredential { secret, problem } => no_credential(&secret.name, problem),
+        Verdict::InSync { health } => Some(in_sync(summary, object, *health, windows, now)),
+        Verdict::NotVisible { .. } => say(
+            Unknown,
+            Unknown,
+            Reason::Verifying,
+            "the registry was written; SWR does not show it as written yet".to_owned(),
+        ),
+        Verdict::Settling { .. } => say(
+            Unknown,
+            Unknown,
+            Reason::Progressing,
+            "an earlier request to create the registry was not answered; waiting until it is certain that it was not carried out".to_owned(),
+        ),
+        Verdict::DriftObserved(changes) => say(
+            False,
+            False,
+            Reason::DriftObserved,
+            format!("SWR differs from the spec in: {changes}"),
+        ),
+        Verdict::MissingObserved => say(
+            False,
+            False,
+            Reason::DriftObserved,
+            "the registry does not exist in SWR".to_owned(),
+        ),
+        Verdict::Conflict(foreign) => say(False, False, Reason::Conflict, conflict_message(object, *foreign)),
+        Verdict::OwnershipLost => say(
+            False,
+            Unknown,
+            Reason::OwnershipLost,
+            "the registry's ownership tag was removed or replaced in SWR; nothing more is written to it".to_owned(),
+        ),
+        Verdict::TagNotKept => say(
+            False,
+            Unknown,
+            Reason::TagNotKept,
+            "SWR did not keep the ownership tag in the registry's description; nothing more is written to it".to_owned(),
+        ),
+        Verdict::NotApplied(changes) => say(
+            False,
+            False,
+            Reason::NotApplied,
+            format!("SWR accepted the update twice and still shows the old value of: {changes}"),
+        ),
+        Verdict::Fighting(changes) => say(
+            False,
+            False,
+            Reason::Fighting,
+            format!("something else keeps changing back: {changes}"),
+        ),
+        Verdict::Swr { operation, failure } => Some(swr(summary, object, *operation, failure)),
+        Verdict::DeletionSuspended => say(
+            False,
+            Unknown,
+            Reason::Suspended,
+            "spec.suspend holds the deletion".to_owned(),
+        ),
+        Verdict::DeletionProtected => say(
+            False,
+            Unknown,
+            Reason::DeletionProtected,
+            "spec.deletionProtection holds the deletion: set it to false to let the object go".to_owned(),
+        ),
+        Verdict::DeletionSettling { .. } => say(
+            False,
+            Unknown,
+            Reason::Deleting,
+            "waiting until it is certain that nothing of this object is left in SWR".to_owned(),
+        ),
+        Verdict::CannotDelete(hindrance) => Some(cannot_delete(object, hindrance)),
+    }
+}
+
+fn suspended(object: &Object) -> Judgement {
+    let previous = object
+        .status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready");
+    Judgement {
+        ready: previous.map_or(ConditionStatus::Unknown, |previous| previous.status),
+        synced: ConditionStatus::Unknown,
+        reason: Reason::Suspended,
+        message: "spec.suspend is true: SWR is neither read nor written".to_owned(),
+        keeps_ready: false,
+    }
+}
+
+/// A failure that passes by itself. An object that was ready for this very spec stays ready for
+/// the first passes.
+fn passing(summary: &Summary, object: &Object, reason: Reason, message: String) -> Judgement {
+    let was_ready = object.status.observed_generation == object.generation
+        && object.status.conditions.iter().any(|condition| {
+            condition.type_ == "Ready"
+                && (condition.status == ConditionStatus::True
+                    || condition.reason == Reason::TargetUnhealthy.as_str())
+        });
+    let keeps_ready = was_ready && summary.memory.missed < MISSED_MAX;
+    let ready = if was_ready {
+        // It was right when it was looked at last; nobody can say whether it still is.
+        ConditionStatus::Unknown
+    } else {
+        ConditionStatus::False
+    };
+    Judgement {
+        ready,
+        synced: ConditionStatus::Unknown,
+        reason,
+        message,
+        keeps_ready,
+    }
+}
+
+fn account_message(account: &str, problem: &AccountProblem) -> String {
+    match problem {
+        AccountProblem::NotFound => format!("SwrAccount {account:?} does not exist"),
+        AccountProblem::NotServed => {
+            format!("this operator is not configured to serve SwrAccount {account:?}")
+        }
+        AccountProblem::NotReady => {
+            format!("SwrAccount {account:?} is not ready: see its conditions")
+        }
+    }
+}
+
+fn no_credential(secret: &str, problem: &SecretProblem) -> Option<Judgement> {
+    let (reason, message) = match problem {
+        SecretProblem::NotFound => (
+            Reason::SecretNotFound,
+            format!("Secret {secret:?} does not exist in this namespace"),
+        ),
+        SecretProblem::Rejected(rejected) => (
+            Reason::InvalidSecret,
+            format!("Secret {secret:?}: {rejected}"),
+        ),
+        SecretProblem::Forbidden => (
+            Reason::Forbidden,
+            format!(
+                "the operator may not read Secret {secret:?} in this namespace: check its RBAC"
+            ),
+        ),
+        // Trouble with the API server says nothing about the object.
+        SecretProblem::Unavailable => return None,
+    };
+    Some(Judgement {
+        ready: ConditionStatus::False,
+        synced: ConditionStatus::Unknown,
+        reason,
+        message,
+        keeps_ready: false,
+    })
+}
+
+fn in_sync(
+    summary: &Summary,
+    object: &Object,
+    health: Health,
+    windows: &Windows,
+    now: Timestamp,
+) -> Judgement {
+    let (ready, reason, message) = match health {
+        Health::Healthy => (
+            ConditionStatus::True,
+            Reason::Available,
+            "the registry is equal to the spec and healthy",
+        ),
+        // A field that SWR leaves out is no finding.
+        Health::NotReported => (
+            ConditionStatus::True,
+            Reason::Available,
+            "the registry is equal to the spec; SWR does not report its health",
+        ),
+        Health::Unhealthy if in_grace(summary, object, windows, now) => (
+            ConditionStatus::Unknown,
+            Reason::Verifying,
+            "SWR reports the target as unhealthy; it was just written, so its next check is awaited",
+        ),
+        Health::Unhealthy => (
+            ConditionStatus::False,
+            Reason::TargetUnhealthy,
+            "SWR reports the target as unhealthy: check url, network and credential",
+        ),
+    };
+    Judgement {
+        ready,
+        synced: ConditionStatus::True,
+        reason,
+        message: message.to_owned(),
+        keeps_ready: false,
+    }
+}
+
+/// Whether the last write is so recent that SWR's own check of the target may not have run.
+pub fn in_grace(summary: &Summary, object: &Object, windows: &Windows, now: Timestamp) -> bool {
+    grace_ends_at(summary, object, windows).is_some_and(|end| now < end)
+}
+
+/// When the grace of the last write ends.
+pub fn grace_ends_at(summary: &Summary, object: &Object, windows: &Windows) -> Option<Timestamp> {
+    let sent_at = summary.sent.as_ref().map(|(_, _, at)| *at);
+    let before = object.status.credential.as_ref().map(|sent| sent.sent_at);
+    let written_at = sent_at.max(before)?;
+    written_at
+        .checked_add(jiff::SignedDuration::from_secs(windows.grace_secs))
+        .ok()
+}
+
+fn conflict_message(object: &Object, foreign: Foreign) -> String {
+    let name = match &object.desired {
+        Ok(desired) => desired.registry.name.as_str(),
+        Err(_) => object.key.name.as_str(),
+    };
+    match foreign {
+        Foreign::Untagged => format!(
+            "a registry named {name:?} exists in the instance and does not belong to this object; it is left alone"
+        ),
+        Foreign::TaggedByOther => format!(
+            "a registry named {name:?} exists in the instance and carries the tag of another owner; it is left alone"
+        ),
+        Foreign::NothingToAdopt => {
+            "the registry of spec.adoption.registryId does not exist in the instance".to_owned()
+        }
+    }
+}
+
+fn swr_reason(failure: &Failure) -> Reason {
+    match failure.cause {
+        Cause::Unreachable
+        | Cause::TimedOut
+        | Cause::ServerError
+        | Cause::Malformed
+        | Cause::Redirected
+        | Cause::ApiNotFound
+        | Cause::RegistryNotFound
+        | Cause::InUse
+        | Cause::TooLate => Reason::ApiUnavailable,
+        Cause::Throttled => Reason::Throttled,
+        Cause::AuthFailed => Reason::AuthFailed,
+        Cause::ClockSkew => Reason::ClockSkew,
+        Cause::Forbidden => Reason::Forbidden,
+        Cause::InstanceNotFound | Cause::InstanceNotRunning => Reason::InstanceNotRunning,
+        Cause::AlreadyExists => Reason::Conflict,
+        Cause::QuotaExceeded => Reason::QuotaExceeded,
+        Cause::Rejected => Reason::InvalidSpec,
+        Cause::TargetUnreachable => Reason::TargetUnhealthy,
+    }
+}
+
+fn swr(summary: &Summary, object: &Object, operation: Operation, failure: &Failure) -> Judgement {
+    let reason = swr_reason(failure);
+    let needs = needed_permission(failure, operation);
+    let message = format!("cannot {}: {failure}{needs}", operation.verb());
+    match reason.progress() {
+        Progress::Reconciling => passing(summary, object, reason, message),
+        Progress::Settled | Progress::Stalled => Judgement {
+            ready: ConditionStatus::False,
+            synced: match operation {
+                Operation::Create | Operation::Update | Operation::Delete => ConditionStatus::False,
+                Operation::List | Operation::Show => ConditionStatus::Unknown,
+            },
+            reason,
+            message,
+            keeps_ready: false,
+        },
+    }
+}
+
+fn needed_permission(failure: &Failure, operation: Operation) -> String {
+    if failure.cause == Cause::Forbidden {
+        format!("; the account needs {}", operation.iam_action())
+    } else {
+        String::new()
+    }
+}
+
+fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
+    const WAY_OUT: &str = "to let the object go without it, set spec.deletionPolicy to Orphan";
+    let (reason, message) = match hindrance {
+        Hindrance::Account(problem) => (
+            Reason::Deleting,
+            format!(
+                "{}; {WAY_OUT}",
+                account_message(&object.scope.account, problem)
+            ),
+        ),
+        Hindrance::TagNotKept => (
+            Reason::DeletionBlocked,
+            format!(
+                "the registry does not carry our tag, so it is not deleted: remove it in SWR, or {WAY_OUT}"
+            ),
+        ),
+        Hindrance::Swr(failure) => {
+            let blocked = match swr_reason(failure).progress() {
+                Progress::Stalled => true,
+                Progress::Settled | Progress::Reconciling => failure.cause == Cause::InUse,
+            };
+            let reason = if blocked {
+                Reason::DeletionBlocked
+            } else {
+                Reason::Deleting
+            };
+            let needs = needed_permission(failure, Operation::Delete);
+            (
+                reason,
+                format!("cannot delete the registry: {failure}{needs}; {WAY_OUT}"),
+            )
+        }
+    };
+    Judgement {
+        ready: ConditionStatus::False,
+        synced: ConditionStatus::Unknown,
+        reason,
+        message,
+        keeps_ready: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

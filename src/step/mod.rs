@@ -1,0 +1,216 @@
+//! plan -> the next effect that is safe whatever crashed before; outcome -> the next state. The
+//! nine rules of the protocol live here and nowhere else (ARCHITECTURE.md, "The nine rules").
+//! Awaits nothing, reads no clock and no secret: time comes in with each answer.
+
+mod keep;
+mod remove;
+
+pub(crate) use keep::lookout;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::registry::{Binding, DeletionPolicy, Mode};
+use crate::effect::{
+    Account, AccountAnswer, AccountProblem, Effect, Keep, KubeFailure, Next, ObjectAnswer, Pass,
+    Purpose, ReadingAccount, ReadingObject, ReadingSecret, SecretAnswer, Work,
+};
+use crate::object::Object;
+use crate::summary::{Summary, Verdict};
+
+/// Begins a pass: rule 1, a quorum GET.
+pub fn start(pass: Pass) -> Next {
+    ask(Effect::ReadObject {
+        then: ReadingObject { pass },
+    })
+}
+
+fn ask(effect: Effect) -> Next {
+    Next::Do(Box::new(effect))
+}
+
+fn finish(work: &Work, verdict: Verdict) -> Next {
+    Next::Finished(Box::new(Summary::new(work, verdict)))
+}
+
+fn later(at: Timestamp, secs: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(secs))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// What a refused or lost write to the object means for the pass.
+fn kube_verdict(failure: KubeFailure) -> Verdict {
+    match failure {
+        // The object is another than the one decided upon: decide again.
+        KubeFailure::Conflict | KubeFailure::NotFound => Verdict::Stale,
+        KubeFailure::Forbidden | KubeFailure::Rejected => Verdict::KubernetesRefuses,
+        // The write may have been carried out; the next quorum read tells.
+        KubeFailure::Unavailable => Verdict::KubernetesUnavailable,
+    }
+}
+
+impl ReadingObject {
+    /// Takes the object, or `None` if there is none of this name.
+    pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
+        let ReadingObject { pass } = self;
+        let object = match answer {
+            Ok(Some(object)) if object.uid == pass.uid => object,
+            // Rule 1: a namesake with another uid is not the object that was queued.
+            Ok(Some(_) | None) | Err(KubeFailure::NotFound) => {
+                return Next::Finished(Box::new(Summary::gone(pass.memory)));
+            }
+            Err(failure) => {
+                return Next::Finished(Box::new(Summary::unread(
+                    pass.memory,
+                    kube_verdict(failure),
+                )));
+            }
+        };
+        let work = Work {
+            pass,
+            object,
+            read_at: now,
+        };
+        if work.object.deleting {
+            return remove::begin(work);
+        }
+        if work.object.suspended {
+            return finish(&work, Verdict::Suspended);
+        }
+        match work.object.desired.clone() {
+            Err(findings) => finish(&work, Verdict::InvalidSpec(findings)),
+            Ok(desired) => ask(Effect::ReadAccount {
+                then: ReadingAccount {
+                    work,
+                    purpose: Purpose::Keep(desired),
+                },
+            }),
+        }
+    }
+}
+
+impl ReadingAccount {
+    /// Takes the account, or what is wrong with it.
+    pub fn resume(self, answer: AccountAnswer, now: Timestamp) -> Next {
+        let ReadingAccount { work, purpose } = self;
+        let account = match answer {
+            Ok(account) => account,
+            Err(problem) => return without_account(work, &purpose, problem),
+        };
+        if let Some(was) = moved(&work.object, &account) {
+            return match purpose {
+                Purpose::Keep(_) | Purpose::Remove => finish(&work, Verdict::BindingChanged(was)),
+                Purpose::Orphan(_) => remove::release(work, crate::effect::Removed::LeftAlone),
+            };
+        }
+        match purpose {
+            Purpose::Keep(desired) => {
+                let granted = crate::grant::check(
+                    &account.grants,
+                    &work.object.key.namespace,
+                    &work.object.scope.instance,
+                    &desired.registry,
+                );
+                match granted {
+                    Err(denied) => finish(&work, Verdict::NotGranted(denied)),
+                    Ok(()) => ask(Effect::ReadSecret {
+                        secret: desired.secret.clone(),
+                        then: ReadingSecret {
+                            work,
+                            account,
+                            desired,
+                            orphan: false,
+                        },
+                    }),
+                }
+            }
+            // What was created under a grant may always be removed, or it would stay for ever.
+            Purpose::Remove => remove::look(work, now),
+            Purpose::Orphan(desired) => ask(Effect::ReadSecret {
+                secret: desired.secret.clone(),
+                then: ReadingSecret {
+                    work,
+                    account,
+                    desired,
+                    orphan: true,
+                },
+            }),
+        }
+    }
+}
+
+fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem) -> Next {
+    match purpose {
+        Purpose::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
+        Purpose::Remove => finish(
+            &work,
+            Verdict::CannotDelete(crate::summary::Hindrance::Account(problem)),
+        ),
+        Purpose::Orphan(_) => remove::release(work, crate::effect::Removed::LeftAlone),
+    }
+}
+
+/// The remote identity under which the registry was created, if the account leads elsewhere.
+fn moved(object: &Object, account: &Account) -> Option<Binding> {
+    let holds_something = object.known_id().is_some() || object.status.create_intent.is_some();
+    let was = object.status.binding.as_ref().filter(|_| holds_something)?;
+    let same = was.project_id == account.project.as_str()
+        && was.region == account.region.as_str()
+        && was.instance_id == object.scope.instance.as_str();
+    (!same).then(|| was.clone())
+}
+
+impl ReadingSecret {
+    /// Takes the credential's fingerprints.
+    pub fn resume(self, answer: SecretAnswer, _now: Timestamp) -> Next {
+        let ReadingSecret {
+            work,
+            account,
+            desired,
+            orphan,
+        } = self;
+        match answer {
+            Ok(sealed) => {
+                let keep = Keep {
+                    work,
+                    account,
+                    desired,
+                    sealed,
+                    view: None,
+                };
+                if orphan {
+                    remove::untag(keep)
+                } else {
+                    keep::look(keep)
+                }
+            }
+            // Without the secret there is no PUT, so the tag stays; the object may go.
+            Err(_) if orphan => remove::release(work, crate::effect::Removed::LeftAlone),
+            Err(problem) => finish(
+                &work,
+                Verdict::NoCredential {
+                    secret: desired.secret,
+                    problem,
+                },
+            ),
+        }
+    }
+}
+
+/// Whether the object asks that nothing be written to SWR.
+fn only_observes(object: &Object) -> bool {
+    match object.mode {
+        Mode::Enforce => false,
+        Mode::Observe => true,
+    }
+}
+
+/// Whether the registry stays when the object goes.
+fn orphans(object: &Object) -> bool {
+    match object.deletion_policy {
+        DeletionPolicy::Delete => false,
+        DeletionPolicy::Orphan => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

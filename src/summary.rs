@@ -1,0 +1,312 @@
+//! What a pass found and did: the one value from which status, requeue and the next poll follow.
+
+use jiff::Timestamp;
+
+use crate::api::registry::Binding;
+use crate::credential::Fingerprint;
+use crate::desired::{Desired, Invalid, RegistryId, SecretRef};
+use crate::diff::Changes;
+use crate::effect::{AccountProblem, Keep, Memory, Removed, SecretProblem, Work};
+use crate::failure::Failure;
+use crate::grant::Denied;
+use crate::object::Object;
+use crate::observed::{Health, Lookout, Owned, Record, View};
+use crate::plan::Foreign;
+
+/// How a pass ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// There is no such object any more; nothing is to be written.
+    Gone,
+    /// Our finalizer is off.
+    Released(Removed),
+    /// The object is another than the one decided upon: look again at once.
+    Stale,
+    /// The API server does not answer.
+    KubernetesUnavailable,
+    /// The API server refuses our read or write.
+    KubernetesRefuses,
+    /// The pass panicked.
+    Panicked,
+    /// `spec.suspend`.
+    Suspended,
+    /// The spec breaks rules.
+    InvalidSpec(Vec<Invalid>),
+    /// The account cannot be used.
+    NoAccount(AccountProblem),
+    /// No grant covers the object.
+    NotGranted(Denied),
+    /// The account leads elsewhere than where the registry was created.
+    BindingChanged(Binding),
+    /// There is no usable credential.
+    NoCredential {
+        /// Which Secret.
+        secret: SecretRef,
+        /// What is wrong.
+        problem: SecretProblem,
+    },
+    /// SWR is equal to the spec.
+    InSync {
+        /// And says this of the target.
+        health: Health,
+    },
+    /// Written, but SWR does not show it yet.
+    NotVisible {
+        /// From when on it would be wrong.
+        until: Timestamp,
+    },
+    /// An earlier create may still land.
+    Settling {
+        /// From when on it will not.
+        until: Timestamp,
+    },
+    /// Mode `Observe`: these fields differ.
+    DriftObserved(Changes),
+    /// Mode `Observe`: there is no registry.
+    MissingObserved,
+    /// A registry that is not ours is in the way.
+    Conflict(Foreign),
+    /// Our registry lost our tag.
+    OwnershipLost,
+    /// SWR did not keep the tag of a registry we created.
+    TagNotKept,
+    /// SWR accepted an update twice without showing it.
+    NotApplied(Changes),
+    /// Something else keeps changing these fields back.
+    Fighting(Changes),
+    /// A request to SWR failed.
+    Swr {
+        /// Which one.
+        operation: Operation,
+        /// How.
+        failure: Failure,
+    },
+    /// A deletion waits because the object is suspended.
+    DeletionSuspended,
+    /// A deletion waits because the object is protected.
+    DeletionProtected,
+    /// A deletion waits until it is certain that nothing of ours is left.
+    DeletionSettling {
+        /// From when on it is.
+        until: Timestamp,
+    },
+    /// A deletion cannot go on.
+    CannotDelete(Hindrance),
+}
+
+/// What hinders a deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Hindrance {
+    /// The account cannot be used.
+    Account(AccountProblem),
+    /// A request to SWR failed.
+    Swr(Failure),
+    /// The registry does not carry the tag that we gave it.
+    TagNotKept,
+}
+
+/// The operations of the registries API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// POST.
+    Create,
+    /// GET of all.
+    List,
+    /// GET of one.
+    Show,
+    /// PUT.
+    Update,
+    /// DELETE.
+    Delete,
+}
+
+impl Operation {
+    /// The action that an IAM policy must allow.
+    pub fn iam_action(self) -> &'static str {
+        match self {
+            Operation::Create => "swr:instance:createRegistry",
+            Operation::List => "swr:instance:listRegistries",
+            Operation::Show => "swr:instance:getRegistry",
+            Operation::Update => "swr:instance:updateRegistry",
+            Operation::Delete => "swr:instance:deleteRegistry",
+        }
+    }
+
+    /// What was attempted, for a sentence.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Operation::Create => "create the registry",
+            Operation::List => "list the instance's registries",
+            Operation::Show => "read the registry",
+            Operation::Update => "update the registry",
+            Operation::Delete => "delete the registry",
+        }
+    }
+}
+
+/// What becomes of something that the status remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note<T> {
+    /// It stays as it is.
+    Keep,
+    /// It becomes this.
+    Set(T),
+    /// It is forgotten.
+    Clear,
+}
+
+/// The result of a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Summary {
+    /// The object at its newest known version; `None` if there is nothing to write to.
+    pub object: Option<Object>,
+    /// How the pass ended.
+    pub verdict: Verdict,
+    /// The id of our registry.
+    pub id: Note<RegistryId>,
+    /// When the registry was created.
+    pub created_at: Option<Timestamp>,
+    /// The note that a registry may have been created.
+    pub intent: Note<()>,
+    /// The remote identity of our registry.
+    pub binding: Option<Binding>,
+    /// The credential that was sent: name of its Secret, fingerprint, time.
+    pub sent: Option<(String, Fingerprint, Timestamp)>,
+    /// What SWR shows of our registry.
+    pub observed: Option<Record>,
+    /// What the next poll compares with.
+    pub judged: Option<Judged>,
+    /// What the next pass of this process starts from.
+    pub memory: Memory,
+    /// Whether drift was corrected.
+    pub corrected_drift: bool,
+}
+
+/// What a decision was made from, so that a poll can tell whether it still holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Judged {
+    /// Which records of an inventory concern the object.
+    pub lookout: Lookout,
+    /// What they looked like.
+    pub view: View,
+    /// Name of the credential's Secret, and keys.
+    pub secret: SecretRef,
+    /// Fingerprint of the credential.
+    pub credential: Fingerprint,
+}
+
+impl Summary {
+    /// A pass that ended before the credential was known.
+    pub fn new(work: &Work, verdict: Verdict) -> Self {
+        let mut memory = work.pass.memory.clone();
+        let is_missed = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
+        memory.missed = if is_missed {
+            memory.missed.saturating_add(1)
+        } else {
+            0
+        };
+        Summary {
+            object: Some(work.object.clone()),
+            verdict,
+            id: Note::Keep,
+            created_at: None,
+            intent: Note::Keep,
+            binding: None,
+            sent: None,
+            observed: None,
+            judged: None,
+            memory,
+            corrected_drift: false,
+        }
+    }
+
+    /// A pass that got as far as the credential.
+    pub(crate) fn of(keep: &Keep, verdict: Verdict) -> Self {
+        let mut summary = Summary::new(&keep.work, verdict);
+        summary.judged = keep.view.map(|view| Judged {
+            lookout: crate::step::lookout(keep, None),
+            view,
+            secret: keep.desired.secret.clone(),
+            credential: keep.sealed.whole.clone(),
+        });
+        summary
+    }
+
+    /// There is nothing to write to.
+    pub fn gone(memory: Memory) -> Self {
+        Summary::unread(memory, Verdict::Gone)
+    }
+
+    /// The object could not be read.
+    pub fn unread(memory: Memory, verdict: Verdict) -> Self {
+        Summary {
+            object: None,
+            verdict,
+            id: Note::Keep,
+            created_at: None,
+            intent: Note::Keep,
+            binding: None,
+            sent: None,
+            observed: None,
+            judged: None,
+            memory,
+            corrected_drift: false,
+        }
+    }
+
+    /// Our finalizer is off.
+    pub(crate) fn released(work: &Work, removed: Removed) -> Self {
+        Summary::unread(work.pass.memory.clone(), Verdict::Released(removed))
+    }
+
+    /// This registry is ours: note its id, and that no create is open.
+    pub(crate) fn holds(mut self, keep: &Keep, owned: &Owned) -> Self {
+        let status = &keep.work.object.status;
+        self.id = Note::Set(owned.id());
+        self.intent = Note::Clear;
+        if status.created_at.is_none() {
+            // Found by its tag: it was there at the latest when it was looked for.
+            self.created_at = Some(keep.work.read_at);
+        }
+        self.binding = Some(keep.binding());
+        self.watch_for(owned.id());
+        self.shows(owned)
+    }
+
+    /// What SWR shows of our registry.
+    pub(crate) fn shows(mut self, owned: &Owned) -> Self {
+        self.observed = Some(owned.record().clone());
+        self
+    }
+
+    /// SWR created (or gave us) this registry at this time.
+    pub(crate) fn created(mut self, keep: &Keep, id: RegistryId, at: Timestamp) -> Self {
+        self.id = Note::Set(id);
+        self.intent = Note::Clear;
+        self.created_at = Some(at);
+        self.binding = Some(keep.binding());
+        self.watch_for(id);
+        self.sent(keep, at)
+    }
+
+    fn watch_for(&mut self, id: RegistryId) {
+        if let Some(judged) = &mut self.judged
+            && !judged.lookout.ids.contains(&id)
+        {
+            judged.lookout.ids.push(id);
+        }
+    }
+
+    /// The credential was sent at this time.
+    pub(crate) fn sent(mut self, keep: &Keep, at: Timestamp) -> Self {
+        let Desired { secret, .. } = &keep.desired;
+        self.sent = Some((secret.name.clone(), keep.sealed.whole.clone(), at));
+        self
+    }
+
+    /// The create was certainly not carried out.
+    pub(crate) fn without_intent(mut self) -> Self {
+        self.intent = Note::Clear;
+        self
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo dev`: arguments in, exit code out.
+
+#![forbid(unsafe_code)]
+
+mod signals;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
+use harness::progress::say;
+use harness::{Error, demo, environment, suite};
+use signals::Signals;
+
+/// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
+#[derive(Parser)]
+#[command(name = "dev", bin_name = "cargo dev")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell the operator's story step by step, then stay up for your own kubectl
+    Demo {
+        /// End after the story
+        #[arg(long)]
+        once: bool,
+    },
+    /// Run every test of the workspace and the conformance of the simulator
+    Test {
+        /// Run only the tests whose names contain this
+        filter: Option<String>,
+    },
+    /// Start everything, print `ready`, and stay until Ctrl-C; `target/dev/env` tells a shell where things are
+    Up {
+        /// Everything but the operator
+        #[arg(long)]
+        no_operator: bool,
+        /// The installation: a folder with a kustomization.yaml
+        #[arg(long, value_name = "FOLDER")]
+        install: Option<PathBuf>,
+        /// Arguments for the operator
+        #[arg(last = true)]
+        operator_args: Vec<String>,
+    },
+    /// Start only the control plane, print the path of its kubeconfig, and stay until Ctrl-C
+    ControlPlane,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Signals::listen().and_then(|signals| match arguments.command {
+        Command::Demo { once } => tell(&signals, once),
+        Command::Test { filter } => suite::run(filter.as_deref()),
+        Command::Up {
+            no_operator,
+            install,
+            operator_args,
+        } => {
+            let operator = (!no_operator).then_some(OperatorPlan {
+                windows: USUAL,
+                args: operator_args,
+            });
+            up(
+                &signals,
+                &Plan {
+                    operator,
+                    install: install.unwrap_or_else(default_install),
+                },
+            )
+        }
+        Command::ControlPlane => control_plane(&signals),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn default_install() -> PathBuf {
+    environment::checkout().join("deploy/base")
+}
+
+#[expect(clippy::print_stdout, reason = "`ready` is what a script waits for")]
+fn up(signals: &Signals, plan: &Plan) -> Result<(), Error> {
+    let mut bed = Bed::start(plan)?;
+    say(&format!(
+        "environment: source {}",
+        relative(&bed.environment_file())
+    ));
+    println!("ready");
+    stay(signals, &mut bed)?;
+    bed.stop();
+    Ok(())
+}
+
+fn tell(signals: &Signals, once: bool) -> Result<(), Error> {
+    let mut bed = Bed::start(&demo::plan(default_install()))?;
+    demo::tell(&bed)?;
+    if !once {
+        demo::stay_up(&bed)?;
+        stay(signals, &mut bed)?;
+    }
+    bed.stop();
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the path is what a script reads")]
+fn control_plane(signals: &Signals) -> Result<(), Error> {
+    let folder = DevFolder::claim()?;
+    let mut plane = bed::start_plane(&folder)?;
+    println!("{}", plane.kubeconfig().display());
+    while !signals.arrived(LOOK) {
+        plane.assert_running()?;
+    }
+    plane.stop();
+    Ok(())
+}
+
+/// Between two looks at processes that should run.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Until a signal arrives. Without control plane or simulator there is nothing to stay for; the operator may end.
+fn stay(signals: &Signals, bed: &mut Bed) -> Result<(), Error> {
+    let mut told = false;
+    while !signals.arrived(LOOK) {
+        bed.assert_running()?;
+        let Some(operator) = &mut bed.operator else {
+            continue;
+        };
+        if let (Some(status), false) = (operator.ended()?, told) {
+            told = true;
+            say(&format!(
+                "the operator has ended ({status}); its log: {}",
+                relative(operator.log_path())
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// As seen from the checkout.
+fn relative(path: &std::path::Path) -> String {
+    path.strip_prefix(environment::checkout())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

@@ -1,0 +1,97 @@
+//! The operator as a process of its own, to be started, killed and asked. Knows none of its types.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::Error;
+use crate::http::Http;
+use crate::process::{Process, tethered};
+use crate::wait::{Look, until};
+
+#[derive(Clone, Debug)]
+pub struct OperatorOptions {
+    pub binary: PathBuf,
+    pub kubeconfig: PathBuf,
+    /// What follows `run --kubeconfig FILE`.
+    pub args: Vec<String>,
+    /// Takes both outputs; emptied first.
+    pub log_path: PathBuf,
+}
+
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+}
+
+impl Operator {
+    /// Starts `swr-operator run`.
+    pub fn spawn(options: &OperatorOptions) -> Result<Self, Error> {
+        let mut command = tethered(&options.binary);
+        command
+            .arg("run")
+            .arg("--kubeconfig")
+            .arg(&options.kubeconfig)
+            .args(&options.args);
+        Ok(Self {
+            process: Process::spawn("swr-operator", command, &options.log_path)?,
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    pub fn log_path(&self) -> &Path {
+        self.process.log_path()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
+        self.process.ended()
+    }
+
+    /// An error with the end of the log when it has ended.
+    pub fn assert_running(&mut self) -> Result<(), Error> {
+        self.process.assert_running()
+    }
+
+    /// Waits until this address answers 200 (`http://127.0.0.1:PORT/readyz`).
+    pub fn await_ready(&mut self, url: &str, deadline: Duration) -> Result<(), Error> {
+        let http = Http::default();
+        until(deadline, format!("{url} of the operator"), || {
+            if let Err(error) = self.assert_running() {
+                return Look::Hopeless(error);
+            }
+            match http.get(url) {
+                Ok((200, _)) => Look::Ready(()),
+                Ok((status, body)) => Look::NotYet(format!("status {status}: {}", body.trim())),
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+    }
+
+    /// SIGKILL: the crash that every protocol here must survive.
+    pub fn kill_9(&mut self) -> Result<ExitStatus, Error> {
+        self.process.kill_9()
+    }
+
+    /// SIGTERM; see [`Self::wait`] for the end.
+    pub fn terminate(&mut self) -> Result<(), Error> {
+        self.process.terminate()
+    }
+
+    pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus, Error> {
+        self.process.wait(deadline)
+    }
+
+    /// SIGTERM, then SIGKILL if it takes too long.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+}

@@ -1,0 +1,169 @@
+//! `cargo dev test`: builds everything, runs every test of the workspace against one control plane, and lets the
+//! vendor's own SDK judge the simulator. Knows no single test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::assets::hash;
+use crate::bed::{
+    ACCESS_KEY, DevFolder, INSTANCE_IDS, PROJECT_ID, REGION, SECRET_KEY, simulator_options,
+};
+use crate::cargo::{self, Executables};
+use crate::process::{output_of, seconds_since, tethered};
+use crate::progress::say;
+use crate::{ControlPlane, Error, Simulator, controlplane, environment};
+
+/// Runs everything and prints how long each part took. A part that fails does not keep the next from running, so that
+/// one run tells all. Logs and the audit log stay in `target/dev/test`.
+pub fn run(filter: Option<&str>) -> Result<(), Error> {
+    let folder = DevFolder::claim_for_tests()?;
+    let mut summary = Summary::default();
+    let outcome = parts(&mut summary, folder.path(), filter);
+    summary.print();
+    outcome
+}
+
+fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(), Error> {
+    // Without executables and control plane there is nothing to test.
+    let executables = summary.part("build", || {
+        cargo::build(&["--workspace", "--all-targets"]).map(|built| (built, OK.to_owned()))
+    })?;
+    let plane = summary.part("control plane", || {
+        ControlPlane::start(&folder.join("control-plane")).map(|plane| (plane, OK.to_owned()))
+    })?;
+    let tested = summary.part("cargo test", || {
+        cargo_test(&plane, &folder.join("control-plane.json"), filter).map(|()| ((), OK.to_owned()))
+    });
+    plane.stop();
+    if filter.is_some() {
+        return tested;
+    }
+    let conforms = summary.part("conformance by the vendor's SDK", || {
+        conformance(&executables, folder).map(|verdict| ((), verdict))
+    });
+    tested.and(conforms)
+}
+
+const OK: &str = "ok";
+
+#[derive(Default)]
+struct Summary(Vec<(&'static str, String, String)>);
+
+impl Summary {
+    fn part<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<(T, String), Error>,
+    ) -> Result<T, Error> {
+        say(&format!("\n== {name}"));
+        let started: Instant = environment::now();
+        let outcome = work();
+        let took = seconds_since(started);
+        let (result, verdict) = match outcome {
+            Ok((value, verdict)) => (Ok(value), verdict),
+            Err(error) => {
+                say(&error.to_string());
+                (Err(error), "FAILED".to_owned())
+            }
+        };
+        self.0.push((name, took, verdict));
+        result
+    }
+
+    fn print(&self) {
+        say("\n== summary");
+        for (name, took, verdict) in &self.0 {
+            say(&format!("{name:<34} {took:>9}   {verdict}"));
+        }
+    }
+}
+
+fn cargo_test(plane: &ControlPlane, facts: &Path, filter: Option<&str>) -> Result<(), Error> {
+    plane.describe(facts)?;
+    let mut command = cargo::command();
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env(controlplane::SHARED, facts);
+    if let Some(filter) = filter {
+        command.args(["--", filter]);
+    }
+    cargo::stream(command)
+}
+
+/// The vendor's Python SDK against the simulator: neither knows our wire types.
+fn conformance(executables: &Executables, folder: &Path) -> Result<String, Error> {
+    let sources = environment::checkout().join("tests/conformance");
+    let Some(python) = python_with_venv() else {
+        let why = "python3 with venv is absent";
+        if environment::variable("CI").is_some() {
+            return Err(Error::unmet(
+                "python3 with venv",
+                "the vendor's SDK judges the simulator, and CI must not skip that",
+                "install python3 and python3-venv",
+            ));
+        }
+        say(&format!("skipped: {why}"));
+        return Ok(format!("skipped: {why}"));
+    };
+    let python = provide_venv(&python, &sources.join("requirements.txt"))?;
+    let simulator = Simulator::spawn(&simulator_options(
+        executables.get("swr-simulator")?,
+        folder,
+    ))?;
+    let mut command = tethered(python);
+    command
+        .arg(sources.join("swr_sdk.py"))
+        .current_dir(environment::checkout())
+        .env("SWR_ENDPOINT", simulator.endpoint())
+        .env("SWR_SIMULATOR", simulator.endpoint())
+        .env("SWR_REGION", REGION)
+        .env("SWR_PROJECT_ID", PROJECT_ID)
+        .env("SWR_INSTANCE_ID", INSTANCE_IDS[0])
+        .env("SWR_ACCESS_KEY", ACCESS_KEY)
+        .env("SWR_SECRET_KEY", SECRET_KEY);
+    cargo::stream(command)?;
+    Ok(OK.to_owned())
+}
+
+fn python_with_venv() -> Option<PathBuf> {
+    let python = environment::find_program("python3")?;
+    let mut command = tethered(&python);
+    command.args(["-c", "import ensurepip, venv"]);
+    output_of(&mut command).ok().map(|_| python)
+}
+
+/// A virtual environment with these requirements, kept until they change. Returns its python.
+fn provide_venv(python: &Path, requirements: &Path) -> Result<PathBuf, Error> {
+    let text = fs::read_to_string(requirements)
+        .map_err(Error::io(format!("read {}", requirements.display())))?;
+    let venv = environment::dev_folder().join(format!("venv-{}", hash(&[&text])));
+    let own_python = venv.join("bin/python");
+    // Written last: a venv without it was left half made.
+    let complete = venv.join("complete");
+    if complete.is_file() {
+        return Ok(own_python);
+    }
+    say("installing the vendor's SDK (once)");
+    if venv.exists() {
+        fs::remove_dir_all(&venv).map_err(Error::io(format!("remove {}", venv.display())))?;
+    }
+    let mut command: Command = tethered(python);
+    command.args(["-m", "venv"]).arg(&venv);
+    output_of(&mut command)?;
+    let mut command = tethered(&own_python);
+    command
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .arg("--requirement")
+        .arg(requirements);
+    output_of(&mut command)?;
+    fs::write(&complete, "").map_err(Error::io(format!("write {}", complete.display())))?;
+    Ok(own_python)
+}
