@@ -47,6 +47,8 @@ struct Account {
     sealer: Arc<Sealer>,
     /// The last page of each instance's list, the last time it was read whole.
     last_pages: Mutex<HashMap<InstanceId, usize>>,
+    /// Whether `total` of a LIST counts all registries, once known.
+    total_counts_all: tokio::sync::OnceCell<bool>,
 }
 
 /// In whose name and why something is written; goes into the audit line and nowhere else.
@@ -80,6 +82,7 @@ impl Client {
             limiter: Limiter::new(limits, Windows::default()),
             sealer,
             last_pages: Mutex::default(),
+            total_counts_all: tokio::sync::OnceCell::new(),
         }))
     }
 
@@ -112,10 +115,17 @@ impl Reader {
     /// contradicting itself.
     pub async fn list(&self, instance: &InstanceId) -> Result<Inventory, Failure> {
         for _ in 0..LIST_PASSES_MAX {
-            let mut pages = Pages::new(self.0.guess(instance));
+            let counts_all = self.total_counts_all(instance).await;
+            let mut pages = Pages::new(self.0.guess(instance), counts_all);
             loop {
                 match pages.next() {
-                    Next::Read(at) => pages.take(self.page(instance, at).await?),
+                    Next::Read(at) => {
+                        let page = self.page(instance, at, PAGE_LENGTH).await?;
+                        if page.total.is_some_and(|total| total > page.records.len()) {
+                            let _ = self.0.total_counts_all.set(true);
+                        }
+                        pages.take(page);
+                    }
                     Next::TooMany => {
                         tracing::warn!(%instance, "the list of registries has no end");
                         return Err(malformed(Operation::List, None));
@@ -132,12 +142,32 @@ impl Reader {
         Err(malformed(Operation::List, None))
     }
 
-    async fn page(&self, instance: &InstanceId, at: usize) -> Result<wire::Page, Failure> {
+    /// Whether `total` counts all registries, or only those of the page (swr-api.md 8.2, 34). Any
+    /// list that is longer than a page shows it; when the first is exactly one page long, it is
+    /// asked for once, by a page of one.
+    async fn total_counts_all(&self, instance: &InstanceId) -> bool {
+        let known = &self.0.total_counts_all;
+        if self.0.guess(instance) > 0 && !known.initialized() {
+            // What cannot be told now is asked again the next time.
+            if let Ok(page) = self.page(instance, 0, 1).await {
+                let n = page.records.len();
+                let _ = known.set(page.total.is_some_and(|total| total > n));
+            }
+        }
+        known.get().copied().unwrap_or_default()
+    }
+
+    async fn page(
+        &self,
+        instance: &InstanceId,
+        at: usize,
+        length: usize,
+    ) -> Result<wire::Page, Failure> {
         // Sorted by column and direction together, limit and offset together, and the offset a
         // multiple of the limit (swr-api.md 1.3). Why in this order: see `pages`.
         let query = sign::query(&[
-            ("limit", &PAGE_LENGTH.to_string()),
-            ("offset", &(at * PAGE_LENGTH).to_string()),
+            ("limit", &length.to_string()),
+            ("offset", &(at * length).to_string()),
             ("order_column", "created_at"),
             ("order_type", "asc"),
         ]);

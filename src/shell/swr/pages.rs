@@ -29,6 +29,8 @@ pub(super) struct Pages {
     records: Vec<Record>,
     /// The smallest number of all registries that a page told, as far as it can be believed.
     total_min: Option<usize>,
+    /// Whether `total` is known to count all registries, and not those of the page.
+    total_counts_all: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,12 +50,13 @@ pub(super) enum Next {
 
 impl Pages {
     /// Begins where the end was the last time.
-    pub(super) fn new(guess: usize) -> Self {
+    pub(super) fn new(guess: usize, total_counts_all: bool) -> Self {
         Pages {
             at: guess.min(PAGES_MAX - 1),
             direction: Direction::Up,
             records: Vec::new(),
             total_min: None,
+            total_counts_all,
         }
     }
 
@@ -68,11 +71,11 @@ impl Pages {
     /// Takes the page that [`Pages::next`] asked for.
     pub(super) fn take(&mut self, page: Page) {
         let length = page.records.len();
-        // A total that is the length of this page may be just that (swr-api.md 8.2, 34). Only a
-        // short first page leaves no doubt. That costs one request at exactly 100 registries.
-        let total = page
-            .total
-            .filter(|total| *total != length || (self.at == 0 && length < PAGE_LENGTH));
+        // A total that is the length of this page may be just that (swr-api.md 8.2, 34), unless
+        // the server is known better, or the page is a short first one.
+        let total = page.total.filter(|total| {
+            *total != length || self.total_counts_all || (self.at == 0 && length < PAGE_LENGTH)
+        });
         self.total_min = self.total_min.into_iter().chain(total).min();
         // A later page is the newer look at a registry that is in both.
         self.records.extend(page.records);
@@ -110,8 +113,8 @@ impl Pages {
             return None;
         }
         let guess = match n {
-            // The one length whose total is in doubt: begin with the empty page behind it.
-            PAGE_LENGTH => 1,
+            // The one length whose total can be in doubt: begin with the empty page behind it.
+            PAGE_LENGTH if !self.total_counts_all => 1,
             n => n.saturating_sub(1) / PAGE_LENGTH,
         };
         Some((self.records, guess))
@@ -174,7 +177,7 @@ mod tests {
         guess: usize,
         mut meanwhile: impl FnMut(&mut World, usize),
     ) -> (Vec<usize>, Option<(BTreeSet<i64>, usize)>) {
-        let mut pages = Pages::new(guess);
+        let mut pages = Pages::new(guess, false);
         let mut asked = Vec::new();
         while let Next::Read(at) = pages.next() {
             meanwhile(world, asked.len());
@@ -279,7 +282,7 @@ mod tests {
         let mut world = World::new(50, |all, _| Some(all + 1));
         assert_eq!(read(&mut world, 0, |_, _| {}).1, None);
         // 120 in all, 70 a page although 100 were asked for.
-        let mut pages = Pages::new(0);
+        let mut pages = Pages::new(0, false);
         for ids in [1..=70, 101..=120, 1..=70] {
             assert!(matches!(pages.next(), Next::Read(_)));
             pages.take(Page {
@@ -292,9 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_whose_total_is_known_to_count_all_is_asked_for_just_its_pages() {
+        for n in [0, 99, 100, 101, 200, 250] {
+            let world = World::new(n, |all, _| Some(all));
+            let guess = usize::try_from(n).expect("n").saturating_sub(1) / PAGE_LENGTH;
+            let mut pages = Pages::new(guess, true);
+            let mut asked = 0;
+            while let Next::Read(at) = pages.next() {
+                asked += 1;
+                pages.take(world.page(at));
+            }
+            let (records, next_guess) = pages.finish().expect("whole");
+            assert_eq!(
+                (records.len(), next_guess, asked),
+                (world.ids.len(), guess, guess + 1),
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
     fn a_list_without_end_is_given_up() {
         for total in [None, Some(10_001), Some(usize::MAX)] {
-            let mut pages = Pages::new(0);
+            let mut pages = Pages::new(0, false);
             let mut n_read = 0;
             while let Next::Read(at) = pages.next() {
                 let from = i64::try_from(at * PAGE_LENGTH).expect("small");
