@@ -226,6 +226,8 @@ pub struct Windows {
     pub write_secs: i64,
     /// For how long after a write SWR's "unhealthy" is not yet believed.
     pub grace_secs: i64,
+    /// How often objects that name no interval are compared.
+    pub poll_secs: i64,
 }
 
 /// What a pass starts from.
@@ -252,8 +254,8 @@ pub struct Memory {
     pub update: Option<SentUpdate>,
     /// When drift was corrected within the last 30 minutes.
     pub corrected_at: Vec<Timestamp>,
-    /// Passes in a row that a passing failure stopped.
-    pub missed: u32,
+    /// Since when passing failures have stopped every pass.
+    pub unverified_since: Option<Timestamp>,
 }
 
 /// An update that SWR accepted.
@@ -335,6 +337,8 @@ pub struct Keep {
     pub(crate) sealed: Sealed,
     /// What the newest inventory of this pass showed of the object's registry.
     pub(crate) view: Option<View>,
+    /// Whether the registry with the known id is certainly gone (rule 7).
+    pub(crate) known_is_gone: bool,
 }
 
 impl Keep {

@@ -56,6 +56,8 @@ pub struct Object {
     pub protected: bool,
     /// `spec.suspend`.
     pub suspended: bool,
+    /// Seconds of `spec.pollInterval`.
+    pub poll_secs: Option<i64>,
     /// The newest request for a reconcile by annotation.
     pub requested_at: Option<String>,
     /// The status as it stands.
@@ -101,6 +103,7 @@ impl Object {
                 .unwrap_or_default(),
             protected: flag("/spec/deletionProtection"),
             suspended: flag("/spec/suspend"),
+            poll_secs: None,
             requested_at: None,
             status: serde_json::from_value(word("/status")).unwrap_or_default(),
         })
@@ -127,6 +130,7 @@ impl Object {
             deletion_policy: desired::deletion_policy(cr),
             protected: cr.spec.deletion_protection,
             suspended: cr.spec.suspend,
+            poll_secs: desired::poll_secs(cr),
             requested_at: REQUESTED_AT
                 .iter()
                 .filter_map(|key| annotations?.get(*key))

@@ -2,7 +2,7 @@
 //! from the class and from stable facts, never from ids of requests, times or counts, because
 //! every change of it is a write and an event for everybody who watches.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::reason::{Progress, Reason};
 use crate::api::registry::{
@@ -18,9 +18,9 @@ use crate::observed::{Health, Record};
 use crate::plan::Foreign;
 use crate::summary::{Hindrance, Note, Operation, Summary, Verdict};
 
-/// A passing failure leaves `Ready` as it is until the third pass in a row: a moment of trouble in
-/// the cloud must not turn a thousand applications yellow.
-const MISSED_MAX: u32 = 3;
+/// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
+/// trouble in the cloud must not turn a thousand applications yellow.
+const MISSED_POLLS_MAX: i64 = 3;
 /// `status.diff` shows this many fields at most.
 const DIFFS_MAX: usize = 10;
 /// A value in `status.diff` is cut after this many characters.
@@ -59,9 +59,8 @@ pub fn status(
         Note::Set(id) => new.registry_id = Some(id.0),
         Note::Clear => new.registry_id = None,
     }
-    match summary.intent {
-        Note::Keep | Note::Set(()) => {}
-        Note::Clear => new.create_intent = None,
+    if summary.clears_intent {
+        new.create_intent = None;
     }
     if let Some(at) = summary.created_at {
         new.created_at = Some(at);
@@ -279,6 +278,8 @@ fn judge(
         Verdict::NoAccount(problem) => Some(passing(
             summary,
             object,
+            windows,
+            now,
             Reason::AccountNotReady,
             account_message(&object.scope.account, problem),
         )),
@@ -343,7 +344,9 @@ fn judge(
             Reason::Fighting,
             format!("something else keeps changing back: {changes}"),
         ),
-        Verdict::Swr { operation, failure } => Some(swr(summary, object, *operation, failure)),
+        Verdict::Swr { operation, failure } => {
+            Some(swr(summary, object, windows, now, *operation, failure))
+        }
         Verdict::DeletionSuspended => say(
             False,
             Unknown,
@@ -383,14 +386,26 @@ fn suspended(object: &Object) -> Judgement {
 
 /// A failure that passes by itself. An object that was ready for this very spec stays ready for
 /// the first passes.
-fn passing(summary: &Summary, object: &Object, reason: Reason, message: String) -> Judgement {
+fn passing(
+    summary: &Summary,
+    object: &Object,
+    windows: &Windows,
+    now: Timestamp,
+    reason: Reason,
+    message: String,
+) -> Judgement {
     let was_ready = object.status.observed_generation == object.generation
         && object.status.conditions.iter().any(|condition| {
             condition.type_ == "Ready"
                 && (condition.status == ConditionStatus::True
                     || condition.reason == Reason::TargetUnhealthy.as_str())
         });
-    let keeps_ready = was_ready && summary.memory.missed < MISSED_MAX;
+    let poll_secs = object.poll_secs.unwrap_or(windows.poll_secs);
+    let believed_until = summary.memory.unverified_since.and_then(|since| {
+        let secs = poll_secs.saturating_mul(MISSED_POLLS_MAX);
+        since.checked_add(SignedDuration::from_secs(secs)).ok()
+    });
+    let keeps_ready = was_ready && believed_until.is_none_or(|until| now < until);
     let ready = if was_ready {
         // It was right when it was looked at last; nobody can say whether it still is.
         ConditionStatus::Unknown
@@ -496,7 +511,7 @@ pub fn grace_ends_at(summary: &Summary, object: &Object, windows: &Windows) -> O
     let before = object.status.credential.as_ref().map(|sent| sent.sent_at);
     let written_at = sent_at.max(before)?;
     written_at
-        .checked_add(jiff::SignedDuration::from_secs(windows.grace_secs))
+        .checked_add(SignedDuration::from_secs(windows.grace_secs))
         .ok()
 }
 
@@ -541,12 +556,19 @@ fn swr_reason(failure: &Failure) -> Reason {
     }
 }
 
-fn swr(summary: &Summary, object: &Object, operation: Operation, failure: &Failure) -> Judgement {
+fn swr(
+    summary: &Summary,
+    object: &Object,
+    windows: &Windows,
+    now: Timestamp,
+    operation: Operation,
+    failure: &Failure,
+) -> Judgement {
     let reason = swr_reason(failure);
     let needs = needed_permission(failure, operation);
     let message = format!("cannot {}: {failure}{needs}", operation.verb());
     match reason.progress() {
-        Progress::Reconciling => passing(summary, object, reason, message),
+        Progress::Reconciling => passing(summary, object, windows, now, reason, message),
         Progress::Settled | Progress::Stalled => Judgement {
             ready: ConditionStatus::False,
             synced: match operation {

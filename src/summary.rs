@@ -166,8 +166,8 @@ pub struct Summary {
     pub id: Note<RegistryId>,
     /// When the registry was created.
     pub created_at: Option<Timestamp>,
-    /// The note that a registry may have been created.
-    pub intent: Note<()>,
+    /// Whether it is certain that no create is open any more.
+    pub clears_intent: bool,
     /// The remote identity of our registry.
     pub binding: Option<Binding>,
     /// The credential that was sent: name of its Secret, fingerprint, time.
@@ -178,8 +178,6 @@ pub struct Summary {
     pub judged: Option<Judged>,
     /// What the next pass of this process starts from.
     pub memory: Memory,
-    /// Whether drift was corrected.
-    pub corrected_drift: bool,
 }
 
 /// What a decision was made from, so that a poll can tell whether it still holds.
@@ -199,30 +197,29 @@ impl Summary {
     /// A pass that ended before the credential was known.
     pub fn new(work: &Work, verdict: Verdict) -> Self {
         let mut memory = work.pass.memory.clone();
-        let is_missed = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
-        memory.missed = if is_missed {
-            memory.missed.saturating_add(1)
-        } else {
-            0
-        };
+        let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
+        memory.unverified_since =
+            unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));
         Summary {
             object: Some(work.object.clone()),
             verdict,
             id: Note::Keep,
             created_at: None,
-            intent: Note::Keep,
+            clears_intent: false,
             binding: None,
             sent: None,
             observed: None,
             judged: None,
             memory,
-            corrected_drift: false,
         }
     }
 
     /// A pass that got as far as the credential.
     pub(crate) fn of(keep: &Keep, verdict: Verdict) -> Self {
         let mut summary = Summary::new(&keep.work, verdict);
+        if keep.known_is_gone {
+            summary.id = Note::Clear;
+        }
         summary.judged = keep.view.map(|view| Judged {
             lookout: crate::step::lookout(keep, None),
             view,
@@ -244,13 +241,12 @@ impl Summary {
             verdict,
             id: Note::Keep,
             created_at: None,
-            intent: Note::Keep,
+            clears_intent: false,
             binding: None,
             sent: None,
             observed: None,
             judged: None,
             memory,
-            corrected_drift: false,
         }
     }
 
@@ -263,7 +259,7 @@ impl Summary {
     pub(crate) fn holds(mut self, keep: &Keep, owned: &Owned) -> Self {
         let status = &keep.work.object.status;
         self.id = Note::Set(owned.id());
-        self.intent = Note::Clear;
+        self.clears_intent = true;
         if status.created_at.is_none() {
             // Found by its tag: it was there at the latest when it was looked for.
             self.created_at = Some(keep.work.read_at);
@@ -282,7 +278,7 @@ impl Summary {
     /// SWR created (or gave us) this registry at this time.
     pub(crate) fn created(mut self, keep: &Keep, id: RegistryId, at: Timestamp) -> Self {
         self.id = Note::Set(id);
-        self.intent = Note::Clear;
+        self.clears_intent = true;
         self.created_at = Some(at);
         self.binding = Some(keep.binding());
         self.watch_for(id);
@@ -306,7 +302,7 @@ impl Summary {
 
     /// The create was certainly not carried out.
     pub(crate) fn without_intent(mut self) -> Self {
-        self.intent = Note::Clear;
+        self.clears_intent = true;
         self
     }
 }

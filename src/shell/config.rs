@@ -175,6 +175,7 @@ impl RunArgs {
             settle_secs: secs(self.settle),
             write_secs: secs(self.write_deadline),
             grace_secs: secs(self.grace),
+            poll_secs: secs(self.poll_interval),
         })
     }
 

@@ -1,1 +1,418 @@
-//! t
+//! What people read after a pass, one case per way a pass can end.
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::desired::{Invalid, RegistryId, SecretRef};
+use crate::diff::{Change, Field};
+use crate::effect::{Memory, Removed};
+use crate::failure::Class;
+use crate::observed::tests::record;
+use crate::plan::Foreign;
+
+const WINDOWS: Windows = Windows {
+    settle_secs: 120,
+    write_secs: 20,
+    grace_secs: 300,
+    poll_secs: 600,
+};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_second(secs).expect("time")
+}
+
+fn object(edit: impl FnOnce(&mut serde_json::Value)) -> Object {
+    let mut value = json!({
+        "apiVersion": "swr.huaweicloud.com/v1alpha1",
+        "kind": "ReplicationRegistry",
+        "metadata": {
+            "namespace": "images", "name": "harbor-dr", "uid": "u-1",
+            "resourceVersion": "7", "generation": 3
+        },
+        "spec": {
+            "instanceId": "source-1", "type": "huawei-SWR", "url": "https://swr.example.com",
+            "insecure": true, "credentialSecretRef": {"name": "login"}
+        }
+    });
+    edit(&mut value);
+    Object::from_json(value).expect("object")
+}
+
+fn summary(object: Object, verdict: Verdict) -> Summary {
+    Summary {
+        object: Some(object),
+        ..Summary::unread(Memory::default(), verdict)
+    }
+}
+
+/// An object that was ready for generation 3 when it was looked at last, at 1,000 s.
+fn ready_object() -> Object {
+    let fresh = object(|_| {});
+    let summary = summary(
+        fresh,
+        Verdict::InSync {
+            health: Health::Healthy,
+        },
+    );
+    let status = status(&summary, &WINDOWS, at(1_000)).expect("a first status");
+    object(|value| value["status"] = serde_json::to_value(&status).expect("status"))
+}
+
+fn render(status: Option<&ReplicationRegistryStatus>) -> String {
+    let Some(status) = status else {
+        return "nothing is written\n".to_owned();
+    };
+    status
+        .conditions
+        .iter()
+        .map(|c| {
+            format!(
+                "{:<12}{:<8}{} @{}: {}\n",
+                c.type_,
+                c.status.as_str(),
+                c.reason,
+                c.last_transition_time.as_second(),
+                c.message
+            )
+        })
+        .collect()
+}
+
+fn check(object: Object, verdict: Verdict, expected: Expect) {
+    let summary = summary(object, verdict);
+    let written = status(&summary, &WINDOWS, at(2_000));
+    expected.assert_eq(&render(written.as_ref()));
+    if let Some(written) = written {
+        assert_eq!(written.observed_generation, 3);
+        let stalled = written.conditions.iter().any(|c| c.type_ == "Stalled");
+        let reconciling = written.conditions.iter().any(|c| c.type_ == "Reconciling");
+        assert!(!(stalled && reconciling), "both at once");
+        // Writing it makes a second write unnecessary, whatever the time.
+        let again = Summary {
+            object: summary.object.clone().map(|object| Object {
+                status: written,
+                ..object
+            }),
+            ..summary
+        };
+        assert_eq!(status(&again, &WINDOWS, at(2_050)), None);
+    }
+}
+
+fn fresh() -> Object {
+    object(|_| {})
+}
+
+fn changes() -> Changes {
+    Changes::new(vec![Change {
+        field: Field::Url,
+        desired: "https://swr.example.com".to_owned(),
+        observed: "https://other.example.com".to_owned(),
+    }])
+    .expect("one")
+}
+
+fn swr(operation: Operation, class: Class, cause: Cause) -> Verdict {
+    Verdict::Swr {
+        operation,
+        failure: Failure::new(class, cause),
+    }
+}
+
+#[test]
+fn a_healthy_registry_in_sync_is_ready() {
+    let verdict = |health| Verdict::InSync { health };
+    check(
+        fresh(),
+        verdict(Health::Healthy),
+        expect![[r#"
+        Ready       True    Available @2000: the registry is equal to the spec and healthy
+        Synced      True    Available @2000: the registry is equal to the spec and healthy
+    "#]],
+    );
+    check(
+        fresh(),
+        verdict(Health::NotReported),
+        expect![[r#"
+        Ready       True    Available @2000: the registry is equal to the spec; SWR does not report its health
+        Synced      True    Available @2000: the registry is equal to the spec; SWR does not report its health
+    "#]],
+    );
+    check(
+        ready_object(),
+        verdict(Health::Healthy),
+        expect![[r#"
+        nothing is written
+    "#]],
+    );
+}
+
+#[test]
+fn an_unhealthy_target_is_believed_after_the_grace_of_the_last_write() {
+    let verdict = Verdict::InSync {
+        health: Health::Unhealthy,
+    };
+    check(
+        ready_object(),
+        verdict.clone(),
+        expect![[r#"
+        Ready       False   TargetUnhealthy @2000: SWR reports the target as unhealthy: check url, network and credential
+        Synced      True    TargetUnhealthy @1000: SWR reports the target as unhealthy: check url, network and credential
+    "#]],
+    );
+    let just_written = object(|value| {
+        value["status"] = json!({"credential": {
+            "secretName": "login", "fingerprint": "f", "sentAt": "1970-01-01T00:30:00Z"
+        }});
+    });
+    check(
+        just_written,
+        verdict,
+        expect![[r#"
+        Ready       Unknown Verifying @2000: SWR reports the target as unhealthy; it was just written, so its next check is awaited
+        Synced      True    Verifying @2000: SWR reports the target as unhealthy; it was just written, so its next check is awaited
+        Reconciling True    Verifying @2000: SWR reports the target as unhealthy; it was just written, so its next check is awaited
+    "#]],
+    );
+}
+
+#[test]
+fn a_failure_that_passes_leaves_a_ready_object_ready_for_three_polls() {
+    let verdict = || swr(Operation::List, Class::Transient, Cause::ServerError);
+    check(
+        fresh(),
+        verdict(),
+        expect![[r#"
+        Ready       False   ApiUnavailable @2000: cannot list the instance's registries: SWR answered with an internal error
+        Synced      Unknown ApiUnavailable @2000: cannot list the instance's registries: SWR answered with an internal error
+        Reconciling True    ProgressingWithRetry @2000: cannot list the instance's registries: SWR answered with an internal error
+    "#]],
+    );
+    let since = |secs| {
+        let mut summary = summary(ready_object(), verdict());
+        summary.memory.unverified_since = Some(at(secs));
+        render(status(&summary, &WINDOWS, at(5_000)).as_ref())
+    };
+    expect![[r#"
+        Ready       True    Available @1000: the registry is equal to the spec and healthy
+        Synced      Unknown ApiUnavailable @5000: cannot list the instance's registries: SWR answered with an internal error
+    "#]]
+    .assert_eq(&since(5_000 - 1_799));
+    expect![[r#"
+        Ready       Unknown ApiUnavailable @5000: cannot list the instance's registries: SWR answered with an internal error
+        Synced      Unknown ApiUnavailable @5000: cannot list the instance's registries: SWR answered with an internal error
+        Reconciling True    ProgressingWithRetry @5000: cannot list the instance's registries: SWR answered with an internal error
+    "#]]
+    .assert_eq(&since(5_000 - 1_800));
+}
+
+#[test]
+fn what_a_person_must_change_is_stalled_and_says_so() {
+    check(
+        fresh(),
+        Verdict::InvalidSpec(vec![
+            Invalid {
+                field: "spec.name",
+                message: "must be short".to_owned(),
+            },
+            Invalid {
+                field: "spec.url",
+                message: "must be a url".to_owned(),
+            },
+        ]),
+        expect![[r#"
+            Ready       False   InvalidSpec @2000: spec.name: must be short; spec.url: must be a url
+            Synced      Unknown InvalidSpec @2000: spec.name: must be short; spec.url: must be a url
+            Stalled     True    InvalidSpec @2000: spec.name: must be short; spec.url: must be a url
+        "#]],
+    );
+    check(
+        fresh(),
+        Verdict::Conflict(Foreign::Untagged),
+        expect![[r#"
+        Ready       False   Conflict @2000: a registry named "harbor-dr" exists in the instance and does not belong to this object; it is left alone
+        Synced      False   Conflict @2000: a registry named "harbor-dr" exists in the instance and does not belong to this object; it is left alone
+        Stalled     True    Conflict @2000: a registry named "harbor-dr" exists in the instance and does not belong to this object; it is left alone
+    "#]],
+    );
+    check(
+        fresh(),
+        swr(Operation::Create, Class::Denied, Cause::Forbidden),
+        expect![[r#"
+            Ready       False   Forbidden @2000: cannot create the registry: the account lacks the permission; the account needs swr:instance:createRegistry
+            Synced      False   Forbidden @2000: cannot create the registry: the account lacks the permission; the account needs swr:instance:createRegistry
+            Stalled     True    Forbidden @2000: cannot create the registry: the account lacks the permission; the account needs swr:instance:createRegistry
+        "#]],
+    );
+    check(
+        ready_object(),
+        Verdict::NotApplied(changes()),
+        expect![[r#"
+        Ready       False   NotApplied @2000: SWR accepted the update twice and still shows the old value of: url
+        Synced      False   NotApplied @2000: SWR accepted the update twice and still shows the old value of: url
+        Stalled     True    NotApplied @2000: SWR accepted the update twice and still shows the old value of: url
+    "#]],
+    );
+}
+
+#[test]
+fn a_missing_secret_passes_by_itself_and_a_bad_one_does_not() {
+    let verdict = |problem| Verdict::NoCredential {
+        secret: SecretRef {
+            name: "login".to_owned(),
+            keys: None,
+        },
+        problem,
+    };
+    check(
+        fresh(),
+        verdict(SecretProblem::NotFound),
+        expect![[r#"
+        Ready       False   SecretNotFound @2000: Secret "login" does not exist in this namespace
+        Synced      Unknown SecretNotFound @2000: Secret "login" does not exist in this namespace
+        Reconciling True    ProgressingWithRetry @2000: Secret "login" does not exist in this namespace
+    "#]],
+    );
+    let rejected = crate::credential::Rejected {
+        key: "accessSecret".to_owned(),
+        rule: crate::credential::Rule::NotEmpty,
+    };
+    check(
+        fresh(),
+        verdict(SecretProblem::Rejected(rejected)),
+        expect![[r#"
+        Ready       False   InvalidSecret @2000: Secret "login": key "accessSecret" is empty
+        Synced      Unknown InvalidSecret @2000: Secret "login": key "accessSecret" is empty
+        Stalled     True    InvalidSecret @2000: Secret "login": key "accessSecret" is empty
+    "#]],
+    );
+    check(
+        fresh(),
+        verdict(SecretProblem::Unavailable),
+        expect![[r#"
+        nothing is written
+    "#]],
+    );
+}
+
+#[test]
+fn a_suspended_object_keeps_what_was_known_of_it() {
+    check(
+        ready_object(),
+        Verdict::Suspended,
+        expect![[r#"
+        Ready       True    Suspended @1000: spec.suspend is true: SWR is neither read nor written
+        Synced      Unknown Suspended @2000: spec.suspend is true: SWR is neither read nor written
+    "#]],
+    );
+}
+
+#[test]
+fn a_deletion_that_cannot_go_on_names_the_way_out() {
+    let verdict =
+        |cause| Verdict::CannotDelete(Hindrance::Swr(Failure::new(Class::Conflict, cause)));
+    check(
+        ready_object(),
+        verdict(Cause::InUse),
+        expect![[r#"
+        Ready       False   DeletionBlocked @2000: cannot delete the registry: something in SWR uses the registry, for example a replication policy; to let the object go without it, set spec.deletionPolicy to Orphan
+        Synced      Unknown DeletionBlocked @2000: cannot delete the registry: something in SWR uses the registry, for example a replication policy; to let the object go without it, set spec.deletionPolicy to Orphan
+        Stalled     True    DeletionBlocked @2000: cannot delete the registry: something in SWR uses the registry, for example a replication policy; to let the object go without it, set spec.deletionPolicy to Orphan
+    "#]],
+    );
+    check(
+        ready_object(),
+        Verdict::CannotDelete(Hindrance::Account(AccountProblem::NotFound)),
+        expect![[r#"
+            Ready       False   Deleting @2000: SwrAccount "default" does not exist; to let the object go without it, set spec.deletionPolicy to Orphan
+            Synced      Unknown Deleting @2000: SwrAccount "default" does not exist; to let the object go without it, set spec.deletionPolicy to Orphan
+            Reconciling True    Deleting @2000: SwrAccount "default" does not exist; to let the object go without it, set spec.deletionPolicy to Orphan
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_not_learnt_is_not_written() {
+    for verdict in [
+        Verdict::Gone,
+        Verdict::Stale,
+        Verdict::KubernetesUnavailable,
+        Verdict::KubernetesRefuses,
+        Verdict::Released(Removed::Deleted),
+    ] {
+        check(
+            ready_object(),
+            verdict,
+            expect![[r#"
+            nothing is written
+        "#]],
+        );
+    }
+}
+
+#[test]
+fn an_observed_difference_is_listed_field_by_field() {
+    let summary = summary(ready_object(), Verdict::DriftObserved(changes()));
+    let written = status(&summary, &WINDOWS, at(2_000)).expect("a write");
+    assert_eq!(
+        written.diff,
+        [FieldDiff {
+            field: "url".to_owned(),
+            desired: "https://swr.example.com".to_owned(),
+            observed: "https://other.example.com".to_owned(),
+        }]
+    );
+}
+
+#[test]
+fn what_only_informs_is_no_reason_to_write_but_goes_along() {
+    let observed = |updated_at: &str| {
+        let mut record = record(4, "harbor-dr", "");
+        record.updated_at = Some(updated_at.to_owned());
+        record
+    };
+    let in_sync = |object, updated_at, health| Summary {
+        observed: Some(observed(updated_at)),
+        id: Note::Set(RegistryId(4)),
+        ..summary(object, Verdict::InSync { health })
+    };
+    let first = status(
+        &in_sync(fresh(), "t1", Health::Healthy),
+        &WINDOWS,
+        at(1_000),
+    );
+    let with = |status: Option<ReplicationRegistryStatus>| {
+        object(|value| value["status"] = serde_json::to_value(status).expect("status"))
+    };
+    let settled = with(first);
+    let same = in_sync(settled.clone(), "t2", Health::Healthy);
+    assert_eq!(status(&same, &WINDOWS, at(2_000)), None);
+    let changed = in_sync(settled, "t2", Health::Unhealthy);
+    let written = status(&changed, &WINDOWS, at(2_000)).expect("a write");
+    assert_eq!(
+        written.observed.and_then(|observed| observed.updated_at),
+        Some("t2".to_owned())
+    );
+}
+
+#[test]
+fn an_intent_says_that_the_object_was_seen() {
+    let intent = CreateIntent {
+        attempt: 1,
+        started_at: at(2_000),
+    };
+    let binding = Binding {
+        project_id: "p".to_owned(),
+        region: "r".to_owned(),
+        instance_id: "source-1".to_owned(),
+    };
+    let written = with_intent(&fresh(), intent.clone(), binding, true, at(2_000));
+    assert_eq!(written.create_intent, Some(intent));
+    expect![[r#"
+        Ready       Unknown Progressing @2000: creating the registry in SWR
+        Synced      False   Progressing @2000: creating the registry in SWR
+        Reconciling True    Progressing @2000: creating the registry in SWR
+    "#]]
+    .assert_eq(&render(Some(&written)));
+}

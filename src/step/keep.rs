@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 
 use super::{ask, kube_verdict, later, only_observes};
+use crate::api::reason::Reason;
 use crate::desired::{Adoption, RegistryId};
 use crate::diff::{Changes, CredentialFacts, diff};
 use crate::effect::{
@@ -153,7 +154,8 @@ fn decide(keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
 }
 
 /// The known registry is certainly gone (rule 7): start over without it.
-fn decide_without_known(keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+fn decide_without_known(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+    keep.known_is_gone = true;
     let claim = inventory.claim(&keep.work.pass.owner, None, wanted(&keep));
     carry_out(keep, claim, now)
 }
@@ -283,12 +285,16 @@ fn shown_missing(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Ours(owned) => carry_out(keep, Claim::Ours(owned), now),
             Standing::Untagged(untagged) => {
-                if keep.work.object.ready_reason() == Some("TagNotKept") {
-                    finished(&keep, Verdict::TagNotKept)
-                } else if keep.desired.adoption == Adoption::Never {
-                    finished(&keep, Verdict::OwnershipLost)
-                } else {
+                let object = &keep.work.object;
+                let not_kept = object.ready_reason() == Some(Reason::TagNotKept.as_str());
+                // Another spec may have a description with which the tag is kept.
+                let is_new = object.status.observed_generation != object.generation;
+                if keep.desired.adoption != Adoption::Never && (is_new || !not_kept) {
                     carry_out(keep, Claim::Untagged(untagged), now)
+                } else if not_kept {
+                    finished(&keep, Verdict::TagNotKept)
+                } else {
+                    finished(&keep, Verdict::OwnershipLost)
                 }
             }
             Standing::TaggedByOther(_) => finished(&keep, Verdict::OwnershipLost),
@@ -565,7 +571,6 @@ fn remember_update(mut summary: Summary, keep: &Keep, wrote: &Wrote) -> Summary 
             .corrected_at
             .retain(|at| later(*at, FIGHT_SECS) > wrote.at);
         summary.memory.corrected_at.push(wrote.at);
-        summary.corrected_drift = true;
     }
     summary
 }
@@ -597,9 +602,7 @@ fn shown_before_adoption(keep: Keep, intent: Intent, answer: ShowAnswer) -> Next
                 })
             }
             // Ours already: an earlier adoption landed. The next pass finds it by its tag.
-            Standing::Ours(_) => Next::Finished(Box::new(
-                Summary::of(&keep, Verdict::Stale).without_intent(),
-            )),
+            Standing::Ours(_) => finished(&keep, Verdict::Stale),
             Standing::TaggedByOther(_) => Next::Finished(Box::new(
                 Summary::of(&keep, Verdict::Conflict(Foreign::TaggedByOther)).without_intent(),
             )),

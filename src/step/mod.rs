@@ -176,6 +176,7 @@ impl ReadingSecret {
                     desired,
                     sealed,
                     view: None,
+                    known_is_gone: false,
                 };
                 if orphan {
                     remove::untag(keep)

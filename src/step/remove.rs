@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{ask, finish, kube_verdict, later, only_observes, orphans};
+use crate::api::reason::Reason;
 use crate::desired::RegistryId;
 use crate::effect::{
     Deleting, Effect, Keep, KubeFailure, ListAnswer, Listing, Next, Purpose, ReadingAccount,
@@ -13,7 +14,11 @@ use crate::observed::{Standing, standing};
 use crate::summary::{Hindrance, Summary, Verdict};
 
 /// Reasons that show that the deletion was under way when it was last looked at.
-const DELETION_REASONS: [&str; 3] = ["Deleting", "DeletionBlocked", "DeletionProtected"];
+const DELETION_REASONS: [Reason; 3] = [
+    Reason::Deleting,
+    Reason::DeletionBlocked,
+    Reason::DeletionProtected,
+];
 
 pub(super) fn begin(work: Work) -> Next {
     let object = &work.object;
@@ -33,9 +38,11 @@ pub(super) fn begin(work: Work) -> Next {
     if orphans(object) {
         // The way out of a deletion that cannot succeed, because instance, key or account are
         // gone: no request to SWR at all.
-        let was_under_way = object
-            .ready_reason()
-            .is_some_and(|reason| DELETION_REASONS.contains(&reason));
+        let was_under_way = object.ready_reason().is_some_and(|reason| {
+            DELETION_REASONS
+                .iter()
+                .any(|known| known.as_str() == reason)
+        });
         let desired = object.desired.clone();
         return match desired {
             Ok(desired) if !was_under_way => ask(Effect::ReadAccount {
@@ -100,9 +107,9 @@ pub(super) fn shown(
                 target,
             }),
             Standing::Untagged(_) | Standing::TaggedByOther(_) => {
-                if work.object.ready_reason() == Some("TagNotKept")
-                    || work.object.ready_reason() == Some("DeletionBlocked")
-                {
+                let blocked = [Reason::TagNotKept, Reason::DeletionBlocked];
+                let reason = work.object.ready_reason();
+                if blocked.iter().any(|known| Some(known.as_str()) == reason) {
                     // We made it, but cannot prove it: a person must remove it or let it go.
                     finish(work, Verdict::CannotDelete(Hindrance::TagNotKept))
                 } else {

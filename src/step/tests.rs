@@ -1,1 +1,774 @@
-//! t
+//! Passes over a small world: which effects a pass asks for, in which order, and how it ends.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::api::account::{Grant, Targets};
+use crate::api::registry::CreateIntent;
+use crate::credential::{Credential, Sealed, Sealer, Sensitive};
+use crate::desired::{Desired, ProjectId, Region, RegistryId};
+use crate::effect::{Memory, SecretProblem, Windows};
+use crate::failure::{Cause, Class, Failure};
+use crate::object::{ObjectKey, Version};
+use crate::observed::tests::{owner, record, stranger};
+use crate::observed::{Inventory, Record};
+use crate::status::{status, with_id, with_intent};
+
+const WINDOWS: Windows = Windows {
+    settle_secs: 120,
+    write_secs: 20,
+    grace_secs: 300,
+    poll_secs: 600,
+};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_second(secs).expect("time")
+}
+
+/// One object, the registries of its instance, and what fails.
+struct World {
+    object: Option<Object>,
+    records: BTreeMap<i64, Record>,
+    secret: Result<&'static str, SecretProblem>,
+    failures: BTreeMap<&'static str, Failure>,
+    kube_failures: BTreeMap<&'static str, KubeFailure>,
+    /// Registries that LIST does not show yet, or still shows.
+    hidden: Vec<i64>,
+    /// What SWR keeps of a description.
+    keeps: fn(String) -> String,
+    memory: Memory,
+    now: i64,
+    trace: Vec<String>,
+}
+
+impl World {
+    fn new(edit: impl FnOnce(&mut serde_json::Value)) -> Self {
+        let mut value = json!({
+            "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "kind": "ReplicationRegistry",
+            "metadata": {
+                "namespace": "images", "name": "harbor-dr", "uid": UID,
+                "resourceVersion": "1", "generation": 1
+            },
+            "spec": {
+                "instanceId": "source-1", "type": "swr-pro",
+                "url": "https://harbor.dr.example.com", "insecure": false,
+                "credentialSecretRef": {"name": "login"}
+            }
+        });
+        edit(&mut value);
+        World {
+            object: Object::from_json(value),
+            records: BTreeMap::new(),
+            secret: Ok("secret"),
+            failures: BTreeMap::new(),
+            kube_failures: BTreeMap::new(),
+            hidden: Vec::new(),
+            keeps: |description| description,
+            memory: Memory::default(),
+            now: 10_000,
+            trace: Vec::new(),
+        }
+    }
+
+    /// A world in which the object's registry was created and is in sync.
+    fn settled(edit: impl FnOnce(&mut serde_json::Value)) -> Self {
+        let mut world = World::new(|_| {});
+        world.pass();
+        world.trace.clear();
+        let status = world.object.take().expect("object").status;
+        let fresh = World::new(|value| {
+            value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
+            value["metadata"]["resourceVersion"] = json!("100");
+            value["status"] = serde_json::to_value(&status).expect("status");
+            edit(value);
+        });
+        world.object = fresh.object;
+        world.now += 1_000;
+        world
+    }
+
+    fn sealed(&self) -> Result<Sealed, SecretProblem> {
+        let secret = self.secret.clone()?;
+        let credential = Credential {
+            access_key: Sensitive::new("user".to_owned()),
+            access_secret: Sensitive::new(secret.to_owned()),
+        };
+        Ok(Sealer::new(vec![1; 32]).seal(UID, &credential))
+    }
+
+    fn write(
+        &mut self,
+        what: &str,
+        change: impl FnOnce(&mut Object),
+    ) -> Result<Object, KubeFailure> {
+        if let Some(failure) = self.kube_failures.get(what) {
+            return Err(*failure);
+        }
+        let object = self.object.as_mut().ok_or(KubeFailure::NotFound)?;
+        change(object);
+        let version: i64 = object.version.0.parse().expect("version");
+        object.version = Version((version + 1).to_string());
+        Ok(object.clone())
+    }
+
+    fn swr<T>(&mut self, what: &str, answer: impl FnOnce(&mut Self) -> T) -> Result<T, Failure> {
+        match self.failures.get(what) {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(answer(self)),
+        }
+    }
+
+    fn put(&mut self, id: i64, desired: &Desired, description: String) {
+        let mut stored = record(id, &desired.registry.name, &(self.keeps)(description));
+        stored.url.clone_from(&desired.registry.url);
+        stored.insecure = Some(desired.registry.insecure);
+        desired
+            .registry
+            .target
+            .type_name()
+            .clone_into(&mut stored.type_);
+        self.records.insert(id, stored);
+    }
+
+    /// Runs a pass to its end, writes the status, and returns how it ended.
+    fn pass(&mut self) -> Verdict {
+        let mut next = start(Pass {
+            key: ObjectKey {
+                namespace: "images".to_owned(),
+                name: "harbor-dr".to_owned(),
+            },
+            uid: UID.to_owned(),
+            owner: owner(),
+            windows: WINDOWS,
+            process_started_at: at(0),
+            memory: self.memory.clone(),
+        });
+        for _ in 0..50 {
+            next = match next {
+                Next::Finished(summary) => {
+                    self.trace.push(format!("-> {:?}", summary.verdict));
+                    if let Some(new) = status(&summary, &WINDOWS, at(self.now)) {
+                        let _ = self.write("WriteStatus", |object| object.status = new);
+                    }
+                    self.memory = summary.memory;
+                    return summary.verdict;
+                }
+                Next::Do(effect) => self.execute(*effect),
+            };
+        }
+        panic!("a pass without end: {:#?}", self.trace);
+    }
+
+    fn execute(&mut self, effect: Effect) -> Next {
+        let name = effect.name();
+        let shown = match &effect {
+            Effect::Show { id, .. } => format!("Show {id}"),
+            Effect::Update {
+                target, changes, ..
+            } => format!("Update {}: {changes}", target.id()),
+            Effect::Delete { target, .. } => format!("Delete {}", target.id()),
+            Effect::Untag { target, .. } => format!("Untag {}", target.id()),
+            Effect::Adopt { target, .. } => format!("Adopt {}", target.record().id),
+            _ => name.to_owned(),
+        };
+        self.trace.push(shown);
+        self.now += 1;
+        let now = at(self.now);
+        match effect {
+            Effect::ReadObject { then } => then.resume(Ok(self.object.clone()), now),
+            Effect::ReadAccount { then } => then.resume(Ok(account()), now),
+            Effect::ReadSecret { then, .. } => then.resume(self.sealed(), now),
+            Effect::List { then, .. } => {
+                let answer = self.swr(name, |world| {
+                    let shown = world.records.values();
+                    let shown = shown.filter(|record| !world.hidden.contains(&record.id.0));
+                    Some(Inventory::new(shown.cloned()))
+                });
+                then.resume(answer, now)
+            }
+            Effect::Show { id, then } => {
+                let gone = || Failure::new(Class::NotFound, Cause::RegistryNotFound);
+                let answer = self
+                    .swr(name, |world| world.records.get(&id.0).cloned())
+                    .and_then(|record| record.ok_or_else(gone));
+                then.resume(answer, now)
+            }
+            Effect::AddFinalizer { then } => {
+                let answer = self.write(name, |object| {
+                    object.finalizers.push(crate::api::FINALIZER.to_owned());
+                });
+                then.resume(answer, now)
+            }
+            Effect::RecordIntent { started_at, then } => {
+                let intent = CreateIntent {
+                    attempt: then.attempt(),
+                    started_at,
+                };
+                let (binding, forgets) = (then.binding(), then.forgets_id());
+                let answer = self.write(name, |object| {
+                    object.status = with_intent(object, intent, binding, forgets, started_at);
+                });
+                then.resume(answer, now)
+            }
+            Effect::Create { then, .. } => {
+                let answer = self.swr(name, |world| {
+                    let id = world.records.keys().max().unwrap_or(&0) + 1;
+                    let desired = then.desired();
+                    let description = owner().describe(&desired.registry.description);
+                    world.put(id, desired, description);
+                    Some(RegistryId(id))
+                });
+                then.resume(answer, now)
+            }
+            Effect::RecordId { id, then } => {
+                let created_at = then.created_at();
+                let answer = self.write(name, |object| {
+                    object.status = with_id(object, id, created_at);
+                });
+                then.resume(answer, now)
+            }
+            Effect::Update { target, then, .. } => {
+                let answer = self.swr(name, |world| {
+                    let desired = then.desired();
+                    let description = owner().describe(&desired.registry.description);
+                    world.put(target.id().0, desired, description);
+                });
+                then.resume(answer, now)
+            }
+            Effect::Adopt { target, then, .. } => {
+                let answer = self.swr(name, |world| {
+                    let desired = then.desired();
+                    let description = owner().describe(&desired.registry.description);
+                    world.put(target.record().id.0, desired, description);
+                });
+                then.resume(answer, now)
+            }
+            Effect::Untag { target, then } => {
+                let answer = self.swr(name, |world| {
+                    let desired = then.desired().clone();
+                    let description = desired.registry.description.clone();
+                    world.put(target.id().0, &desired, description);
+                });
+                then.resume(answer, now)
+            }
+            Effect::Delete { target, then } => {
+                let answer = self.swr(name, |world| {
+                    world.records.remove(&target.id().0);
+                });
+                then.resume(answer, now)
+            }
+            Effect::RemoveFinalizer { then } => {
+                let answer = self.write(name, |object| object.finalizers.clear());
+                if answer.is_ok() {
+                    self.object = None;
+                }
+                then.resume(answer.map(drop), now)
+            }
+        }
+    }
+
+    fn check(&mut self, expected: &Expect) {
+        self.pass();
+        let trace: String = self.trace.drain(..).map(|line| line + "\n").collect();
+        expected.assert_eq(&trace);
+    }
+}
+
+const UID: &str = "00000000-1111-2222-3333-444455556666";
+
+fn account() -> Account {
+    let all = || vec!["*".to_owned()];
+    Account {
+        region: Region::new("region-1"),
+        project: ProjectId::new("project-1"),
+        grants: vec![Grant {
+            namespaces: all(),
+            instances: all(),
+            targets: Targets {
+                hosts: all(),
+                addresses: all(),
+                instances: all(),
+            },
+        }],
+    }
+}
+
+fn unknown() -> Failure {
+    Failure::new(Class::Unknown, Cause::TimedOut)
+}
+
+#[test]
+fn a_registry_is_created_with_finalizer_and_intent_before_the_post() {
+    let mut world = World::new(|_| {});
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        AddFinalizer
+        RecordIntent
+        Create
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+    let object = world.object.as_ref().expect("object");
+    assert_eq!(object.known_id(), Some(RegistryId(1)));
+    assert_eq!(object.status.create_intent, None);
+    assert!(object.has_finalizer());
+    // Finalizer, intent, result: three writes.
+    assert_eq!(object.version.0, "4");
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+}
+
+#[test]
+fn no_post_without_a_recorded_intent() {
+    for failure in [
+        KubeFailure::Conflict,
+        KubeFailure::NotFound,
+        KubeFailure::Forbidden,
+        KubeFailure::Rejected,
+        KubeFailure::Unavailable,
+    ] {
+        for step in ["AddFinalizer", "RecordIntent"] {
+            let mut world = World::new(|_| {});
+            world.kube_failures.insert(step, failure);
+            world.pass();
+            assert!(
+                !world.trace.contains(&"Create".to_owned()),
+                "{failure:?} {step}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_definite_refusal_clears_the_intent_and_an_unknown_outcome_keeps_it() {
+    let intent_after = |class| {
+        let mut world = World::new(|_| {});
+        world
+            .failures
+            .insert("Create", Failure::new(class, Cause::Rejected));
+        world.pass();
+        world.object.expect("object").status.create_intent.is_some()
+    };
+    assert!(intent_after(Class::Unknown));
+    for class in [
+        Class::Transient,
+        Class::Throttled { after_secs: None },
+        Class::NotFound,
+        Class::Conflict,
+        Class::Denied,
+        Class::Invalid,
+    ] {
+        assert!(!intent_after(class), "{class:?}");
+    }
+}
+
+#[test]
+fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    world.failures.clear();
+    world.trace.clear();
+    let posted_at = world.now;
+    let ended = world.pass();
+    assert!(matches!(ended, Verdict::Settling { until } if until <= at(posted_at + 120)));
+    world.now = posted_at + 121;
+    world.trace.clear();
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        RecordIntent
+        Create
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+    assert_eq!(world.records.len(), 1);
+}
+
+#[test]
+fn a_registry_whose_id_was_lost_is_found_by_its_tag_at_once() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    world.failures.clear();
+    world.trace.clear();
+    // The POST had landed all the same.
+    world
+        .records
+        .insert(9, record(9, "harbor-dr", owner().tag()));
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        Show 9
+        Update 9: credential
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+    let status = &world.object.as_ref().expect("object").status;
+    assert_eq!(
+        (status.registry_id, &status.create_intent),
+        (Some(9), &None)
+    );
+}
+
+#[test]
+fn a_late_list_does_not_keep_the_id_waiting() {
+    let mut world = World::new(|_| {});
+    world.hidden = vec![1];
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        AddFinalizer
+        RecordIntent
+        Create
+        List
+        -> NotVisible { until: 1970-01-01T02:48:47Z }
+    "#]]);
+    let status = &world.object.as_ref().expect("object").status;
+    assert_eq!(
+        (status.registry_id, &status.create_intent),
+        (Some(1), &None)
+    );
+    world.pass();
+    assert_eq!(world.records.len(), 1, "not visible is not gone");
+}
+
+#[test]
+fn a_difference_costs_one_put_after_the_tag_was_seen() {
+    let mut world = World::settled(|value| {
+        value["metadata"]["generation"] = json!(2);
+        value["spec"]["url"] = json!("https://new.example.com");
+    });
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        Show 1
+        Update 1: url
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+}
+
+#[test]
+fn an_update_that_is_not_visible_is_not_sent_again_before_the_settle_time_and_twice_at_most() {
+    let mut world = World::settled(|value| {
+        value["metadata"]["generation"] = json!(2);
+        value["spec"]["description"] = json!("is not kept");
+    });
+    world.keeps = |description| description.replace("is not kept ", "");
+    let updates = |world: &mut World| {
+        let verdict = world.pass();
+        let n = world
+            .trace
+            .iter()
+            .filter(|line| line.starts_with("Update"))
+            .count();
+        world.trace.clear();
+        (n, verdict)
+    };
+    assert!(matches!(
+        updates(&mut world),
+        (1, Verdict::NotVisible { .. })
+    ));
+    assert!(matches!(
+        updates(&mut world),
+        (0, Verdict::NotVisible { .. })
+    ));
+    world.now += 121;
+    assert!(matches!(
+        updates(&mut world),
+        (1, Verdict::NotVisible { .. })
+    ));
+    world.now += 121;
+    assert!(matches!(updates(&mut world), (0, Verdict::NotApplied(_))));
+}
+
+#[test]
+fn three_corrections_in_half_an_hour_are_a_fight() {
+    let mut world = World::settled(|_| {});
+    for n in 0..4 {
+        world.records.get_mut(&1).expect("ours").url = format!("https://other-{n}.example.com");
+        world.now += 60;
+        let verdict = world.pass();
+        if n < 3 {
+            assert!(
+                matches!(verdict, Verdict::InSync { .. }),
+                "{n}: {verdict:?}"
+            );
+        } else {
+            assert!(matches!(verdict, Verdict::Fighting(_)), "{n}: {verdict:?}");
+        }
+    }
+    world.now += 1_800;
+    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+}
+
+#[test]
+fn a_registry_that_is_gone_is_made_anew_only_when_that_is_certain() {
+    let mut world = World::settled(|_| {});
+    world.records.clear();
+    let mut lagging = World::settled(|value| {
+        value["status"]["createdAt"] = json!("1970-01-01T03:03:00Z");
+    });
+    lagging.records.clear();
+    lagging.now = 10_990;
+    assert!(matches!(lagging.pass(), Verdict::NotVisible { .. }));
+    assert!(lagging.records.is_empty());
+
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        Show 1
+        List
+        RecordIntent
+        Create
+        List
+        -> InSync { health: Healthy }
+    "#]]);
+}
+
+#[test]
+fn a_404_of_the_gateway_or_of_the_instance_never_means_gone() {
+    for cause in [Cause::ApiNotFound, Cause::InstanceNotFound] {
+        let mut world = World::settled(|_| {});
+        world.records.clear();
+        world
+            .failures
+            .insert("Show", Failure::new(Class::Transient, cause));
+        world.pass();
+        assert!(!world.trace.contains(&"Create".to_owned()));
+        let mut deleting = World::settled(|value| {
+            value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        });
+        deleting
+            .failures
+            .insert("Show", Failure::new(Class::Transient, cause));
+        deleting.pass();
+        assert!(deleting.object.is_some(), "the finalizer stays");
+    }
+}
+
+#[test]
+fn a_registry_without_our_tag_is_never_written_to() {
+    for (id, description) in [
+        (1, String::new()),
+        (1, stranger().describe("")),
+        (7, String::new()),
+        (7, stranger().describe("")),
+    ] {
+        for deleting in [false, true] {
+            let mut world = World::settled(|value| {
+                value["spec"]["url"] = json!("https://new.example.com");
+                if deleting {
+                    value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                }
+            });
+            world.records.clear();
+            world
+                .records
+                .insert(id, record(id, "harbor-dr", &description));
+            let before = world.records.clone();
+            world.pass();
+            assert_eq!(world.records, before, "{id} {description:?} {deleting}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_swr_does_not_keep_stops_everything() {
+    let mut world = World::new(|_| {});
+    world.keeps = |description| description.chars().take(20).collect();
+    assert_eq!(world.pass(), Verdict::TagNotKept);
+    assert_eq!(world.pass(), Verdict::TagNotKept);
+    assert_eq!(world.records.len(), 1);
+    assert_eq!(
+        world.object.expect("object").known_id(),
+        Some(RegistryId(1))
+    );
+}
+
+#[test]
+fn an_untagged_registry_is_adopted_only_where_the_spec_allows_it() {
+    let adopt = |adoption: serde_json::Value, name: &str| {
+        let mut world = World::new(|value| value["spec"]["adoption"] = adoption);
+        world.records.insert(4, record(4, name, "made by hand"));
+        let verdict = world.pass();
+        let adopts = world.trace.iter().any(|line| line == "Adopt 4");
+        (adopts, verdict)
+    };
+    for (adoption, name, expected) in [
+        (json!({"policy": "Never"}), "harbor-dr", false),
+        (json!({"policy": "IfUnowned"}), "harbor-dr", true),
+        (json!({"policy": "IfUnowned"}), "another", false),
+        (
+            json!({"policy": "IfUnowned", "registryId": 4}),
+            "another",
+            true,
+        ),
+        (
+            json!({"policy": "IfUnowned", "registryId": 5}),
+            "harbor-dr",
+            false,
+        ),
+    ] {
+        let (adopts, verdict) = adopt(adoption.clone(), name);
+        assert_eq!(adopts, expected, "{adoption} {name}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_lost_tag_is_put_back_where_adoption_is_allowed() {
+    let lost = |edit: fn(&mut serde_json::Value)| {
+        let mut world = World::settled(edit);
+        world.records.insert(1, record(1, "harbor-dr", "edited"));
+        let verdict = world.pass();
+        (world.records[&1].description.clone(), verdict)
+    };
+    assert_eq!(lost(|_| {}).1, Verdict::OwnershipLost);
+    let (description, verdict) =
+        lost(|value| value["spec"]["adoption"] = json!({"policy": "IfUnowned"}));
+    assert_eq!(description, owner().tag());
+    assert!(matches!(verdict, Verdict::InSync { .. }), "{verdict:?}");
+}
+
+#[test]
+fn observing_writes_nothing_to_swr_and_no_finalizer() {
+    let mut world = World::new(|value| value["spec"]["mode"] = json!("Observe"));
+    assert_eq!(world.pass(), Verdict::MissingObserved);
+    world
+        .records
+        .insert(3, record(3, "harbor-dr", &owner().describe("")));
+    let before = world.records.clone();
+    assert!(matches!(world.pass(), Verdict::DriftObserved(_)));
+    assert_eq!(world.records, before);
+    assert!(!world.object.expect("object").has_finalizer());
+}
+
+fn deleting(value: &mut serde_json::Value) {
+    value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_deletion_removes_what_is_ours_and_then_the_finalizer() {
+    let mut world = World::settled(deleting);
+    // One more of ours, whose id was lost.
+    world
+        .records
+        .insert(8, record(8, "old-name", &owner().describe("")));
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        Show 1
+        Delete 1
+        List
+        Show 8
+        Delete 8
+        List
+        RemoveFinalizer
+        -> Released(Deleted)
+    "#]]);
+    assert!(world.records.is_empty());
+}
+
+#[test]
+fn a_deletion_with_an_open_intent_waits_for_the_settle_time() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    world.failures.clear();
+    let posted_at = world.now;
+    world.object.as_mut().expect("object").deleting = true;
+    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    // The POST lands at last.
+    world
+        .records
+        .insert(1, record(1, "harbor-dr", owner().tag()));
+    world.now = posted_at + 121;
+    world.pass();
+    assert!(world.records.is_empty() && world.object.is_none());
+}
+
+#[test]
+fn a_deletion_is_held_where_the_spec_holds_it() {
+    for (field, verdict) in [
+        ("suspend", Verdict::DeletionSuspended),
+        ("deletionProtection", Verdict::DeletionProtected),
+    ] {
+        let mut world = World::settled(|value| {
+            deleting(value);
+            value["spec"][field] = json!(true);
+        });
+        assert_eq!(world.pass(), verdict);
+        assert_eq!(world.records.len(), 1);
+    }
+}
+
+#[test]
+fn an_orphan_loses_its_tag_or_keeps_it_but_stays_in_swr() {
+    let orphan = |value: &mut serde_json::Value| {
+        deleting(value);
+        value["spec"]["deletionPolicy"] = json!("Orphan");
+    };
+    let mut world = World::settled(orphan);
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        Show 1
+        Untag 1
+        RemoveFinalizer
+        -> Released(Untagged)
+    "#]]);
+    assert_eq!(world.records[&1].description, "");
+
+    let mut without_secret = World::settled(orphan);
+    without_secret.secret = Err(SecretProblem::NotFound);
+    without_secret.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        RemoveFinalizer
+        -> Released(LeftAlone)
+    "#]]);
+
+    let mut under_way = World::settled(|value| {
+        orphan(value);
+        value["status"]["conditions"][0]["reason"] = json!("DeletionBlocked");
+    });
+    under_way.check(&expect![[r#"
+        ReadObject
+        RemoveFinalizer
+        -> Released(LeftAlone)
+    "#]]);
+}
+
+#[test]
+fn a_namesake_is_not_the_object_that_was_queued() {
+    let mut world = World::new(|value| value["metadata"]["uid"] = json!("another"));
+    world.check(&expect![[r#"
+        ReadObject
+        -> Gone
+    "#]]);
+}

@@ -1,7 +1,10 @@
 //! One pass over one object: `loop { step; execute }`, the only caller of `step` in production,
 //! and at its end the one write of the status.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures::FutureExt as _;
 
 use crate::effect::{KubeFailure, Memory, Next, Pass};
 use crate::object::{Object, ObjectKey};
@@ -26,6 +29,18 @@ pub(super) struct Ended {
     pub(super) verdict: Verdict,
 }
 
+impl Ended {
+    /// Of a pass that left nothing behind.
+    pub(super) fn broken() -> Self {
+        Ended {
+            requeue: Requeue::Backoff { min_secs: 3_600 },
+            memory: Memory::default(),
+            judged: None,
+            verdict: Verdict::Panicked,
+        }
+    }
+}
+
 /// Runs one pass.
 pub(super) async fn run(
     context: Arc<Context>,
@@ -42,18 +57,35 @@ pub(super) async fn run(
         process_started_at: context.started_at,
         memory,
     };
-    let mut executor = Executor::new(&context);
+    // E9: what panics is one pass, not the operator.
+    let summary = match AssertUnwindSafe(drive(&context, pass)).catch_unwind().await {
+        Ok(summary) => summary,
+        Err(_) => {
+            // The panic's text went to the log by its hook. It must not come to the status.
+            tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
+            let object = context.objects.read(&key).await.ok().flatten();
+            Summary {
+                object,
+                ..Summary::unread(Memory::default(), Verdict::Panicked)
+            }
+        }
+    };
+    end(&context, &key, summary).await
+}
+
+async fn drive(context: &Context, pass: Pass) -> Summary {
+    let key = pass.key.clone();
+    let mut executor = Executor::new(context);
     let mut next = step::start(pass);
-    let summary = loop {
+    loop {
         match next {
             Next::Do(effect) => {
                 tracing::trace!(object = %key, effect = effect.name(), "next effect");
                 next = executor.execute(*effect).await;
             }
-            Next::Finished(summary) => break *summary,
+            Next::Finished(summary) => return *summary,
         }
-    };
-    end(&context, &key, summary).await
+    }
 }
 
 async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {

@@ -17,8 +17,14 @@ use super::pass::Ended;
 /// A person's change goes before what a sweep found; but of so many, one is the sweep's, so that
 /// a flood of changes cannot stop it.
 const SWEEP_EVERY: u32 = 8;
-/// A lost compare-and-swap means that somebody just wrote: give them this time to finish.
+/// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
+/// twice that if they are not.
 const STALE_MILLIS: i64 = 100;
+const STALE_MILLIS_MAX: i64 = 10_000;
+/// Changes of one object that are looked at without delay within [`CHANGES_SECS`]; further ones
+/// wait for its end. A hundred edits in ten seconds then cost three updates.
+const CHANGES_AT_ONCE: usize = 2;
+const CHANGES_SECS: i64 = 10;
 
 /// Who asks for a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,10 @@ struct Entry {
     waiting_for: Option<WaitingFor>,
     /// Whether the list that is under way has shown it.
     listed: bool,
+    /// When it was looked at for a change, lately.
+    changed_at: VecDeque<Timestamp>,
+    /// When the last of too many changes is looked at.
+    held_until: Option<Timestamp>,
 }
 
 /// A Secret that an object waits for.
@@ -79,7 +89,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// The watch shows an object.
-    pub(super) fn applied(&mut self, seen: Seen) {
+    pub(super) fn applied(&mut self, seen: Seen, now: Timestamp) {
         let key = seen.key.clone();
         match self.entries.get_mut(&key) {
             Some(entry) if entry.seen.uid == seen.uid => {
@@ -90,10 +100,11 @@ impl Queue {
                     || seen.deleting != old.deleting
                     || seen.requested_at != old.requested_at
                     || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
+                let begins_to_go = seen.deleting && !old.deleting;
                 entry.seen = seen;
                 if asks {
                     entry.failures = 0;
-                    self.wake(&key, Lane::Change);
+                    self.changed(&key, begins_to_go, now);
                 }
             }
             Some(_) | None => {
@@ -109,10 +120,45 @@ impl Queue {
                         judged: None,
                         waiting_for: None,
                         listed: true,
+                        changed_at: VecDeque::from([now]),
+                        held_until: None,
                     },
                 );
                 self.wake(&key, Lane::Change);
             }
+        }
+    }
+
+    /// A person changed an object: it is looked at now, or when the window of changes ends.
+    fn changed(&mut self, key: &ObjectKey, without_delay: bool, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let window = SignedDuration::from_secs(CHANGES_SECS);
+        entry.changed_at.retain(|at| *at + window > now);
+        let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
+        let oldest = entry.changed_at.front().filter(|_| is_storm).copied();
+        let Some(oldest) = oldest else {
+            entry.changed_at.push_back(now);
+            self.wake(key, Lane::Change);
+            return;
+        };
+        let at = oldest + window;
+        if entry.held_until.is_none() {
+            entry.held_until = Some(at);
+            entry.changed_at.push_back(at);
+        }
+        if entry.state == State::Idle {
+            self.set_due(key, at);
+        }
+    }
+
+    fn set_due(&mut self, key: &ObjectKey, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            if let Some(due) = entry.due.replace(at) {
+                self.due.remove(&(due, key.clone()));
+            }
+            self.due.insert((at, key.clone()));
         }
     }
 
@@ -217,6 +263,8 @@ impl Queue {
                 && entry.state == State::Queued
             {
                 entry.state = State::Running { again: None };
+                // This look sees every change so far.
+                entry.held_until = None;
                 return Some(Turn {
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
@@ -268,7 +316,12 @@ impl Queue {
                 entry.failures = 0;
                 None
             }
-            Requeue::Now => Some(now + SignedDuration::from_millis(STALE_MILLIS)),
+            Requeue::Now => {
+                entry.failures = entry.failures.saturating_add(1);
+                let doublings = entry.failures.saturating_sub(1).min(10);
+                let millis = (STALE_MILLIS << doublings).min(STALE_MILLIS_MAX);
+                Some(now + SignedDuration::from_millis(millis))
+            }
             Requeue::At(at) => {
                 entry.failures = 0;
                 Some(at)
@@ -290,11 +343,11 @@ impl Queue {
             State::Idle | State::Queued => None,
         };
         entry.state = State::Idle;
+        let held_until = entry.held_until.take();
         if let Some(lane) = again {
             self.wake(key, lane);
-        } else if let Some(due) = due {
-            entry.due = Some(due);
-            self.due.insert((due, key.clone()));
+        } else if let Some(at) = due.into_iter().chain(held_until).min() {
+            self.set_due(key, at);
         }
     }
 
@@ -396,10 +449,10 @@ mod tests {
     #[test]
     fn an_object_has_one_pass_at_a_time_and_another_if_it_changed_meanwhile() {
         let mut queue = Queue::default();
-        queue.applied(seen("a", 1));
+        queue.applied(seen("a", 1), at(0));
         assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
-        queue.applied(seen("a", 2));
-        queue.applied(seen("a", 3));
+        queue.applied(seen("a", 2), at(0));
+        queue.applied(seen("a", 3), at(0));
         assert_eq!(take(&mut queue, 0), None);
         finish(&mut queue, "a", Requeue::Poll, 1);
         assert_eq!(take(&mut queue, 1).as_deref(), Some("a"));
@@ -410,21 +463,24 @@ mod tests {
     #[test]
     fn our_own_writes_wake_nobody_up() {
         let mut queue = Queue::default();
-        queue.applied(Seen {
-            has_finalizer: false,
-            ..seen("a", 1)
-        });
+        queue.applied(
+            Seen {
+                has_finalizer: false,
+                ..seen("a", 1)
+            },
+            at(0),
+        );
         assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
-        queue.applied(seen("a", 1));
+        queue.applied(seen("a", 1), at(0));
         finish(&mut queue, "a", Requeue::Poll, 1);
-        queue.applied(seen("a", 1));
+        queue.applied(seen("a", 1), at(0));
         assert_eq!(take(&mut queue, 1), None);
     }
 
     #[test]
     fn a_failure_waits_longer_each_time_and_a_change_ends_the_wait() {
         let mut queue = Queue::default();
-        queue.applied(seen("a", 1));
+        queue.applied(seen("a", 1), at(0));
         let mut now = 0;
         for wait in [2, 4, 8, 16] {
             assert_eq!(take(&mut queue, now).as_deref(), Some("a"));
@@ -433,7 +489,7 @@ mod tests {
             assert_eq!(take(&mut queue, now + wait - 1), None);
             now += wait;
         }
-        queue.applied(seen("a", 2));
+        queue.applied(seen("a", 2), at(0));
         assert_eq!(take(&mut queue, now - 1).as_deref(), Some("a"));
         finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, now);
         assert_eq!(queue.next_due(), Some(at(now + 2)));
@@ -443,15 +499,15 @@ mod tests {
     fn a_change_goes_first_but_cannot_stop_the_sweep() {
         let mut queue = Queue::default();
         for n in 0..20 {
-            queue.applied(seen(&format!("{n:02}"), 1));
+            queue.applied(seen(&format!("{n:02}"), 1), at(0));
         }
-        queue.applied(seen("sweep", 1));
+        queue.applied(seen("sweep", 1), at(0));
         while let Some(name) = take(&mut queue, 0) {
             finish(&mut queue, &name, Requeue::Poll, 0);
         }
         queue.wake(&key("sweep"), Lane::Sweep);
         for n in 0..20 {
-            queue.applied(seen(&format!("{n:02}"), 2));
+            queue.applied(seen(&format!("{n:02}"), 2), at(0));
         }
         let order: Vec<String> = std::iter::from_fn(|| take(&mut queue, 0)).collect();
         let place = order
@@ -464,10 +520,10 @@ mod tests {
     #[test]
     fn what_a_complete_list_does_not_show_is_gone() {
         let mut queue = Queue::default();
-        queue.applied(seen("a", 1));
-        queue.applied(seen("b", 1));
+        queue.applied(seen("a", 1), at(0));
+        queue.applied(seen("b", 1), at(0));
         queue.listing(None);
-        queue.applied(seen("b", 1));
+        queue.applied(seen("b", 1), at(0));
         queue.listed(None);
         assert_eq!(queue.len(), 1);
         assert_eq!(take(&mut queue, 0).as_deref(), Some("b"));
@@ -477,16 +533,53 @@ mod tests {
     #[test]
     fn a_namesake_starts_afresh_and_the_old_pass_does_not_touch_it() {
         let mut queue = Queue::default();
-        queue.applied(seen("a", 1));
+        queue.applied(seen("a", 1), at(0));
         assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
         let namesake = Seen {
             uid: "another".to_owned(),
             ..seen("a", 1)
         };
-        queue.applied(namesake);
+        queue.applied(namesake, at(0));
         let turn = queue.next(at(0)).expect("its turn");
         assert_eq!(turn.uid, "another");
         finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, 0);
         assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn a_storm_of_changes_gets_three_looks_in_ten_seconds_and_the_last_one_counts() {
+        let mut queue = Queue::default();
+        let millis = |n| Timestamp::from_millisecond(n).expect("time");
+        let mut looks = Vec::new();
+        for n in 0..=130 {
+            let now = millis(n * 100);
+            if n < 100 {
+                queue.applied(seen("a", n), now);
+            }
+            if let Some(turn) = queue.next(now) {
+                looks.push(now.as_millisecond());
+                let ended = ended(Requeue::Poll);
+                queue.finished(&turn.key, &turn.uid, ended, now, |wait| wait);
+            }
+        }
+        assert_eq!(looks, [0, 100, 10_000]);
+    }
+
+    #[test]
+    fn a_deletion_does_not_wait_for_the_end_of_a_storm() {
+        let mut queue = Queue::default();
+        for generation in 1..=5 {
+            queue.applied(seen("a", generation), at(0));
+            if take(&mut queue, 0).is_some() {
+                finish(&mut queue, "a", Requeue::Poll, 0);
+            }
+        }
+        assert_eq!(take(&mut queue, 1), None);
+        let deleting = Seen {
+            deleting: true,
+            ..seen("a", 6)
+        };
+        queue.applied(deleting, at(1));
+        assert_eq!(take(&mut queue, 1).as_deref(), Some("a"));
     }
 }

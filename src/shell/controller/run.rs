@@ -13,16 +13,14 @@ use tokio::task::{JoinError, JoinSet};
 use crate::account::{AccountVerdict, account_status};
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
-use crate::effect::{KubeFailure, Memory, Windows};
+use crate::effect::{KubeFailure, Windows};
 use crate::object::ObjectKey;
-use crate::requeue::Requeue;
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
     Connection, Event, InstallationKeyError, Objects, Secrets, Seen, watch_accounts, watch_objects,
 };
 use crate::shell::swr::Transport;
-use crate::summary::Verdict;
 use crate::tag::Installation;
 
 use super::Context;
@@ -281,7 +279,7 @@ impl Loop {
                 self.queue.listed(namespace);
                 tracing::debug!(objects = self.queue.len(), "objects listed");
             }
-            Event::Applied(seen) => self.queue.applied(seen),
+            Event::Applied(seen) => self.queue.applied(seen, clock::now()),
             Event::Deleted(seen) => self.queue.deleted(&seen.key, &seen.uid),
             Event::Failing(error) => tracing::warn!(error, "the watch of objects begins anew"),
         }
@@ -427,23 +425,13 @@ impl Loop {
                 self.of_task.remove(&task);
                 ended
             }
+            // A pass contains its own panics; this is one in what contains them, or an abort.
             Err(error) => {
-                let Some((key, uid)) = self.of_task.remove(&error.id()) else {
-                    return;
-                };
-                // E9: what panics is one pass, not the operator. The message went to the log by
-                // the panic hook; it must not come to the status.
-                tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
-                EndedPass {
-                    key,
-                    uid,
-                    ended: Ended {
-                        requeue: Requeue::Backoff { min_secs: 3_600 },
-                        memory: Memory::default(),
-                        judged: None,
-                        verdict: Verdict::Panicked,
-                    },
+                if let Some((key, uid)) = self.of_task.remove(&error.id()) {
+                    let ended = Ended::broken();
+                    self.queue.finished(&key, &uid, ended, now, clock::jittered);
                 }
+                return;
             }
         };
         self.queue
