@@ -126,7 +126,7 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
     pub secret_retry: Duration,
 
-    /// Address of /livez and /readyz.
+    /// Address of /livez, /readyz and /metrics.
     #[arg(
         long,
         env = "SWR_OPERATOR_HEALTH_ADDRESS",

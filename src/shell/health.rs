@@ -1,5 +1,5 @@
-//! `/livez` and `/readyz` on a port of their own. Neither depends on SWR: a cloud that is down
-//! must not restart pods.
+//! `/livez`, `/readyz` and `/metrics` on a port of their own. Neither answer depends on SWR: a
+//! cloud that is down must not restart pods.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::shell::clock;
+use crate::shell::metrics::{Metrics, OPEN_METRICS};
 
 /// The controller's loop turns at least once a second; after this time it is stuck.
 const STUCK_SECS: i64 = 60;
@@ -61,17 +63,22 @@ impl Health {
     }
 }
 
-/// Serves until the process ends. Returns the address, which tells the port if 0 was asked for.
+/// Serves both and the metrics until the process ends. Returns the address, which tells the port if 0 was asked for.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn serve(address: SocketAddr, health: Arc<Health>) -> std::io::Result<SocketAddr> {
+pub async fn serve(
+    address: SocketAddr,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .with_state(health);
+        .with_state(health)
+        .route("/metrics", get(|| async move { exposition(&metrics) }));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the health port is closed");
@@ -86,6 +93,13 @@ async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     answer(&health.ready())
+}
+
+fn exposition(metrics: &Metrics) -> Response {
+    match metrics.encode() {
+        Some(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// One line per check, as the API server answers with `?verbose`.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod controller;
 pub mod health;
 pub mod kube;
+pub mod metrics;
 pub mod swr;
 pub mod telemetry;
 pub mod verbs;

@@ -13,6 +13,7 @@ use crate::shell::config::{CrdArgs, Kind, RunArgs};
 use crate::shell::controller::{self, Options};
 use crate::shell::health::{self, Health};
 use crate::shell::kube::connect;
+use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Settings, Transport};
 use crate::shell::telemetry;
 
@@ -44,7 +45,8 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
     })?;
     let connection = connect(args.kubeconfig.as_deref()).await?;
     let health = Arc::new(Health::default());
-    let address = health::serve(args.health_address, Arc::clone(&health))
+    let metrics = Arc::new(Metrics::new()?);
+    let address = health::serve(args.health_address, Arc::clone(&health), metrics)
         .await
         .map_err(|error| {
             format!(
@@ -52,7 +54,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
                 args.health_address
             )
         })?;
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening for health checks");
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening for health checks and scrapes");
 
     let mut shutdown = on_signal()?;
     let endpoints = args.endpoints();
