@@ -4,17 +4,17 @@
 
 use jiff::Timestamp;
 
-use crate::api::account::Grant;
+use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::Binding;
-use crate::credential::{Rejected, Sealed};
-use crate::desired::{Desired, ProjectId, Region, RegistryId, Scope, SecretRef};
+use crate::credential::Sealed;
+use crate::desired::{Desired, RegistryId, SecretRef};
 use crate::diff::Changes;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectKey};
-use crate::observed::{Inventory, Owned, Record, Untagged, View};
+use crate::observed::{Inventory, Owned, Record, Untagged};
+use crate::pass::{Keep, Pass, Removed, Work};
 use crate::plan::Why;
 use crate::summary::Summary;
-use crate::tag::Owner;
 
 /// What comes next in a pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -152,56 +152,6 @@ impl Effect {
     }
 }
 
-/// Why a request to the API server failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KubeFailure {
-    /// The object is not at the version that the write expected, or not the one it meant.
-    Conflict,
-    /// It is not there.
-    NotFound,
-    /// We may not.
-    Forbidden,
-    /// It refuses the write for good.
-    Rejected,
-    /// No answer, or an error that passes; a write may have been carried out.
-    Unavailable,
-}
-
-/// An account that can be used.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Account {
-    /// Its region.
-    pub region: Region,
-    /// Its project.
-    pub project: ProjectId,
-    /// What it grants.
-    pub grants: Vec<Grant>,
-}
-
-/// Why an account cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum AccountProblem {
-    /// There is none of this name.
-    NotFound,
-    /// This operator does not serve it.
-    NotServed,
-    /// It is there, but not ready; its own conditions say why.
-    NotReady,
-}
-
-/// Why a credential cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum SecretProblem {
-    /// There is no Secret of this name.
-    NotFound,
-    /// It is there, but a value breaks a rule.
-    Rejected(Rejected),
-    /// The operator may not read Secrets in this namespace.
-    Forbidden,
-    /// The API server does not answer.
-    Unavailable,
-}
-
 /// Permission to create or adopt once, given only by a recorded intent (rule 4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
@@ -215,58 +165,6 @@ impl Intent {
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
-}
-
-/// The windows of time that decisions depend on, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Windows {
-    /// T_settle: after it an unanswered request has landed or never will.
-    pub settle_secs: i64,
-    /// The longest that a write to SWR can take; less than `settle_secs`.
-    pub write_secs: i64,
-    /// For how long after a write SWR's "unhealthy" is not yet believed.
-    pub grace_secs: i64,
-    /// How often objects that name no interval are compared.
-    pub poll_secs: i64,
-}
-
-/// What a pass starts from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pass {
-    /// The object.
-    pub key: ObjectKey,
-    /// Its uid when it was queued.
-    pub uid: String,
-    /// Whose registries are its own.
-    pub owner: Owner,
-    /// The windows of time.
-    pub windows: Windows,
-    /// When this process started: the oldest write that it cannot know of is older.
-    pub process_started_at: Timestamp,
-    /// What earlier passes of this process leave behind.
-    pub memory: Memory,
-}
-
-/// What earlier passes of this process leave behind. Losing it costs a repeated PUT at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Memory {
-    /// The last update and how often it was sent without SWR showing it.
-    pub update: Option<SentUpdate>,
-    /// When drift was corrected within the last 30 minutes.
-    pub corrected_at: Vec<Timestamp>,
-    /// Since when passing failures have stopped every pass.
-    pub unverified_since: Option<Timestamp>,
-}
-
-/// An update that SWR accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SentUpdate {
-    /// Hash of what was asked for and with which credential.
-    pub asked: u64,
-    /// When SWR answered last.
-    pub at: Timestamp,
-    /// How often in a row.
-    pub times: u32,
 }
 
 /// Waits for the object.
@@ -293,32 +191,6 @@ pub(crate) enum Purpose {
     Orphan(Desired),
 }
 
-/// An object under way, and when it was read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Work {
-    pub(crate) pass: Pass,
-    pub(crate) object: Object,
-    /// A LIST that began after this saw everything that others did before the object was read.
-    pub(crate) read_at: Timestamp,
-}
-
-impl Work {
-    /// The object at its newest known version.
-    pub fn object(&self) -> &Object {
-        &self.object
-    }
-
-    /// Whose registries are its own.
-    pub fn owner(&self) -> &Owner {
-        &self.pass.owner
-    }
-
-    /// Where its registry lives.
-    pub fn scope(&self) -> &Scope {
-        &self.object.scope
-    }
-}
-
 /// Waits for the credential's fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadingSecret {
@@ -326,35 +198,6 @@ pub struct ReadingSecret {
     pub(crate) account: Account,
     pub(crate) desired: Desired,
     pub(crate) orphan: bool,
-}
-
-/// An object that is to be kept: everything is known but what SWR holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Keep {
-    pub(crate) work: Work,
-    pub(crate) account: Account,
-    pub(crate) desired: Desired,
-    pub(crate) sealed: Sealed,
-    /// What the newest inventory of this pass showed of the object's registry.
-    pub(crate) view: Option<View>,
-    /// Whether the registry with the known id is certainly gone (rule 7).
-    pub(crate) known_is_gone: bool,
-}
-
-impl Keep {
-    /// The remote identity under which the registry lives.
-    pub fn binding(&self) -> Binding {
-        Binding {
-            project_id: self.account.project.as_str().to_owned(),
-            region: self.account.region.as_str().to_owned(),
-            instance_id: self.work.object.scope.instance.as_str().to_owned(),
-        }
-    }
-
-    /// What the spec asks for.
-    pub fn desired(&self) -> &Desired {
-        &self.desired
-    }
 }
 
 /// A deletion under way.
@@ -528,17 +371,6 @@ pub struct Deleting {
 pub struct RemovingFinalizer {
     pub(crate) work: Work,
     pub(crate) removed: Removed,
-}
-
-/// What became of the registry of an object that goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Removed {
-    /// It is gone.
-    Deleted,
-    /// It stays without our tag.
-    Untagged,
-    /// It stays as it is.
-    LeftAlone,
 }
 
 macro_rules! object_of {

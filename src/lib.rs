@@ -33,11 +33,15 @@ pub mod plan;
 
 pub mod failure;
 
+pub mod answer;
+
+pub mod pass;
+
+pub mod summary;
+
 pub mod effect;
 
 pub mod step;
-
-pub mod summary;
 
 pub mod status;
 

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::effect::{SecretProblem, Windows};
+use crate::answer::SecretProblem;
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
+use crate::pass::Windows;
 use crate::status::grace_ends_at;
 use crate::summary::{Hindrance, Summary, Verdict};
 

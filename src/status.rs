@@ -4,6 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::answer::{AccountProblem, SecretProblem};
 use crate::api::reason::{Progress, Reason};
 use crate::api::registry::{
     Binding, CreateIntent, FieldDiff, ObservedRegistry, ReplicationRegistryStatus, SentCredential,
@@ -11,10 +12,10 @@ use crate::api::registry::{
 use crate::api::{Condition, ConditionStatus};
 use crate::desired::RegistryId;
 use crate::diff::Changes;
-use crate::effect::{AccountProblem, SecretProblem, Windows};
 use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::observed::{Health, Record};
+use crate::pass::Windows;
 use crate::plan::Foreign;
 use crate::summary::{Hindrance, Note, Operation, Summary, Verdict};
 

@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 
+use crate::answer::{AccountProblem, SecretProblem};
 use crate::api::registry::Binding;
 use crate::credential::Fingerprint;
 use crate::desired::{Desired, Invalid, RegistryId, SecretRef};
 use crate::diff::Changes;
-use crate::effect::{AccountProblem, Keep, Memory, Removed, SecretProblem, Work};
 use crate::failure::Failure;
 use crate::grant::Denied;
 use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
+use crate::pass::{Keep, Memory, Removed, Work};
 use crate::plan::Foreign;
 
 /// How a pass ended.
@@ -221,7 +222,7 @@ impl Summary {
             summary.id = Note::Clear;
         }
         summary.judged = keep.view.map(|view| Judged {
-            lookout: crate::step::lookout(keep, None),
+            lookout: keep.lookout(None),
             view,
             secret: keep.desired.secret.clone(),
             credential: keep.sealed.whole.clone(),

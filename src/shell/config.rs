@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::effect::Windows;
+use crate::pass::Windows;
 use crate::shell::controller::Endpoints;
 use crate::shell::swr::Endpoint;
 use crate::shell::telemetry::LogFormat;

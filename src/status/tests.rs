@@ -6,9 +6,9 @@ use serde_json::json;
 use super::*;
 use crate::desired::{Invalid, RegistryId, SecretRef};
 use crate::diff::{Change, Field};
-use crate::effect::{Memory, Removed};
 use crate::failure::Class;
 use crate::observed::tests::record;
+use crate::pass::{Memory, Removed};
 use crate::plan::Foreign;
 
 const WINDOWS: Windows = Windows {

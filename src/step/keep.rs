@@ -9,12 +9,13 @@ use crate::api::reason::Reason;
 use crate::desired::{Adoption, RegistryId};
 use crate::diff::{Changes, CredentialFacts, diff};
 use crate::effect::{
-    AddingFinalizer, Adopting, AfterFinalizer, Creating, Effect, Intended, Intent, Keep,
-    ListAnswer, Listing, Next, ObjectWritten, RecordingId, RecordingIntent, SentUpdate, ShowAnswer,
-    Showing, Updating, Wrote,
+    AddingFinalizer, Adopting, AfterFinalizer, Creating, Effect, Intended, Intent, ListAnswer,
+    Listing, Next, ObjectWritten, RecordingId, RecordingIntent, ShowAnswer, Showing, Updating,
+    Wrote,
 };
 use crate::failure::{Class, Failure};
-use crate::observed::{Claim, Inventory, Lookout, Owned, Record, Standing, Wanted, standing};
+use crate::observed::{Claim, Inventory, Owned, Record, Standing, Wanted, standing};
+use crate::pass::{Keep, SentUpdate};
 use crate::plan::{Action, Facts, Foreign, Plan, Why, plan};
 use crate::summary::{Operation, Summary, Verdict};
 
@@ -40,22 +41,22 @@ impl Listing {
         match (self, answer) {
             (Listing::Removing(removal), answer) => super::remove::listed(removal, answer, now),
             (Listing::Deciding(mut keep), Ok(Some(inventory))) => {
-                keep.view = Some(lookout(&keep, None).view(&inventory));
+                keep.view = Some(keep.lookout(None).view(&inventory));
                 decide(keep, &inventory, now)
             }
             (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
-                keep.view = Some(lookout(&keep, None).view(&inventory));
+                keep.view = Some(keep.lookout(None).view(&inventory));
                 decide_without_known(keep, &inventory, now)
             }
             (
                 Listing::Created(mut keep, wrote, id) | Listing::CreatedNoted(mut keep, wrote, id),
                 Ok(Some(inventory)),
             ) => {
-                keep.view = Some(lookout(&keep, Some(id)).view(&inventory));
+                keep.view = Some(keep.lookout(Some(id)).view(&inventory));
                 created(&keep, &wrote, id, inventory.get(id), now)
             }
             (Listing::Updated(mut keep, wrote), Ok(Some(inventory))) => {
-                keep.view = Some(lookout(&keep, None).view(&inventory));
+                keep.view = Some(keep.lookout(None).view(&inventory));
                 updated(&keep, &wrote, &inventory, now)
             }
             // Rule 6: the id must not wait for a LIST that is late or fails.
@@ -106,20 +107,6 @@ fn wanted(keep: &Keep) -> Wanted<'_> {
         Adoption::ById(_) | Adoption::Never | Adoption::ByName => {
             Wanted::Name(&keep.desired.registry.name)
         }
-    }
-}
-
-/// Which records concern the object, once its registry has this id.
-pub(crate) fn lookout(keep: &Keep, id: Option<RegistryId>) -> Lookout {
-    let adopted = match keep.desired.adoption {
-        Adoption::ById(id) => Some(id),
-        Adoption::Never | Adoption::ByName => None,
-    };
-    let known = id.or_else(|| keep.work.object.known_id());
-    Lookout {
-        owner: keep.work.pass.owner.clone(),
-        ids: known.into_iter().chain(adopted).collect(),
-        name: keep.desired.registry.name.clone(),
     }
 }
 

@@ -5,17 +5,17 @@
 mod keep;
 mod remove;
 
-pub(crate) use keep::lookout;
-
 use jiff::{SignedDuration, Timestamp};
 
+use crate::answer::{Account, AccountProblem, KubeFailure};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
 use crate::effect::{
-    Account, AccountAnswer, AccountProblem, Effect, Keep, KubeFailure, Next, ObjectAnswer, Pass,
-    Purpose, ReadingAccount, ReadingObject, ReadingSecret, SecretAnswer, Work,
+    AccountAnswer, Effect, Next, ObjectAnswer, Purpose, ReadingAccount, ReadingObject,
+    ReadingSecret, SecretAnswer,
 };
 use crate::object::Object;
-use crate::summary::{Summary, Verdict};
+use crate::pass::{Keep, Pass, Work};
+use crate::summary::{Hindrance, Summary, Verdict};
 
 /// Begins a pass: rule 1, a quorum GET.
 pub fn start(pass: Pass) -> Next {
@@ -99,7 +99,7 @@ impl ReadingAccount {
         if let Some(was) = moved(&work.object, &account) {
             return match purpose {
                 Purpose::Keep(_) | Purpose::Remove => finish(&work, Verdict::BindingChanged(was)),
-                Purpose::Orphan(_) => remove::release(work, crate::effect::Removed::LeftAlone),
+                Purpose::Orphan(_) => remove::release(work, crate::pass::Removed::LeftAlone),
             };
         }
         match purpose {
@@ -141,11 +141,8 @@ impl ReadingAccount {
 fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem) -> Next {
     match purpose {
         Purpose::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
-        Purpose::Remove => finish(
-            &work,
-            Verdict::CannotDelete(crate::summary::Hindrance::Account(problem)),
-        ),
-        Purpose::Orphan(_) => remove::release(work, crate::effect::Removed::LeftAlone),
+        Purpose::Remove => finish(&work, Verdict::CannotDelete(Hindrance::Account(problem))),
+        Purpose::Orphan(_) => remove::release(work, crate::pass::Removed::LeftAlone),
     }
 }
 
@@ -185,7 +182,7 @@ impl ReadingSecret {
                 }
             }
             // Without the secret there is no PUT, so the tag stays; the object may go.
-            Err(_) if orphan => remove::release(work, crate::effect::Removed::LeftAlone),
+            Err(_) if orphan => remove::release(work, crate::pass::Removed::LeftAlone),
             Err(problem) => finish(
                 &work,
                 Verdict::NoCredential {

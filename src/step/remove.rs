@@ -3,14 +3,16 @@
 use jiff::Timestamp;
 
 use super::{ask, finish, kube_verdict, later, only_observes, orphans};
+use crate::answer::KubeFailure;
 use crate::api::reason::Reason;
 use crate::desired::RegistryId;
 use crate::effect::{
-    Deleting, Effect, Keep, KubeFailure, ListAnswer, Listing, Next, Purpose, ReadingAccount,
-    Removal, Removed, RemovingFinalizer, ShowAnswer, Showing, Untagging, Work,
+    Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, Removal,
+    RemovingFinalizer, ShowAnswer, Showing, Untagging,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Standing, standing};
+use crate::pass::{Keep, Removed, Work};
 use crate::summary::{Hindrance, Summary, Verdict};
 
 /// Reasons that show that the deletion was under way when it was last looked at.

@@ -6,15 +6,16 @@ use expect_test::{Expect, expect};
 use serde_json::json;
 
 use super::*;
+use crate::answer::SecretProblem;
 use crate::api::account::{Grant, Targets};
 use crate::api::registry::CreateIntent;
 use crate::credential::{Credential, Sealed, Sealer, Sensitive};
 use crate::desired::{Desired, ProjectId, Region, RegistryId};
-use crate::effect::{Memory, SecretProblem, Windows};
 use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
 use crate::observed::{Inventory, Record};
+use crate::pass::{Memory, Windows};
 use crate::status::{status, with_id, with_intent};
 
 const WINDOWS: Windows = Windows {

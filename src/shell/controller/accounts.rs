@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::account::AccountVerdict;
+use crate::answer::{Account, AccountProblem};
 use crate::api::account::SwrAccount;
 use crate::credential::{self, Fingerprint, Sealer, SecretData};
 use crate::desired::{ProjectId, Region};
-use crate::effect::{Account, AccountProblem};
 use crate::failure::Class;
 use crate::shell::kube::Secrets;
 use crate::shell::swr::{

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::answer::{KubeFailure, SecretProblem};
 use crate::api::registry::CreateIntent;
 use crate::credential::Credential;
 use crate::desired::Desired;
 use crate::effect::{
-    AccountAnswer, Effect, KubeFailure, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
-    SecretProblem, Work,
+    AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
 };
 use crate::failure::{Cause, Class, Failure};
+use crate::pass::Work;
 use crate::plan::Why;
 use crate::shell::clock;
 use crate::shell::swr::{Audit, Body, Reader, Writer};

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::credential::Sealer;
-use crate::effect::Windows;
+use crate::pass::Windows;
 use crate::shell::kube::{Objects, Secrets};
 use crate::tag::Installation;
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 
-use crate::effect::{KubeFailure, Memory, Next, Pass};
+use crate::answer::KubeFailure;
+use crate::effect::Next;
 use crate::object::{Object, ObjectKey};
+use crate::pass::{Memory, Pass};
 use crate::requeue::{Requeue, requeue};
 use crate::shell::clock;
 use crate::status::status;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 
+use crate::answer::{KubeFailure, SecretProblem};
 use crate::credential::{Credential, SecretData};
 use crate::desired::{Scope, SecretRef};
-use crate::effect::{KubeFailure, SecretProblem};
 use crate::object::ObjectKey;
 use crate::shell::clock;
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::answer::SecretProblem;
 use crate::desired::{Scope, SecretRef};
-use crate::effect::{Memory, SecretProblem};
 use crate::object::ObjectKey;
+use crate::pass::Memory;
 use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
 use crate::summary::{Judged, Verdict};

@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::account::{AccountVerdict, account_status};
+use crate::answer::KubeFailure;
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
-use crate::effect::{KubeFailure, Windows};
 use crate::object::ObjectKey;
+use crate::pass::Windows;
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{

@@ -13,7 +13,7 @@ pub use watch::{Event, Seen, watch_accounts, watch_objects};
 
 use std::time::Duration;
 
-use crate::effect::KubeFailure;
+use crate::answer::KubeFailure;
 
 /// A unary call ends within this time (reliability.md 5.8); kube 5.0 itself has no limit.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);

@@ -6,10 +6,10 @@ use kube::{Client, Resource as _};
 use serde_json::json;
 
 use super::{FIELD_MANAGER, call, patch};
+use crate::answer::KubeFailure;
 use crate::api::FINALIZER;
 use crate::api::account::{SwrAccount, SwrAccountStatus};
 use crate::api::registry::{ReplicationRegistry, ReplicationRegistryStatus};
-use crate::effect::KubeFailure;
 use crate::object::{Object, ObjectKey};
 
 /// The objects of the cluster.

@@ -8,8 +8,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{FIELD_MANAGER, call};
+use crate::answer::KubeFailure;
 use crate::credential::{Sealer, SecretData};
-use crate::effect::KubeFailure;
 use crate::shell::clock;
 
 /// Name of the Secret in the operator's namespace that holds the installation's key. It ships
