@@ -70,3 +70,6 @@ fn failure(error: &kube::Error) -> KubeFailure {
         _ => KubeFailure::Unavailable,
     }
 }
+
+#[cfg(test)]
+mod tests;

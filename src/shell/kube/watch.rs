@@ -211,3 +211,6 @@ where
 fn monotonic() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests;

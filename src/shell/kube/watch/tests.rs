@@ -1,0 +1,239 @@
+//! What a wire can do to a watch, by canned replies under a paused clock: the facts E1 to E5, E13
+//! and E18 of kube 5.0, and that the stream outlives each of them.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::*;
+
+type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    List,
+    Watch,
+}
+
+/// An API server that answers every call as `answer` says, and remembers the calls.
+struct Server {
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Server {
+    fn new<F, Answer>(answer: F) -> (Server, Client)
+    where
+        F: Fn(Call, usize) -> Answer + Clone + Send + Sync + 'static,
+        Answer: Future<Output = Reply> + Send + 'static,
+    {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let query = request.uri().query().unwrap_or_default();
+            let call = match query.contains("watch=true") {
+                true => Call::Watch,
+                false => Call::List,
+            };
+            let nth = {
+                let mut seen = seen.lock().unwrap();
+                seen.push(call);
+                seen.iter().filter(|other| **other == call).count()
+            };
+            let reply = answer(call, nth);
+            async move { Ok::<_, Infallible>(reply.await) }
+        });
+        (Server { calls }, Client::new(service, "default"))
+    }
+
+    fn count(&self, call: Call) -> usize {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter(|other| **other == call).count()
+    }
+}
+
+fn reply(code: u16, body: &Value) -> Reply {
+    let body = Full::new(Bytes::from(body.to_string()));
+    Response::builder()
+        .status(code)
+        .body(body.boxed_unsync())
+        .expect("reply")
+}
+
+/// Lines of a watch that then stays open, or ends.
+fn lines(events: Vec<Value>, stays_open: bool) -> Reply {
+    let events = futures::stream::iter(events).map(|event| {
+        let line = Bytes::from(format!("{event}\n"));
+        Ok::<_, Infallible>(http_body::Frame::data(line))
+    });
+    let body = match stays_open {
+        true => StreamBody::new(events.chain(futures::stream::pending())).boxed_unsync(),
+        false => StreamBody::new(events).boxed_unsync(),
+    };
+    Response::new(body)
+}
+
+fn failure(code: u16, reason: &str) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": reason, "reason": reason, "code": code
+    })
+}
+
+fn object(name: &str) -> Value {
+    json!({
+        "apiVersion": "swr.huaweicloud.com/v1alpha1",
+        "kind": "ReplicationRegistry",
+        "metadata": {
+            "namespace": "images", "name": name, "uid": format!("uid-{name}"),
+            "resourceVersion": "5", "generation": 1
+        },
+        "spec": {
+            "instanceId": "i", "type": "huawei-SWR", "url": "https://a.example",
+            "insecure": true, "credentialSecretRef": {"name": "s"}
+        }
+    })
+}
+
+fn list(objects: &[Value]) -> Reply {
+    reply(
+        200,
+        &json!({
+            "kind": "ReplicationRegistryList", "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "metadata": {"resourceVersion": "9"}, "items": objects
+        }),
+    )
+}
+
+async fn never() -> Reply {
+    futures::future::pending().await
+}
+
+/// Watches for `secs` seconds of paused time; the names that were applied, in order.
+async fn watch_for(secs: u64, client: Client) -> Vec<String> {
+    let names = Mutex::new(Vec::new());
+    let watch = watch_objects(client, None).for_each(|event| {
+        if let Event::Applied(seen) = event {
+            names.lock().unwrap().push(seen.key.name);
+        }
+        futures::future::ready(())
+    });
+    let _ = tokio::time::timeout(Duration::from_secs(secs), watch).await;
+    names.into_inner().unwrap()
+}
+
+/// Runs a server for `secs` seconds and checks how often it was listed.
+async fn check<F, Answer>(what: &str, secs: u64, lists: std::ops::RangeInclusive<usize>, answer: F)
+where
+    F: Fn(Call, usize) -> Answer + Clone + Send + Sync + 'static,
+    Answer: Future<Output = Reply> + Send + 'static,
+{
+    let (server, client) = Server::new(answer);
+    watch_for(secs, client).await;
+    let n = server.count(Call::List);
+    assert!(
+        lists.contains(&n),
+        "{what}: {n} LISTs in {secs} s, not {lists:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_place_in_history_is_gone_begins_anew_with_a_list() {
+    check("E1: 410 at the start", 600, 8..=40, |call, _| async move {
+        match call {
+            Call::List => list(&[object("a")]),
+            Call::Watch => reply(410, &failure(410, "Expired")),
+        }
+    })
+    .await;
+    check("E2: 504 as an event", 600, 8..=40, |call, _| async move {
+        match call {
+            Call::List => list(&[object("a")]),
+            Call::Watch => lines(
+                vec![json!({"type": "ERROR", "object": failure(504, "Timeout")})],
+                false,
+            ),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_asked_again() {
+    check("E3: LIST hangs", 3_600, 10..=130, |_, _| never()).await;
+    check("E3b: WATCH hangs", 3_600, 10..=130, |call, _| async move {
+        match call {
+            Call::List => list(&[object("a")]),
+            Call::Watch => never().await,
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_watch_lost_is_found_within_its_bounded_age() {
+    // E5: etcd was restored, so the watch waits for a revision that is far ahead, and the object
+    // that was made meanwhile is in no event.
+    let (_, client) = Server::new(|call, nth| async move {
+        match (call, nth) {
+            (Call::List, 1) => list(&[object("a")]),
+            (Call::List, _) => list(&[object("a"), object("made-meanwhile")]),
+            (Call::Watch, _) => lines(Vec::new(), true),
+        }
+    });
+    let names = watch_for(1_200, client).await;
+    assert!(names.contains(&"made-meanwhile".to_owned()), "{names:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_is_listed_at_most_130_times_an_hour() {
+    for code in [403, 404, 429, 500, 503] {
+        check(
+            &format!("E18: {code}"),
+            3_600,
+            30..=130,
+            move |_, _| async move { reply(code, &failure(code, "No")) },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_object_that_does_not_fit_stops_no_other() {
+    // E13.
+    let mut misfit = object("misfit");
+    misfit["spec"]["type"] = json!("a-type-of-tomorrow");
+    let (_, client) = Server::new(move |call, _| {
+        let misfit = misfit.clone();
+        async move {
+            match call {
+                Call::List => list(&[misfit, object("good")]),
+                Call::Watch => lines(Vec::new(), true),
+            }
+        }
+    });
+    assert_eq!(watch_for(10, client).await, ["misfit", "good"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_go_on_across_the_regular_end_of_a_watch_without_a_list() {
+    let (server, client) = Server::new(|call, nth| async move {
+        match call {
+            Call::List => list(&[]),
+            Call::Watch => {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                let event = json!({"type": "ADDED", "object": object(&format!("n{nth}"))});
+                lines(vec![event], false)
+            }
+        }
+    });
+    let names = watch_for(300, client).await;
+    assert!(names.len() >= 5, "{names:?}");
+    assert_eq!(server.count(Call::List), 1);
+}
