@@ -1,12 +1,12 @@
-//! what was found out about an account -> its status, or nothing to write.
+//! What was found out about an account -> its status, or nothing to write.
 
 use jiff::Timestamp;
 
-use crate::api::account::SwrAccountStatus;
+use crate::api::account::{InstanceSummary, SwrAccountStatus};
 use crate::api::reason::{Progress, Reason};
 use crate::api::{Condition, ConditionStatus};
 use crate::credential::Rejected;
-use crate::desired::ProjectId;
+use crate::desired::{InstanceId, ProjectId};
 use crate::failure::{Cause, Failure};
 
 /// What was found out about an account.
@@ -26,26 +26,38 @@ pub enum AccountVerdict {
     NoProject(String),
     /// The project could not be looked up.
     ProjectLookup(Failure),
+    /// It looks usable, but SWR refused it when it was used last.
+    Refused(ProjectId, Failure),
 }
 
-/// The status for a verdict, `None` if nothing changed.
+/// What only informs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Objects that name the account.
+    pub objects: usize,
+    /// Instances that were listed, and how many registries each holds.
+    pub instances: Vec<(InstanceId, usize)>,
+}
+
+/// The status for a verdict, `None` if nothing changed but what only informs.
 pub fn account_status(
     verdict: &AccountVerdict,
+    usage: &Usage,
     old: &SwrAccountStatus,
     generation: i64,
     now: Timestamp,
 ) -> Option<SwrAccountStatus> {
     let (reason, message) = say(verdict);
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let project = if let AccountVerdict::Usable(project) = verdict {
-        Some(project.as_str().to_owned())
-    } else {
-        None
-    };
-    let ready = if project.is_some() {
-        ConditionStatus::True
-    } else {
-        ConditionStatus::False
+    let (ready, project) = match verdict {
+        AccountVerdict::Usable(project) => (ConditionStatus::True, Some(project)),
+        AccountVerdict::Refused(project, _) => (ConditionStatus::False, Some(project)),
+        AccountVerdict::NoEndpoint(_)
+        | AccountVerdict::SecretNotFound(_)
+        | AccountVerdict::SecretRejected(..)
+        | AccountVerdict::SecretUnavailable(_)
+        | AccountVerdict::NoProject(_)
+        | AccountVerdict::ProjectLookup(_) => (ConditionStatus::False, None),
     };
     let condition = |type_: &str, status| Condition {
         type_: type_.to_owned(),
@@ -67,11 +79,24 @@ pub fn account_status(
     }
     let new = SwrAccountStatus {
         observed_generation: generation,
-        project_id: project.or_else(|| old.project_id.clone()),
+        project_id: project
+            .map(|project| project.as_str().to_owned())
+            .or_else(|| old.project_id.clone()),
+        used_by: i64::try_from(usage.objects).ok(),
+        instances: usage
+            .instances
+            .iter()
+            .map(|(id, registries)| InstanceSummary {
+                id: id.as_str().to_owned(),
+                registries: i64::try_from(*registries).unwrap_or(i64::MAX),
+            })
+            .collect(),
         conditions,
-        ..old.clone()
     };
-    (new != *old).then_some(new)
+    let same = new.observed_generation == old.observed_generation
+        && new.project_id == old.project_id
+        && new.conditions == old.conditions;
+    (!same).then_some(new)
 }
 
 fn say(verdict: &AccountVerdict) -> (Reason, String) {
@@ -96,35 +121,40 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
         AccountVerdict::NoProject(why) => {
             (Reason::InvalidSpec, format!("{why}: set spec.projectId"))
         }
-        AccountVerdict::ProjectLookup(failure) => {
-            let reason = match failure.cause {
-                Cause::AuthFailed => Reason::AuthFailed,
-                Cause::ClockSkew => Reason::ClockSkew,
-                Cause::Forbidden => Reason::Forbidden,
-                Cause::Throttled => Reason::Throttled,
-                Cause::Unreachable
-                | Cause::TimedOut
-                | Cause::ServerError
-                | Cause::Malformed
-                | Cause::Redirected
-                | Cause::RegistryNotFound
-                | Cause::InstanceNotFound
-                | Cause::ApiNotFound
-                | Cause::InstanceNotRunning
-                | Cause::AlreadyExists
-                | Cause::InUse
-                | Cause::QuotaExceeded
-                | Cause::Rejected
-                | Cause::TargetUnreachable
-                | Cause::TooLate => Reason::ApiUnavailable,
-            };
-            (
-                reason,
-                format!(
-                    "cannot look up the project of the region: {failure}; or set spec.projectId"
-                ),
-            )
-        }
+        AccountVerdict::Refused(_, failure) => (refusal(failure), failure.to_string()),
+        AccountVerdict::ProjectLookup(failure) => (
+            refusal(failure),
+            format!("cannot look up the project of the region: {failure}; or set spec.projectId"),
+        ),
+    }
+}
+
+/// Whether a failure says that the account itself cannot be used, whoever uses it for what.
+pub fn refuses_account(failure: &Failure) -> bool {
+    matches!(failure.cause, Cause::AuthFailed | Cause::ClockSkew)
+}
+
+fn refusal(failure: &Failure) -> Reason {
+    match failure.cause {
+        Cause::AuthFailed => Reason::AuthFailed,
+        Cause::ClockSkew => Reason::ClockSkew,
+        Cause::Forbidden => Reason::Forbidden,
+        Cause::Throttled => Reason::Throttled,
+        Cause::Unreachable
+        | Cause::TimedOut
+        | Cause::ServerError
+        | Cause::Malformed
+        | Cause::Redirected
+        | Cause::RegistryNotFound
+        | Cause::InstanceNotFound
+        | Cause::ApiNotFound
+        | Cause::InstanceNotRunning
+        | Cause::AlreadyExists
+        | Cause::InUse
+        | Cause::QuotaExceeded
+        | Cause::Rejected
+        | Cause::TargetUnreachable
+        | Cause::TooLate => Reason::ApiUnavailable,
     }
 }
 
@@ -147,10 +177,20 @@ mod tests {
                 rule: Rule::NotEmpty,
             },
         );
-        let first =
-            account_status(&missing, &SwrAccountStatus::default(), 1, at(10)).expect("write");
-        assert_eq!(account_status(&missing, &first, 1, at(20)), None);
-        let second = account_status(&rejected, &first, 1, at(30)).expect("write");
+        let first = account_status(
+            &missing,
+            &Usage::default(),
+            &SwrAccountStatus::default(),
+            1,
+            at(10),
+        )
+        .expect("write");
+        assert_eq!(
+            account_status(&missing, &Usage::default(), &first, 1, at(20)),
+            None
+        );
+        let second =
+            account_status(&rejected, &Usage::default(), &first, 1, at(30)).expect("write");
         let ready = &second.conditions[0];
         assert_eq!(
             (
@@ -165,7 +205,7 @@ mod tests {
             )
         );
         let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
-        let third = account_status(&usable, &second, 1, at(40)).expect("write");
+        let third = account_status(&usable, &Usage::default(), &second, 1, at(40)).expect("write");
         assert_eq!(
             (
                 third.project_id.as_deref(),
@@ -173,6 +213,31 @@ mod tests {
                 third.conditions[0].last_transition_time
             ),
             (Some("p-1"), 1, at(40))
+        );
+    }
+
+    #[test]
+    fn what_only_informs_is_no_reason_to_write_but_goes_along() {
+        let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
+        let usage = |objects| Usage {
+            objects,
+            instances: vec![(InstanceId::new("i-1"), objects)],
+        };
+        let first = account_status(&usable, &usage(1), &SwrAccountStatus::default(), 1, at(10))
+            .expect("write");
+        assert_eq!(account_status(&usable, &usage(2), &first, 1, at(20)), None);
+        let refused = AccountVerdict::Refused(
+            ProjectId::new("p-1"),
+            Failure::new(crate::failure::Class::Denied, Cause::AuthFailed),
+        );
+        let second = account_status(&refused, &usage(3), &first, 1, at(30)).expect("write");
+        assert_eq!(
+            (
+                second.used_by,
+                second.instances[0].registries,
+                second.conditions[0].reason.as_str()
+            ),
+            (Some(3), 3, "AuthFailed")
         );
     }
 }

@@ -25,7 +25,28 @@ impl Sensitive {
     }
 }
 
-/// What SWR uses to log in to the target. No `Debug`, `Display`, `Clone` or `Serialize`.
+/// What SWR uses to log in to the target. It can be used, but neither shown, copied nor written:
+///
+/// ```
+/// fn used<T>() {}
+/// used::<swr_operator::credential::Credential>();
+/// ```
+/// ```compile_fail
+/// fn shown<T: std::fmt::Debug>() {}
+/// shown::<swr_operator::credential::Credential>();
+/// ```
+/// ```compile_fail
+/// fn shown<T: std::fmt::Display>() {}
+/// shown::<swr_operator::credential::Credential>();
+/// ```
+/// ```compile_fail
+/// fn copied<T: Clone>() {}
+/// copied::<swr_operator::credential::Credential>();
+/// ```
+/// ```compile_fail
+/// fn written<T: serde::Serialize>() {}
+/// written::<swr_operator::credential::Credential>();
+/// ```
 pub struct Credential {
     /// User name, robot account or access key.
     pub access_key: Sensitive,

@@ -1,7 +1,6 @@
 //! `SwrAccount`: what an administrator grants. Accounts grant, objects only ask. The doc comments
 //! become the descriptions of the CRD.
 
-use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -202,10 +201,11 @@ pub struct SwrAccountStatus {
     /// Project in use, given or looked up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
-    /// Number of objects that name this account; written at most once a minute.
+    /// Number of objects that name this account. It informs, and is renewed only along with another
+    /// change of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
-    /// Instances that objects of this account use; written at most once a minute.
+    /// Instances that objects of this account use, renewed likewise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceSummary>,
     /// `Ready` always; `Reconciling` and `Stalled` only while they are true, and never both.
@@ -238,6 +238,4 @@ pub struct InstanceSummary {
     pub id: String,
     /// Registries that the instance holds, ours and others.
     pub registries: i64,
-    /// When they were counted.
-    pub listed_at: Timestamp,
 }

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::account::AccountVerdict;
+use crate::account::{AccountVerdict, refuses_account};
 use crate::answer::{Account, AccountProblem};
 use crate::api::account::SwrAccount;
 use crate::credential::{self, Fingerprint, Sealer, SecretData};
-use crate::desired::{ProjectId, Region};
-use crate::failure::Class;
+use crate::desired::{InstanceId, ProjectId, Region};
+use crate::failure::{Class, Failure};
 use crate::shell::kube::Secrets;
 use crate::shell::swr::{
     AccessKey, Client, Endpoint, Limits, ProjectError, Refused, Transport, project_of,
@@ -56,6 +56,26 @@ pub(super) struct Usable {
 struct MadeFrom {
     spec: crate::api::account::SwrAccountSpec,
     key: Fingerprint,
+}
+
+impl Usable {
+    /// Why SWR refused the account when it was used last, if it did.
+    fn refusal(&self) -> Option<Failure> {
+        let looks = self.snapshots.newest();
+        looks
+            .into_iter()
+            .find_map(|(_, look)| look.err().filter(refuses_account))
+    }
+
+    /// The instances that were listed, and how many registries each holds.
+    pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
+        let looks = self.snapshots.newest().into_iter();
+        let mut sizes: Vec<(InstanceId, usize)> = looks
+            .filter_map(|(instance, look)| Some((instance, look.ok()?.records().len())))
+            .collect();
+        sizes.sort();
+        sizes
+    }
 }
 
 /// Every account that was seen.
@@ -124,8 +144,13 @@ impl Accounts {
             Ok(usable) => {
                 let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
                 let project = usable.account.project.clone();
+                let refusal = usable.refusal();
                 known.insert(name, Some(usable));
-                (AccountVerdict::Usable(project), changed)
+                let verdict = match refusal {
+                    Some(failure) => AccountVerdict::Refused(project, failure),
+                    None => AccountVerdict::Usable(project),
+                };
+                (verdict, changed)
             }
             // The API server being slow for a moment is no reason to take a good key away.
             Err(verdict @ AccountVerdict::SecretUnavailable(_)) if before.is_some() => {
@@ -236,7 +261,7 @@ fn fingerprint(sealer: &Sealer, key: &AccessKey) -> Fingerprint {
 /// Whether an account in this state is worth another look soon.
 pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
     match verdict {
-        AccountVerdict::Usable(_) => false,
+        AccountVerdict::Usable(_) | AccountVerdict::Refused(..) => false,
         AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
         | AccountVerdict::SecretUnavailable(_) => true,

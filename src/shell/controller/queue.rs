@@ -243,6 +243,15 @@ impl Queue {
         }
     }
 
+    /// How many objects name an account.
+    pub(super) fn users_of(&self, account: &str) -> usize {
+        let scopes = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.seen.scope.as_ref());
+        scopes.filter(|scope| scope.account == account).count()
+    }
+
     /// The next object whose turn it is.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<Turn> {
         while let Some((at, key)) = self.due.first().cloned() {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::account::{AccountVerdict, account_status};
+use crate::account::{AccountVerdict, Usage, account_status};
 use crate::answer::KubeFailure;
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
@@ -397,7 +397,9 @@ impl Loop {
             self.refresh_at.insert(name.clone(), Timestamp::MAX);
             self.refreshing.insert(name.clone());
             let context = Arc::clone(&self.context);
-            self.refreshes.spawn(refresh(context, name, account));
+            let objects = self.queue.users_of(&name);
+            self.refreshes
+                .spawn(refresh(context, name, account, objects));
         }
     }
 
@@ -508,14 +510,27 @@ impl Loop {
     }
 }
 
-async fn refresh(context: Arc<Context>, name: String, account: SwrAccount) -> Refreshed {
+async fn refresh(
+    context: Arc<Context>,
+    name: String,
+    account: SwrAccount,
+    objects: usize,
+) -> Refreshed {
     let look = context
         .accounts
         .refresh(&account, &context.secrets, &context.sealer);
     let (verdict, changed) = look.await;
     let old = account.status.clone().unwrap_or_default();
     let generation = account.metadata.generation.unwrap_or_default();
-    if let Some(new) = account_status(&verdict, &old, generation, clock::now()) {
+    let usage = Usage {
+        objects,
+        instances: context
+            .accounts
+            .get(&name)
+            .map(|usable| usable.instances())
+            .unwrap_or_default(),
+    };
+    if let Some(new) = account_status(&verdict, &usage, &old, generation, clock::now()) {
         // A lost race is no loss: the next look writes it.
         let written = context.objects.write_account_status(&account, &new).await;
         if written.is_ok()

@@ -87,6 +87,22 @@ impl Snapshots {
     }
 }
 
+/// What the newest LIST of each instance gave; those under way are left out.
+impl Snapshots {
+    pub(super) fn newest(&self) -> Vec<(InstanceId, Look)> {
+        let instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let looks = instances.iter().filter_map(|(instance, newest)| {
+            let newest = newest.try_lock().ok()?;
+            let (_, look) = newest.look.as_ref()?;
+            Some((instance.clone(), look.clone()))
+        });
+        looks.collect()
+    }
+}
+
 impl Newest {
     fn is_within_failure_gap(&self) -> bool {
         let doublings = self.failures.saturating_sub(1).min(10);
