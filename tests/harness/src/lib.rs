@@ -12,6 +12,7 @@
 //! | [`bed`] | all of it together, as `cargo dev up` and `cargo dev demo` use it |
 //! | [`demo`] | the story that `cargo dev demo` tells |
 //! | [`suite`] | `cargo dev test` |
+//! | [`proxy`] | stops an operator at a request to the API server |
 //! | [`wait`] | waits with a deadline that say what they saw last |
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod operator;
 pub mod pki;
 pub mod process;
 pub mod progress;
+pub mod proxy;
 pub mod simulator;
 pub mod suite;
 pub mod wait;
