@@ -121,6 +121,12 @@ impl Accounts {
         }
     }
 
+    /// Whether the account was looked at.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(name)
+    }
+
     pub(super) fn forget(&self, name: &str) {
         self.known
             .write()

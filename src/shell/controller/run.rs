@@ -36,6 +36,10 @@ use super::queue::{Lane, Queue};
 const PASSES_AT_ONCE: usize = 64;
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
+/// For this long after the start, objects wait for the first look at every account.
+const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(10);
+/// What is due by the minute needs no look at every event: it walks all objects.
+const ROUND: Duration = Duration::from_millis(250);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
@@ -196,6 +200,13 @@ struct Loop {
     accounts: BTreeMap<String, SwrAccount>,
     refreshing: HashSet<String>,
     refresh_at: HashMap<String, Timestamp>,
+    /// Accounts that the list under way has shown.
+    listed_accounts: Option<HashSet<String>>,
+    accounts_were_listed: bool,
+    /// Since when every account was looked at once.
+    accounts_known_at: Option<Timestamp>,
+    /// When polls and looked-for Secrets are gone through next.
+    round_at: Timestamp,
 }
 
 impl Running {
@@ -226,6 +237,10 @@ impl Running {
             accounts: BTreeMap::new(),
             refreshing: HashSet::new(),
             refresh_at: HashMap::new(),
+            listed_accounts: None,
+            accounts_were_listed: false,
+            accounts_known_at: None,
+            round_at: clock::now(),
         };
         loop {
             state.health.beat();
@@ -286,29 +301,62 @@ impl Loop {
         }
     }
 
+    /// Whether every account was looked at once. Before that an object would be told that its
+    /// account does not exist, which costs a write per object at every start.
+    fn accounts_known(&mut self, now: Timestamp) -> bool {
+        if self.accounts_known_at.is_none() {
+            let listed = self.listed_accounts.is_none() && self.accounts_were_listed;
+            let looked_at = || {
+                self.accounts
+                    .keys()
+                    .all(|name| self.context.accounts.knows(name))
+            };
+            let patience = SignedDuration::try_from(ACCOUNTS_PATIENCE).unwrap_or_default();
+            if (listed && looked_at()) || now > self.context.started_at + patience {
+                self.accounts_known_at = Some(now);
+            }
+        }
+        self.accounts_known_at.is_some()
+    }
+
+    fn forget_account(&mut self, name: &str) {
+        self.accounts.remove(name);
+        self.refresh_at.remove(name);
+        self.context.accounts.forget(name);
+        self.queue.account_changed(name);
+    }
+
     fn account_event(&mut self, event: Event<SwrAccount>) {
         match event {
-            Event::Listing => {}
-            Event::Listed => self.health.accounts_listed(),
+            Event::Listing => self.listed_accounts = Some(HashSet::new()),
+            Event::Listed => {
+                let listed = self.listed_accounts.take().unwrap_or_default();
+                let gone = self.accounts.keys().filter(|name| !listed.contains(*name));
+                for name in gone.cloned().collect::<Vec<_>>() {
+                    self.forget_account(&name);
+                }
+                self.accounts_were_listed = true;
+                self.health.accounts_listed();
+            }
             Event::Applied(account) => {
                 let name = account.metadata.name.clone().unwrap_or_default();
                 if !self.context.accounts.serves(&name) {
                     return;
                 }
-                let before = self.accounts.insert(name.clone(), account);
-                let generation = |account: &SwrAccount| account.metadata.generation;
-                let asks =
-                    before.as_ref().map(generation) != self.accounts.get(&name).map(generation);
+                if let Some(listed) = &mut self.listed_accounts {
+                    listed.insert(name.clone());
+                }
+                let spec_of = |account: &SwrAccount| {
+                    (account.metadata.uid.clone(), account.metadata.generation)
+                };
+                let asks = self.accounts.get(&name).map(spec_of) != Some(spec_of(&account));
+                self.accounts.insert(name.clone(), account);
                 if asks {
                     self.refresh_at.insert(name, clock::now());
                 }
             }
             Event::Deleted(account) => {
-                let name = account.metadata.name.unwrap_or_default();
-                self.accounts.remove(&name);
-                self.refresh_at.remove(&name);
-                self.context.accounts.forget(&name);
-                self.queue.account_changed(&name);
+                self.forget_account(&account.metadata.name.unwrap_or_default());
             }
             Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
         }
@@ -316,7 +364,8 @@ impl Loop {
 
     fn start_what_is_due(&mut self) {
         let now = clock::now();
-        while self.passes.len() < PASSES_AT_ONCE
+        while self.accounts_known(now)
+            && self.passes.len() < PASSES_AT_ONCE
             && let Some(turn) = self.queue.next(now)
         {
             let (key, uid) = (turn.key.clone(), turn.uid.clone());
@@ -331,8 +380,11 @@ impl Loop {
             });
             self.of_task.insert(task.id(), (key, uid));
         }
-        self.start_polls(now);
-        self.start_secret_look(now);
+        if self.round_at <= now {
+            self.round_at = now + SignedDuration::try_from(ROUND).unwrap_or_default();
+            self.start_polls(now);
+            self.start_secret_look(now);
+        }
         self.start_refreshes(now);
     }
 
@@ -410,13 +462,12 @@ impl Loop {
             .iter()
             .filter(|(scope, _)| !self.polling.contains(scope))
             .map(|(_, (at, _))| *at);
-        let refreshes = self.refresh_at.values().copied();
         let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
-        let due = self.queue.next_due();
-        polls
+        let in_a_round = polls.chain(secret_look).map(|at| at.max(self.round_at));
+        let refreshes = self.refresh_at.values().copied();
+        in_a_round
             .chain(refreshes)
-            .chain(secret_look)
-            .chain(due)
+            .chain(self.queue.next_due())
             .min()
             .map_or(TURN_MAX, |at| clock::until(at).min(TURN_MAX))
     }
