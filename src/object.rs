@@ -80,6 +80,7 @@ impl Object {
         let word = |path: &str| value.pointer(path).cloned().unwrap_or_default();
         let flag = |path: &str| word(path).as_bool().unwrap_or_default();
         let meta: ObjectMeta = serde_json::from_value(word("/metadata")).ok()?;
+        let requested_at = requested_at(&meta);
         Some(Object {
             key: ObjectKey {
                 namespace: meta.namespace?,
@@ -104,7 +105,7 @@ impl Object {
             protected: flag("/spec/deletionProtection"),
             suspended: flag("/spec/suspend"),
             poll_secs: None,
-            requested_at: None,
+            requested_at,
             status: serde_json::from_value(word("/status")).unwrap_or_default(),
         })
     }
@@ -113,7 +114,6 @@ impl Object {
     /// resourceVersion, which no API server hands out.
     pub fn from_cr(cr: &ReplicationRegistry) -> Option<Object> {
         let meta = &cr.metadata;
-        let annotations = meta.annotations.as_ref();
         Some(Object {
             key: ObjectKey {
                 namespace: meta.namespace.clone()?,
@@ -131,11 +131,7 @@ impl Object {
             protected: cr.spec.deletion_protection,
             suspended: cr.spec.suspend,
             poll_secs: desired::poll_secs(cr),
-            requested_at: REQUESTED_AT
-                .iter()
-                .filter_map(|key| annotations?.get(*key))
-                .max()
-                .cloned(),
+            requested_at: requested_at(meta),
             status: cr.status.clone().unwrap_or_default(),
         })
     }
@@ -166,6 +162,13 @@ impl Object {
             .as_ref()
             .map(|sent| (Fingerprint::from_status(&sent.fingerprint), sent.sent_at))
     }
+}
+
+/// The newest request for a reconcile by annotation.
+pub fn requested_at(meta: &ObjectMeta) -> Option<String> {
+    let annotations = meta.annotations.as_ref()?;
+    let requests = REQUESTED_AT.iter().filter_map(|key| annotations.get(*key));
+    requests.max().cloned()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::answer::SecretProblem;
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
 use crate::pass::Windows;
-use crate::status::grace_ends_at;
 use crate::summary::{Hindrance, Summary, Verdict};
 
 /// When to look at an object again, if nothing happens to it before.
@@ -93,7 +92,9 @@ fn in_sync(summary: &Summary, health: Health, windows: &Windows, now: Timestamp)
         return Requeue::Poll;
     };
     let grace_end = match health {
-        Health::Unhealthy => grace_ends_at(summary, object, windows).filter(|end| now < *end),
+        Health::Unhealthy => summary
+            .grace_ends_at(object, windows)
+            .filter(|end| now < *end),
         Health::Healthy | Health::NotReported => None,
     };
     let sent_at = summary.sent.as_ref().map(|(_, _, at)| *at).or(object

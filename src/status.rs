@@ -481,11 +481,17 @@ fn in_sync(
             Reason::Available,
             "the registry is equal to the spec; SWR does not report its health",
         ),
-        Health::Unhealthy if in_grace(summary, object, windows, now) => (
-            ConditionStatus::Unknown,
-            Reason::Verifying,
-            "SWR reports the target as unhealthy; it was just written, so its next check is awaited",
-        ),
+        Health::Unhealthy
+            if summary
+                .grace_ends_at(object, windows)
+                .is_some_and(|end| now < end) =>
+        {
+            (
+                ConditionStatus::Unknown,
+                Reason::Verifying,
+                "SWR reports the target as unhealthy; it was just written, so its next check is awaited",
+            )
+        }
         Health::Unhealthy => (
             ConditionStatus::False,
             Reason::TargetUnhealthy,
@@ -499,21 +505,6 @@ fn in_sync(
         message: message.to_owned(),
         keeps_ready: false,
     }
-}
-
-/// Whether the last write is so recent that SWR's own check of the target may not have run.
-pub fn in_grace(summary: &Summary, object: &Object, windows: &Windows, now: Timestamp) -> bool {
-    grace_ends_at(summary, object, windows).is_some_and(|end| now < end)
-}
-
-/// When the grace of the last write ends.
-pub fn grace_ends_at(summary: &Summary, object: &Object, windows: &Windows) -> Option<Timestamp> {
-    let sent_at = summary.sent.as_ref().map(|(_, _, at)| *at);
-    let before = object.status.credential.as_ref().map(|sent| sent.sent_at);
-    let written_at = sent_at.max(before)?;
-    written_at
-        .checked_add(SignedDuration::from_secs(windows.grace_secs))
-        .ok()
 }
 
 fn conflict_message(object: &Object, foreign: Foreign) -> String {

@@ -1,6 +1,6 @@
 //! What a pass found and did: the one value from which status, requeue and the next poll follow.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::{AccountProblem, SecretProblem};
 use crate::api::registry::Binding;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::grant::Denied;
 use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
-use crate::pass::{Keep, Memory, Removed, Work};
+use crate::pass::{Keep, Memory, Removed, Windows, Work};
 use crate::plan::Foreign;
 
 /// How a pass ended.
@@ -299,6 +299,16 @@ impl Summary {
         let Desired { secret, .. } = &keep.desired;
         self.sent = Some((secret.name.clone(), keep.sealed.whole.clone(), at));
         self
+    }
+
+    /// When the grace of the last write ends: until then SWR's own check of the target may not
+    /// have run since.
+    pub fn grace_ends_at(&self, object: &Object, windows: &Windows) -> Option<Timestamp> {
+        let now_sent = self.sent.as_ref().map(|(_, _, at)| *at);
+        let before = object.status.credential.as_ref().map(|sent| sent.sent_at);
+        let written_at = now_sent.max(before)?;
+        let grace = SignedDuration::from_secs(windows.grace_secs);
+        written_at.checked_add(grace).ok()
     }
 
     /// The create was certainly not carried out.

@@ -43,7 +43,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Available, Settled, "The registry is equal to the spec, and SWR reports it healthy.";
+    Available, Settled, "The registry is equal to the spec, and SWR reports it healthy, or reports no health at all.";
     Pending, Reconciling, "No operator has seen the object yet. If this stays, the operator is not running or does not watch this namespace.";
     Progressing, Reconciling, "The registry is being created or updated.";
     Verifying, Reconciling, "The registry was written; the operator waits until SWR shows it equal and healthy.";

@@ -8,8 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::pass::Windows;
-use crate::shell::controller::Endpoints;
-use crate::shell::swr::Endpoint;
+use crate::shell::swr::{Endpoint, Endpoints, Proxy};
 use crate::shell::telemetry::LogFormat;
 
 /// Keeps the target registries of Huawei Cloud SWR Enterprise equal to ReplicationRegistry
@@ -100,6 +99,20 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
+    /// Proxy to reach SWR and IAM through, as `http://proxy.example.com:3128`. Loopback is always
+    /// reached directly. The proxy variables of the environment are not read.
+    #[arg(long, env = "SWR_OPERATOR_PROXY", value_name = "URL")]
+    pub proxy: Option<String>,
+
+    /// Hosts that are reached without the proxy, separated by commas.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_NO_PROXY",
+        value_name = "HOSTS",
+        requires = "proxy"
+    )]
+    pub no_proxy: Option<String>,
+
     /// How often SWR is compared with objects that name no interval.
     #[arg(long, env = "SWR_OPERATOR_POLL_INTERVAL", default_value = "10m", value_parser = duration)]
     pub poll_interval: Duration,
@@ -176,6 +189,14 @@ impl RunArgs {
             write_secs: secs(self.write_deadline),
             grace_secs: secs(self.grace),
             poll_secs: secs(self.poll_interval),
+        })
+    }
+
+    /// The proxy, if one is configured.
+    pub fn proxy(&self) -> Option<Proxy> {
+        self.proxy.clone().map(|url| Proxy {
+            url,
+            no_proxy: self.no_proxy.clone(),
         })
     }
 

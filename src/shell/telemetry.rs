@@ -17,6 +17,8 @@ pub enum LogFormat {
 /// E4: at WARN, kube-client logs the whole body of an answer that it cannot decode, and that may
 /// be a Secret. Whatever level is asked for, these targets stay off.
 const NEVER: [&str; 3] = ["kube_client=off", "hyper=off", "h2=off"];
+/// And this one stays on: every write to SWR leaves its line.
+const ALWAYS: &str = "audit=info";
 
 /// Sets the process's logger up, once.
 ///
@@ -24,7 +26,7 @@ const NEVER: [&str; 3] = ["kube_client=off", "hyper=off", "h2=off"];
 /// When `level` is not a filter, such as `info` or `swr_operator=debug`.
 pub fn init(level: &str, format: LogFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
     let mut filter = EnvFilter::try_new(level)?;
-    for directive in NEVER {
+    for directive in NEVER.into_iter().chain([ALWAYS]) {
         filter = filter.add_directive(directive.parse()?);
     }
     let registry = tracing_subscriber::registry().with(filter);

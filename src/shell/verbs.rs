@@ -41,7 +41,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         read_deadline: args.read_deadline,
         write_deadline: args.write_deadline,
         ca_bundle,
-        ..Settings::default()
+        proxy: args.proxy(),
     })?;
     let connection = connect(args.kubeconfig.as_deref()).await?;
     let health = Arc::new(Health::default());

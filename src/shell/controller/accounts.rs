@@ -12,36 +12,10 @@ use crate::desired::{InstanceId, ProjectId, Region};
 use crate::failure::{Class, Failure};
 use crate::shell::kube::Secrets;
 use crate::shell::swr::{
-    AccessKey, Client, Endpoint, Limits, ProjectError, Refused, Transport, project_of,
+    AccessKey, Client, Endpoints, Limits, ProjectError, Refused, Transport, project_of,
 };
 
 use super::snapshots::Snapshots;
-
-/// Endpoints that the operator's configuration sets, by region; the empty region is for all.
-#[derive(Clone, Debug, Default)]
-pub struct Endpoints {
-    /// Of SWR.
-    pub swr: HashMap<String, Endpoint>,
-    /// Of IAM.
-    pub iam: HashMap<String, Endpoint>,
-}
-
-impl Endpoints {
-    fn swr(&self, region: &Region) -> Result<Endpoint, Refused> {
-        pick(&self.swr, region).map_or_else(|| Endpoint::swr(region), Ok)
-    }
-
-    fn iam(&self, region: &Region) -> Result<Endpoint, Refused> {
-        pick(&self.iam, region).map_or_else(|| Endpoint::iam(region), Ok)
-    }
-}
-
-fn pick(endpoints: &HashMap<String, Endpoint>, region: &Region) -> Option<Endpoint> {
-    endpoints
-        .get(region.as_str())
-        .or_else(|| endpoints.get(""))
-        .cloned()
-}
 
 /// A usable account.
 pub(super) struct Usable {

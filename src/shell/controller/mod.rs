@@ -9,7 +9,6 @@ mod queue;
 mod run;
 mod snapshots;
 
-pub use accounts::Endpoints;
 pub use run::{Options, Running, start};
 
 use std::sync::Arc;

@@ -21,11 +21,11 @@ use crate::shell::health::Health;
 use crate::shell::kube::{
     Connection, Event, InstallationKeyError, Objects, Secrets, Seen, watch_accounts, watch_objects,
 };
-use crate::shell::swr::Transport;
+use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
 
 use super::Context;
-use super::accounts::{Accounts, Endpoints, retries_soon};
+use super::accounts::{Accounts, retries_soon};
 use super::pass::{self, Ended};
 use super::poll::{self, Polled, ReadSecrets};
 use super::queue::{Lane, Queue};

@@ -30,7 +30,7 @@ pub struct Secrets {
 pub enum InstallationKeyError {
     /// The Secret is not there.
     #[error(
-        "Secret {KEY_SECRET} does not exist in namespace {namespace}: deploy/base and the chart ship it"
+        "Secret {KEY_SECRET} does not exist in namespace {namespace}: deploy/base/key.yaml is it"
     )]
     Missing {
         /// The operator's namespace.

@@ -14,11 +14,11 @@ use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::api::FINALIZER;
 use crate::api::account::SwrAccount;
 use crate::api::registry::ReplicationRegistry;
-use crate::api::{FINALIZER, REQUESTED_AT};
 use crate::desired::{self, Scope};
-use crate::object::ObjectKey;
+use crate::object::{ObjectKey, requested_at};
 use crate::shell::clock;
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
@@ -59,7 +59,6 @@ pub struct Seen {
 impl Seen {
     fn of(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
         let meta = guarded.meta();
-        let annotations = meta.annotations.as_ref();
         let cr = guarded.0.as_ref().ok();
         Some(Seen {
             key: ObjectKey {
@@ -73,11 +72,7 @@ impl Seen {
                 .finalizers
                 .as_ref()
                 .is_some_and(|all| all.iter().any(|name| name == FINALIZER)),
-            requested_at: REQUESTED_AT
-                .iter()
-                .filter_map(|key| annotations?.get(*key))
-                .max()
-                .cloned(),
+            requested_at: requested_at(meta),
             scope: cr.map(Scope::of),
             poll_secs: cr.and_then(desired::poll_secs),
         })

@@ -1,6 +1,7 @@
 //! Region or configured text -> the base URL that requests may go to, and which addresses a name
 //! may stand for. Resolves nothing and connects to nothing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -234,6 +235,40 @@ fn is_special_v6(v6: Ipv6Addr) -> bool {
         || v6.is_unspecified()
         || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
         || embedded.is_some_and(|v4| is_special_v4(v4) || v4.is_loopback())
+}
+
+/// Endpoints that the operator's configuration sets, by region; the empty region is for all.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// Of SWR.
+    pub swr: HashMap<String, Endpoint>,
+    /// Of IAM.
+    pub iam: HashMap<String, Endpoint>,
+}
+
+impl Endpoints {
+    /// The endpoint of SWR for a region.
+    ///
+    /// # Errors
+    /// When none follows from the region.
+    pub fn swr(&self, region: &Region) -> Result<Endpoint, Refused> {
+        pick(&self.swr, region).map_or_else(|| Endpoint::swr(region), Ok)
+    }
+
+    /// The endpoint of IAM for a region.
+    ///
+    /// # Errors
+    /// When none follows from the region.
+    pub fn iam(&self, region: &Region) -> Result<Endpoint, Refused> {
+        pick(&self.iam, region).map_or_else(|| Endpoint::iam(region), Ok)
+    }
+}
+
+fn pick(endpoints: &HashMap<String, Endpoint>, region: &Region) -> Option<Endpoint> {
+    endpoints
+        .get(region.as_str())
+        .or_else(|| endpoints.get(""))
+        .cloned()
 }
 
 #[cfg(test)]

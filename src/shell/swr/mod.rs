@@ -21,7 +21,7 @@ mod sign;
 mod wire;
 
 pub use self::client::{Audit, Client, Reader, Writer};
-pub use self::endpoint::{Endpoint, Refused};
+pub use self::endpoint::{Endpoint, Endpoints, Refused};
 pub use self::http::{BODY_BYTES_MAX, Proxy, Settings, Transport, TransportError};
 pub use self::iam::{ProjectError, project_of};
 pub use self::limit::Limits;

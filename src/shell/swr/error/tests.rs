@@ -1,3 +1,5 @@
+//! Every answer of SWR and its gateway, and the class that it means.
+
 use super::*;
 
 use Operation::{Create, Delete, List, Projects, Show, Update};

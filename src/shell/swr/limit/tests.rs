@@ -1,3 +1,5 @@
+//! Rates, pauses and the circuit breaker, under a paused clock.
+
 use super::*;
 
 const WINDOWS: Windows = Windows {

@@ -1,3 +1,5 @@
+//! JSON as SWR speaks it, lenient in and exact out.
+
 use super::*;
 use crate::credential::Sensitive;
 use crate::desired::{InstanceId, ProjectId, Region};
