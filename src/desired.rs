@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
 use crate::api::TAG_OPENING;
 use crate::api::registry::{
     AdoptionPolicy, DeletionPolicy, Mode, RegistryType, ReplicationRegistry,
@@ -91,6 +95,19 @@ pub struct Registry {
     pub description: String,
     /// What is particular to the type.
     pub target: Target,
+}
+
+impl Registry {
+    /// Hash of the fields that no document says SWR shows in a reply (swr-api.md 1.2), for the
+    /// question whether they changed since they were sent.
+    pub fn unshown(&self) -> String {
+        let text = match &self.target {
+            Target::Harbor { dns_hosts } => format!("dnsConf.hosts {dns_hosts:?}"),
+            Target::SwrEnterprise { project, .. } => format!("target.projectId {project}"),
+            Target::SwrBasic => String::new(),
+        };
+        URL_SAFE_NO_PAD.encode(&Sha256::digest(text)[..16])
+    }
 }
 
 /// The three types of target, each with just what belongs to it.

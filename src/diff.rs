@@ -100,25 +100,30 @@ impl fmt::Display for Changes {
     }
 }
 
-/// What is known of the credential: SWR never gives the secret back, so it is compared with what
-/// was sent last, and the access key with what SWR reports.
+/// What is known of what SWR does not show. The secret it never gives back, so it is compared with
+/// what was sent last, and the access key with what SWR reports. Name resolution and the target's
+/// project it may leave out, so they are compared with what was sent last where it does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CredentialFacts {
+pub struct SentFacts {
     /// Fingerprints of what the Secret holds.
     pub desired: Sealed,
     /// Fingerprint and time of what was sent last.
     pub sent: Option<(Fingerprint, Timestamp)>,
     /// Seconds after which it is sent again all the same.
     pub resend_secs: Option<i64>,
+    /// [`Registry::unshown`] of what was sent last.
+    pub applied: Option<String>,
 }
 
 /// Shown in place of both values of a credential.
 pub const SENSITIVE: &str = "(sensitive)";
+/// Shown in place of a value that SWR leaves out.
+pub const NOT_SHOWN: &str = "(not shown)";
 
 /// What differs between the spec and SWR, `None` if nothing does.
 pub fn diff(
     desired: &Registry,
-    credential: &CredentialFacts,
+    sent: &SentFacts,
     observed: &Record,
     now: Timestamp,
 ) -> Option<Changes> {
@@ -155,14 +160,23 @@ pub fn diff(
         normal_text(&desired.description),
         normal_text(observed.text()),
     );
+    let unshown_changed = sent
+        .applied
+        .as_ref()
+        .is_some_and(|applied| *applied != desired.unshown());
     match &desired.target {
         Target::Harbor { dns_hosts } => {
-            if let Some(observed) = &observed.dns_hosts {
-                compare(
+            let wanted = show_hosts(dns_hosts.iter().map(|(host, ip)| (host, ip.to_string())));
+            match &observed.dns_hosts {
+                Some(observed) => compare(
                     Field::DnsHosts,
-                    show_hosts(dns_hosts.iter().map(|(host, ip)| (host, ip.to_string()))),
+                    wanted,
                     show_hosts(observed.iter().map(|(host, ip)| (host, normal_ip(ip)))),
-                );
+                ),
+                None if unshown_changed => {
+                    compare(Field::DnsHosts, wanted, NOT_SHOWN.to_owned());
+                }
+                None => {}
             }
         }
         Target::SwrEnterprise {
@@ -175,14 +189,18 @@ pub fn diff(
                 (Field::TargetRegion, region.as_str(), &observed.region),
                 (Field::TargetInstance, instance.as_str(), &observed.instance),
             ] {
-                if let Some(observed) = observed {
-                    compare(field, desired.to_owned(), observed.clone());
+                match observed {
+                    Some(observed) => compare(field, desired.to_owned(), observed.clone()),
+                    None if field == Field::TargetProject && unshown_changed => {
+                        compare(field, desired.to_owned(), NOT_SHOWN.to_owned());
+                    }
+                    None => {}
                 }
             }
         }
         Target::SwrBasic => {}
     }
-    if credential_differs(credential, observed, now) {
+    if credential_differs(sent, observed, now) {
         changes.push(Change {
             field: Field::Credential,
             desired: SENSITIVE.to_owned(),
@@ -192,7 +210,7 @@ pub fn diff(
     Changes::new(changes)
 }
 
-fn credential_differs(facts: &CredentialFacts, observed: &Record, now: Timestamp) -> bool {
+fn credential_differs(facts: &SentFacts, observed: &Record, now: Timestamp) -> bool {
     let Some((fingerprint, sent_at)) = &facts.sent else {
         // Nobody knows what SWR holds: a registry that was found or adopted gets ours once.
         return true;

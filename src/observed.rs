@@ -162,6 +162,13 @@ pub enum Wanted<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View(u64);
 
+impl View {
+    /// A view that no inventory has, for what a SHOW told against the LIST: whatever the next
+    /// poll sees differs from it and is looked at. The view of that LIST must not stand in its
+    /// place, because the world may come to look just so.
+    pub(crate) const NONE: View = View(0);
+}
+
 /// Which records of an inventory concern one object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lookout {

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::desired::{Adoption, Desired, RegistryId};
-use crate::diff::{Changes, CredentialFacts, diff};
+use crate::diff::{Changes, SentFacts, diff};
 use crate::observed::{Claim, Owned, Untagged};
 
 /// What a plan is made from.
@@ -19,7 +19,7 @@ pub struct Facts<'a> {
     /// The id in the status, which an adopted registry's tag may have been lost from.
     pub known: Option<RegistryId>,
     /// What is known of the credential.
-    pub credential: &'a CredentialFacts,
+    pub credential: &'a SentFacts,
     /// Whether this generation of the spec was in sync before, so that a difference is drift.
     pub was_in_sync: bool,
     /// The time.
@@ -257,10 +257,11 @@ mod tests {
             "same" => sealed.whole.clone(),
             other => Fingerprint::from_status(other),
         };
-        let credential = CredentialFacts {
+        let credential = SentFacts {
             desired: sealed,
             sent: Some((sent, Timestamp::UNIX_EPOCH)),
             resend_secs: None,
+            applied: None,
         };
         let desired = desired(adoption);
         let plan = plan(&Facts {

@@ -79,7 +79,7 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         Verdict::NotVisible { until }
         | Verdict::Settling { until }
         | Verdict::DeletionSettling { until } => Requeue::SoonUntil(*until),
-        Verdict::Swr { failure, .. } | Verdict::CannotDelete(Hindrance::Swr(failure)) => {
+        Verdict::Swr { failure, .. } | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => {
             after_failure(failure)
         }
         Verdict::CannotDelete(Hindrance::Account(_)) => Requeue::AccountChange,

@@ -76,6 +76,9 @@ pub fn status(
             sent_at: *at,
         });
     }
+    if let Some(applied) = &summary.applied {
+        new.applied = Some(applied.clone());
+    }
     if let Some(record) = &summary.observed {
         new.observed = Some(observed(record));
     }
@@ -598,7 +601,7 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
                 "the registry does not carry our tag, so it is not deleted: remove it in SWR, or {WAY_OUT}"
             ),
         ),
-        Hindrance::Swr(failure) => {
+        Hindrance::Swr { operation, failure } => {
             let blocked = match swr_reason(failure).progress() {
                 Progress::Stalled => true,
                 Progress::Settled | Progress::Reconciling => failure.cause == Cause::InUse,
@@ -608,7 +611,7 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
             } else {
                 Reason::Deleting
             };
-            let needs = needed_permission(failure, Operation::Delete);
+            let needs = needed_permission(failure, *operation);
             (
                 reason,
                 format!("cannot delete the registry: {failure}{needs}; {WAY_OUT}"),

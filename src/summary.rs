@@ -101,7 +101,12 @@ pub enum Hindrance {
     /// The account cannot be used.
     Account(AccountProblem),
     /// A request to SWR failed.
-    Swr(Failure),
+    Swr {
+        /// What was attempted.
+        operation: Operation,
+        /// Why it did not work.
+        failure: Failure,
+    },
     /// The registry does not carry the tag that we gave it.
     TagNotKept,
 }
@@ -173,6 +178,8 @@ pub struct Summary {
     pub binding: Option<Binding>,
     /// The credential that was sent: name of its Secret, fingerprint, time.
     pub sent: Option<(String, Fingerprint, Timestamp)>,
+    /// [`crate::desired::Registry::unshown`] of what SWR holds, as far as anybody knows.
+    pub applied: Option<String>,
     /// What SWR shows of our registry.
     pub observed: Option<Record>,
     /// What the next poll compares with.
@@ -209,6 +216,7 @@ impl Summary {
             clears_intent: false,
             binding: None,
             sent: None,
+            applied: None,
             observed: None,
             judged: None,
             memory,
@@ -245,6 +253,7 @@ impl Summary {
             clears_intent: false,
             binding: None,
             sent: None,
+            applied: None,
             observed: None,
             judged: None,
             memory,
@@ -294,11 +303,17 @@ impl Summary {
         }
     }
 
-    /// The credential was sent at this time.
+    /// SWR holds what the spec asks for, shown or not.
+    pub(crate) fn applied(mut self, keep: &Keep) -> Self {
+        self.applied = Some(keep.desired.registry.unshown());
+        self
+    }
+
+    /// The whole registry was sent at this time, its credential included.
     pub(crate) fn sent(mut self, keep: &Keep, at: Timestamp) -> Self {
         let Desired { secret, .. } = &keep.desired;
         self.sent = Some((secret.name.clone(), keep.sealed.whole.clone(), at));
-        self
+        self.applied(keep)
     }
 
     /// When the grace of the last write ends: until then SWR's own check of the target may not

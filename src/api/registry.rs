@@ -395,6 +395,10 @@ pub struct ReplicationRegistryStatus {
     /// Which credential was sent last, as a keyed fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SentCredential>,
+    /// Hash of what was sent last in `dnsConf` and `target.projectId`, which SWR does not always
+    /// show, so that a change of them is noticed all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
     /// Set before a registry is created and cleared with the answer; present while nobody knows
     /// whether the request arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -425,6 +429,7 @@ impl Default for ReplicationRegistryStatus {
             observed: None,
             diff: Vec::new(),
             credential: None,
+            applied: None,
             create_intent: None,
             created_at: None,
             last_handled_reconcile_at: None,

@@ -24,11 +24,12 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_second(secs).expect("time")
 }
 
-fn facts() -> CredentialFacts {
-    CredentialFacts {
+fn facts() -> SentFacts {
+    SentFacts {
         desired: sealed("ak"),
         sent: Some((sealed("ak").whole, at(1_000))),
         resend_secs: None,
+        applied: None,
     }
 }
 
@@ -250,26 +251,65 @@ fn line_breaks_that_come_back_as_blanks_are_no_difference() {
 #[test]
 fn a_credential_differs_when_it_is_new_rotated_or_due() {
     let record = written(&harbor());
-    let differs = |facts: &CredentialFacts, now| {
+    let differs = |facts: &SentFacts, now| {
         diff(&harbor(), facts, &record, now).is_some_and(|changes| changes.only_credential())
     };
     assert!(!differs(&facts(), at(2_000)));
     assert!(differs(
-        &CredentialFacts {
+        &SentFacts {
             sent: None,
             ..facts()
         },
         at(2_000)
     ));
-    let rotated = CredentialFacts {
+    let rotated = SentFacts {
         sent: Some((sealed("old").whole, at(1_000))),
         ..facts()
     };
     assert!(differs(&rotated, at(2_000)));
-    let resend = CredentialFacts {
+    let resend = SentFacts {
         resend_secs: Some(3_600),
         ..facts()
     };
     assert!(!differs(&resend, at(1_000 + 3_599)));
     assert!(differs(&resend, at(1_000 + 3_600)));
+}
+
+#[test]
+fn a_field_that_swr_does_not_show_differs_when_another_value_was_sent() {
+    let check = |registry: &Registry, hide: fn(&mut Record), other: &Registry, path: &str| {
+        let mut observed = written(registry);
+        hide(&mut observed);
+        let differs = |applied: &Registry| {
+            let facts = SentFacts {
+                applied: Some(applied.unshown()),
+                ..facts()
+            };
+            diff(registry, &facts, &observed, at(2_000)).map(|changes| changes.to_string())
+        };
+        assert_eq!(differs(registry), None);
+        assert_eq!(differs(other), Some(path.to_owned()));
+    };
+    let other_hosts = Registry {
+        target: Target::Harbor {
+            dns_hosts: BTreeMap::new(),
+        },
+        ..harbor()
+    };
+    check(
+        &harbor(),
+        |r| r.dns_hosts = None,
+        &other_hosts,
+        "dnsConf.hosts",
+    );
+    let mut other_project = enterprise();
+    if let Target::SwrEnterprise { project, .. } = &mut other_project.target {
+        *project = crate::desired::ProjectId::new("another");
+    }
+    check(
+        &enterprise(),
+        |r| r.project = None,
+        &other_project,
+        "target.projectId",
+    );
 }

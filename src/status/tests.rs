@@ -310,8 +310,12 @@ fn a_suspended_object_keeps_what_was_known_of_it() {
 
 #[test]
 fn a_deletion_that_cannot_go_on_names_the_way_out() {
-    let verdict =
-        |cause| Verdict::CannotDelete(Hindrance::Swr(Failure::new(Class::Conflict, cause)));
+    let verdict = |cause| {
+        Verdict::CannotDelete(Hindrance::Swr {
+            operation: Operation::Delete,
+            failure: Failure::new(Class::Conflict, cause),
+        })
+    };
     check(
         ready_object(),
         verdict(Cause::InUse),
@@ -320,6 +324,19 @@ fn a_deletion_that_cannot_go_on_names_the_way_out() {
         Synced      Unknown DeletionBlocked @2000: cannot delete the registry: something in SWR uses the registry, for example a replication policy; to let the object go without it, set spec.deletionPolicy to Orphan
         Stalled     True    DeletionBlocked @2000: cannot delete the registry: something in SWR uses the registry, for example a replication policy; to let the object go without it, set spec.deletionPolicy to Orphan
     "#]],
+    );
+    // The permission that is missing is that of the request that failed.
+    check(
+        ready_object(),
+        Verdict::CannotDelete(Hindrance::Swr {
+            operation: Operation::Show,
+            failure: Failure::new(Class::Denied, Cause::Forbidden),
+        }),
+        expect![[r#"
+            Ready       False   DeletionBlocked @2000: cannot delete the registry: the account lacks the permission; the account needs swr:instance:getRegistry; to let the object go without it, set spec.deletionPolicy to Orphan
+            Synced      Unknown DeletionBlocked @2000: cannot delete the registry: the account lacks the permission; the account needs swr:instance:getRegistry; to let the object go without it, set spec.deletionPolicy to Orphan
+            Stalled     True    DeletionBlocked @2000: cannot delete the registry: the account lacks the permission; the account needs swr:instance:getRegistry; to let the object go without it, set spec.deletionPolicy to Orphan
+        "#]],
     );
     check(
         ready_object(),

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::{ask, kube_verdict, later, only_observes};
 use crate::api::reason::Reason;
 use crate::desired::{Adoption, RegistryId};
-use crate::diff::{Changes, CredentialFacts, diff};
+use crate::diff::{Changes, SentFacts, diff};
 use crate::effect::{
     AddingFinalizer, Adopting, AfterFinalizer, Creating, Effect, Intended, Intent, ListAnswer,
     Listing, Next, ObjectWritten, RecordingId, RecordingIntent, ShowAnswer, Showing, Updating,
     Wrote,
 };
 use crate::failure::{Class, Failure};
-use crate::observed::{Claim, Inventory, Owned, Record, Standing, Wanted, standing};
+use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
 use crate::pass::{Keep, SentUpdate};
 use crate::plan::{Action, Facts, Foreign, Plan, Why, plan};
 use crate::summary::{Operation, Summary, Verdict};
@@ -91,11 +91,12 @@ fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
     finished(keep, Verdict::Swr { operation, failure })
 }
 
-fn credential_facts(keep: &Keep) -> CredentialFacts {
-    CredentialFacts {
+fn sent_facts(keep: &Keep) -> SentFacts {
+    SentFacts {
         desired: keep.sealed.clone(),
         sent: keep.work.object.sent(),
         resend_secs: keep.desired.resend_secs,
+        applied: keep.work.object.status.applied.clone(),
     }
 }
 
@@ -120,22 +121,27 @@ fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
         desired: &keep.desired,
         claim,
         known: keep.work.object.known_id(),
-        credential: &credential_facts(keep),
+        credential: &sent_facts(keep),
         was_in_sync,
         now,
     })
 }
 
-fn decide(keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
     let known = keep.work.object.known_id();
     let claim = inventory.claim(&keep.work.pass.owner, known, wanted(&keep));
     match (claim, known) {
         (Claim::Ours(owned), _) => carry_out(keep, Claim::Ours(owned), now),
         // The LIST may lag, or the tag was altered: ask for the registry itself.
-        (_, Some(id)) => ask(Effect::Show {
-            id,
-            then: Showing::Missing(keep),
-        }),
+        (_, Some(id)) => {
+            if inventory.get(id).is_none() {
+                keep.view = Some(View::NONE);
+            }
+            ask(Effect::Show {
+                id,
+                then: Showing::Missing(keep),
+            })
+        }
         (claim, None) => carry_out(keep, claim, now),
     }
 }
@@ -160,7 +166,7 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
         Action::Adopt(untagged) if only_observes(&keep.work.object) => {
-            let facts = credential_facts(&keep);
+            let facts = sent_facts(&keep);
             match diff(&keep.desired.registry, &facts, untagged.record(), now) {
                 Some(changes) => finished(&keep, Verdict::DriftObserved(changes)),
                 None => finished(&keep, Verdict::Conflict(Foreign::Untagged)),
@@ -196,7 +202,8 @@ fn in_sync(keep: &Keep, owned: &Owned) -> Next {
             health: owned.record().health,
         },
     )
-    .holds(keep, owned);
+    .holds(keep, owned)
+    .applied(keep);
     summary.memory.update = None;
     Next::Finished(Box::new(summary))
 }
@@ -267,10 +274,13 @@ impl Showing {
     }
 }
 
-fn shown_missing(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
+fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
-            Standing::Ours(owned) => carry_out(keep, Claim::Ours(owned), now),
+            Standing::Ours(owned) => {
+                keep.view = Some(View::NONE);
+                carry_out(keep, Claim::Ours(owned), now)
+            }
             Standing::Untagged(untagged) => {
                 let object = &keep.work.object;
                 let not_kept = object.ready_reason() == Some(Reason::TagNotKept.as_str());
@@ -317,14 +327,17 @@ fn not_found_is_believed_at(keep: &Keep) -> Timestamp {
     later(since, keep.work.pass.windows.settle_secs)
 }
 
-fn shown_before_update(keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp) -> Next {
+fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Ours(target) => {
-                let facts = credential_facts(&keep);
+                let facts = sent_facts(&keep);
                 // Rule 9: only for a difference that is still there, with the tag just seen.
                 match diff(&keep.desired.registry, &facts, target.record(), now) {
-                    None => in_sync(&keep, &target),
+                    None => {
+                        keep.view = Some(View::NONE);
+                        in_sync(&keep, &target)
+                    }
                     Some(changes) => ask(Effect::Update {
                         target: target.clone(),
                         changes,
@@ -333,6 +346,7 @@ fn shown_before_update(keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp)
                 }
             }
             Standing::Untagged(_) | Standing::TaggedByOther(_) => {
+                keep.view = Some(View::NONE);
                 finished(&keep, Verdict::OwnershipLost)
             }
         },
@@ -528,9 +542,10 @@ fn updated(keep: &Keep, wrote: &Wrote, inventory: &Inventory, now: Timestamp) ->
 }
 
 fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> Verdict {
-    let facts = CredentialFacts {
+    let facts = SentFacts {
         sent: Some((keep.sealed.whole.clone(), wrote.at)),
-        ..credential_facts(keep)
+        applied: Some(keep.desired.registry.unshown()),
+        ..sent_facts(keep)
     };
     match diff(&keep.desired.registry, &facts, owned.record(), now) {
         None => Verdict::InSync {
@@ -577,7 +592,7 @@ impl Updating {
     }
 }
 
-fn shown_before_adoption(keep: Keep, intent: Intent, answer: ShowAnswer) -> Next {
+fn shown_before_adoption(mut keep: Keep, intent: Intent, answer: ShowAnswer) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Untagged(target) => {
@@ -590,9 +605,11 @@ fn shown_before_adoption(keep: Keep, intent: Intent, answer: ShowAnswer) -> Next
             }
             // Ours already: an earlier adoption landed. The next pass finds it by its tag.
             Standing::Ours(_) => finished(&keep, Verdict::Stale),
-            Standing::TaggedByOther(_) => Next::Finished(Box::new(
-                Summary::of(&keep, Verdict::Conflict(Foreign::TaggedByOther)).without_intent(),
-            )),
+            Standing::TaggedByOther(_) => {
+                keep.view = Some(View::NONE);
+                let verdict = Verdict::Conflict(Foreign::TaggedByOther);
+                Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
+            }
         },
         Err(failure) => Next::Finished(Box::new(
             Summary::of(

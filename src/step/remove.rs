@@ -13,7 +13,7 @@ use crate::effect::{
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Standing, standing};
 use crate::pass::{Keep, Removed, Work};
-use crate::summary::{Hindrance, Summary, Verdict};
+use crate::summary::{Hindrance, Operation, Summary, Verdict};
 
 /// Reasons that show that the deletion was under way when it was last looked at.
 const DELETION_REASONS: [Reason; 3] = [
@@ -132,7 +132,7 @@ pub(super) fn shown(
                 None => list(removal, now),
             }
         }
-        Err(failure) => finish(work, Verdict::CannotDelete(Hindrance::Swr(failure))),
+        Err(failure) => finish(work, cannot(Operation::Show, failure)),
     }
 }
 
@@ -144,12 +144,13 @@ impl Deleting {
             Ok(()) => list(removal, now),
             Err(failure) if failure.class == Class::NotFound => list(removal, now),
             // An unknown outcome is read before it is repeated: the next pass begins with SHOW.
-            Err(failure) => finish(
-                &removal.work,
-                Verdict::CannotDelete(Hindrance::Swr(failure)),
-            ),
+            Err(failure) => finish(&removal.work, cannot(Operation::Delete, failure)),
         }
     }
+}
+
+fn cannot(operation: Operation, failure: Failure) -> Verdict {
+    Verdict::CannotDelete(Hindrance::Swr { operation, failure })
 }
 
 pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Next {
@@ -158,10 +159,10 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
         Ok(Some(inventory)) => inventory,
         Ok(None) => {
             let failure = Failure::new(Class::Transient, Cause::TimedOut);
-            return finish(work, Verdict::CannotDelete(Hindrance::Swr(failure)));
+            return finish(work, cannot(Operation::List, failure));
         }
         Err(failure) => {
-            return finish(work, Verdict::CannotDelete(Hindrance::Swr(failure)));
+            return finish(work, cannot(Operation::List, failure));
         }
     };
     let left = inventory.all_of(&work.pass.owner);

@@ -202,6 +202,10 @@ pub(super) fn classify(
         403 if operation == Operation::Create && reported.says("quota") => {
             (Class::Denied, Cause::QuotaExceeded)
         }
+        // Whatever the status of a registry in use, SWR's sentence about it is Harbor's.
+        403 if operation == Operation::Delete && reported.says("referenced by") => {
+            (Class::Conflict, Cause::InUse)
+        }
         403 => (Class::Denied, Cause::Forbidden),
         404 => not_found(operation, reported),
         408 => (operation.unclear(), Cause::TimedOut),

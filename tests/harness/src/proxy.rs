@@ -1,6 +1,6 @@
 //! A proxy between one operator and the API server that can stop at any request, before or after
-//! the API server carried it out. Deterministic: a fault is an ordinal and a phase. Decides
-//! nothing and changes nothing that it passes on.
+//! the API server carried it out. Deterministic: a stop is a request, its ordinal and a phase.
+//! Decides nothing and changes nothing that it passes on.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,12 @@ pub enum Phase {
 }
 
 /// One request of the operator for an object or a Secret of the watched namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seen {
     /// Method and path below the namespace, as `PATCH replicationregistries/a/status`.
     pub what: String,
+    /// How many such requests came before.
+    pub nth: usize,
 }
 
 /// A proxy that listens on loopback until it is dropped.
@@ -52,7 +54,7 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     seen: Vec<Seen>,
-    stop_at: Option<(usize, Phase)>,
+    stop_at: Option<(Seen, Phase)>,
     stopped: Option<Seen>,
 }
 
@@ -129,8 +131,8 @@ impl Proxy {
         self.book().seen.clone()
     }
 
-    /// Counts from now on, and stops at the request with this number, the first being 0.
-    pub fn stop_at(&self, stop: Option<(usize, Phase)>) {
+    /// Counts from now on, and stops at this request.
+    pub fn stop_at(&self, stop: Option<(Seen, Phase)>) {
         *self.book() = Book {
             stop_at: stop,
             ..Book::default()
@@ -161,24 +163,24 @@ impl Shared {
     }
 
     /// What the request is about, if it counts.
-    fn describe(&self, method: &Method, uri: &Uri) -> Option<Seen> {
+    fn describe(&self, method: &Method, uri: &Uri) -> Option<String> {
         let (_, below) = uri
             .path()
             .split_once(&format!("/namespaces/{}/", self.namespace))?;
         // A list or a watch names no object.
         let counts = below.split('/').count() >= 2;
-        counts.then(|| Seen {
-            what: format!("{method} {below}"),
-        })
+        counts.then(|| format!("{method} {below}"))
     }
 
     /// Enters the request, and says whether it is to stop and when.
-    fn enter(&self, seen: &Seen) -> Option<Phase> {
+    fn enter(&self, what: String) -> (Seen, Option<Phase>) {
         let mut book = self.book();
-        let number = book.seen.len();
+        let nth = book.seen.iter().filter(|seen| seen.what == what).count();
+        let seen = Seen { what, nth };
         book.seen.push(seen.clone());
-        let (_, phase) = book.stop_at.filter(|(at, _)| *at == number)?;
-        Some(phase)
+        let stop = book.stop_at.as_ref().filter(|(at, _)| *at == seen);
+        let phase = stop.map(|(_, phase)| *phase);
+        (seen, phase)
     }
 
     /// Stays here until the operator is gone, which drops this future.
@@ -195,9 +197,9 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let seen = shared.describe(&method, &uri);
-    let phase = seen.as_ref().and_then(|seen| shared.enter(seen));
-    if let (Some(seen), Some(Phase::Before)) = (&seen, phase) {
+    let counted = shared.describe(&method, &uri);
+    let entered = counted.map(|what| shared.enter(what));
+    if let Some((seen, Some(Phase::Before))) = &entered {
         shared.stop(seen.clone()).await;
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -214,7 +216,7 @@ async fn pass_on(
         Ok(answer) => answer,
         Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     };
-    if let (Some(seen), Some(Phase::After)) = (seen, phase) {
+    if let Some((seen, Some(Phase::After))) = entered {
         shared.stop(seen).await;
     }
     let mut response = Response::builder().status(answer.status());

@@ -115,6 +115,13 @@ fn status_decides_first_and_code_second() {
             in_use,
         ),
         (
+            &[Delete],
+            403,
+            None,
+            "the registry 7 is referenced by replication policies, cannot delete it",
+            in_use,
+        ),
+        (
             &ALL,
             400,
             None,
