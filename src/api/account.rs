@@ -114,7 +114,11 @@ pub struct SecretName {
 pub struct Limits {
     /// Requests per second in the long run, at least 0.1. Default: 10.
     #[serde(default = "default_rate")]
-    #[schemars(range(min = 0.1, max = 1000.0))]
+    // The rule beside the range: the API server rounds the minimum down for a value without a
+    // fraction, and so takes 0.
+    #[schemars(range(min = 0.1, max = 1000.0), extend("x-kubernetes-validations" = [
+        {"rule": "self >= 0.1", "message": "requestsPerSecond must be at least 0.1"}
+    ]))]
     pub requests_per_second: f64,
     /// Requests that may be sent at once after a pause. Default: 20.
     #[serde(default = "default_burst")]

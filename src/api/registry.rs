@@ -122,7 +122,7 @@ pub struct ReplicationRegistrySpec {
     /// A trailing `/` does not count. Required; can be changed.
     #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
         {"rule": "self.startsWith('https://') || self.startsWith('http://')", "message": "url must begin with https:// or http://"},
-        {"rule": "!self.startsWith('http') || isURL(self)", "message": "url must be a valid URL such as https://harbor.example.com"},
+        {"rule": "!self.startsWith('http') || isURL(self) && url(self).getHostname() != ''", "message": "url must be a valid URL such as https://harbor.example.com"},
         {"rule": "!self.contains('@')", "message": "url must not carry a user or password: put them into the Secret of credentialSecretRef"},
         {"rule": "!self.contains('?') && !self.contains('#')", "message": "url must not have a query or a fragment"},
         {"rule": "!self.matches('[[:space:][:cntrl:]]')", "message": "url must not contain blanks or control characters"}

@@ -1,1 +1,56 @@
-//! t
+//! The integration tests: the operator as it ships, against a real API server and a simulated SWR. Nothing of Kubernetes
+//! is simulated, and no test knows a function of the operator's.
+//!
+//! | Module | What it shows |
+//! |---|---|
+//! | [`lifecycle`] | created, changed field by field, deleted |
+//! | [`drift`] | what happens in the console is put back or reported |
+//! | [`conflict`] | a foreign registry of the same name is never written |
+//! | [`modes`] | observing, suspending, adopting, asking for a look |
+//! | [`deletion`] | what goes with an object, what holds it, the ways out |
+//! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
+//! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
+//! | [`faults`] | SWR answers with everything but what was asked for |
+//! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
+//! | [`switches`] | a whole life under each of these ways, alone and mixed |
+//! | [`crash`], [`kills`] | killed, or without an answer, at the moments that count |
+//! | [`shutdown`] | SIGTERM ends in time and loses nothing |
+//! | [`rest`] | what two hundred objects cost |
+//! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
+//! | [`looks`] | what a user sees |
+//! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
+//! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
+//! | [`documents`] | generated documents, CRDs and samples are those of the code |
+//!
+//! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
+//! cloud of its own), [`bed`] (an operator that serves some sites), [`manifest`], [`canary`]. After every test the bed
+//! checks that the operator ended in order, asked for nothing that it may not have, and let no secret out.
+
+mod bed;
+mod canary;
+mod cloud;
+mod cluster;
+mod manifest;
+mod site;
+
+mod account;
+mod admission;
+mod conflict;
+mod crash;
+mod deletion;
+mod drift;
+mod edits;
+mod faults;
+mod kills;
+mod lifecycle;
+mod looks;
+mod modes;
+mod rest;
+mod secrets;
+mod shutdown;
+mod switches;
+mod unkept;
+
+mod architecture;
+mod coverage;
+mod documents;

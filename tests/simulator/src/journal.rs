@@ -29,6 +29,8 @@ pub struct Entry {
     pub request_id: Option<String>,
     /// As claimed by the signature; null with a token.
     pub access_key: Option<String>,
+    /// As named by the signature, `content-type;host;x-sdk-date`; null with a token.
+    pub signed_headers: Option<String>,
     pub request_body: String,
     /// The kind of the scripted fault that struck it.
     pub fault: Option<String>,
@@ -66,6 +68,7 @@ impl Journal {
             status: None,
             request_id: None,
             access_key: sign::access_key(request).map(str::to_owned),
+            signed_headers: sign::signed_headers(request).map(str::to_owned),
             request_body: String::from_utf8_lossy(&request.body).into_owned(),
             fault,
         });

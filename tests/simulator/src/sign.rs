@@ -101,6 +101,11 @@ pub fn access_key(request: &Request) -> Option<&str> {
     Authorization::parse(request.header("authorization")?).map(|its| its.access)
 }
 
+/// The headers that the request claims to be signed, for the journal.
+pub fn signed_headers(request: &Request) -> Option<&str> {
+    Authorization::parse(request.header("authorization")?).map(|its| its.signed_headers)
+}
+
 /// Computes the signature anew from the request's own list of signed headers. Further headers may be unsigned;
 /// neither Host nor Content-Type has to be in the list (terraform leaves both out).
 pub fn verify(request: &Request, keys: &Keys, now: Timestamp) -> Result<(), Flaw> {

@@ -150,6 +150,7 @@ async fn signed_requests_are_answered_and_entered_into_the_journal() {
         "query": "",
         "status": 201,
         "accessKey": "AKIDEXAMPLE0000SWR01",
+        "signedHeaders": "host;x-sdk-date",
         "requestBody": registry("a").to_string(),
         "fault": null,
     });
@@ -162,6 +163,7 @@ async fn signed_requests_are_answered_and_entered_into_the_journal() {
         "query": "limit=5&offset=0",
         "status": 401,
         "accessKey": null,
+        "signedHeaders": null,
         "requestBody": "",
         "fault": null,
     });

@@ -1,0 +1,273 @@
+//! An operator process as it ships, with a site for each case, and what must hold after every test: it ends in order, it
+//! asked for nothing it may not have, and no secret got out.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use harness::{Operator, OperatorOptions, environment};
+
+use crate::cluster::{Audit, Cluster, OPERATOR};
+use crate::site::{Logs, Site};
+
+/// The operator answers in a second; a machine that compiles beside it needs more.
+const READY: Duration = Duration::from_secs(60);
+/// From SIGTERM to the end, at most.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(25);
+
+/// Short windows, so that seconds show what takes minutes in production.
+const WINDOWS: [(&str, &str); 6] = [
+    ("--poll-interval", "2s"),
+    ("--settle", "6s"),
+    ("--write-deadline", "3s"),
+    ("--read-deadline", "3s"),
+    ("--grace", "2s"),
+    ("--secret-retry", "2s"),
+];
+
+pub(crate) struct Bed {
+    name: String,
+    pub(crate) sites: Vec<Site>,
+    audit: Audit,
+    logs: Logs,
+    operator: Mutex<Option<Operator>>,
+}
+
+/// Runs one check per case, all at once: each has a site, and one operator serves them all.
+pub(crate) fn check_all<C: Sync>(
+    name: &str,
+    cases: &[(&str, C)],
+    check: impl Fn(&Site, &C) + Sync,
+) {
+    let names: Vec<&str> = cases.iter().map(|(name, _)| *name).collect();
+    with_bed(name, &names, |bed| {
+        let sites: Vec<(&str, (&Site, &C))> = bed
+            .sites
+            .iter()
+            .zip(cases)
+            .map(|(site, (name, case))| (*name, (site, case)))
+            .collect();
+        in_parallel(&sites, |(site, case)| {
+            site_check(site, || check(site, case));
+        });
+    });
+}
+
+/// A check and its name, which is a sentence.
+pub(crate) type Case = (&'static str, fn(&Site));
+
+/// The named functions as cases.
+macro_rules! cases {
+    ($($check:ident),* $(,)?) => {
+        [$((stringify!($check), $check as fn(&$crate::site::Site))),*]
+    };
+}
+pub(crate) use cases;
+
+/// Runs all cases at once: each has a site, and one operator serves them all.
+pub(crate) fn check_cases(name: &str, checks: &[Case]) {
+    let numbers: Vec<String> = (1..=checks.len()).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    with_bed(name, &names, |bed| {
+        let checks: Vec<(&str, (&Site, &Case))> = bed
+            .sites
+            .iter()
+            .zip(checks)
+            .map(|(site, case)| (case.0, (site, case)))
+            .collect();
+        in_parallel(&checks, |(site, (_, check))| {
+            site_check(site, || check(site));
+        });
+    });
+}
+
+/// Runs a test on a bed whose sites are named so.
+pub(crate) fn with_bed(name: &str, sites: &[&str], test: impl FnOnce(&Bed)) {
+    let bed = Bed::start(name, sites);
+    test(&bed);
+    bed.finish();
+}
+
+/// Runs a test on a bed with a single site.
+pub(crate) fn with_site(name: &str, test: impl FnOnce(&Bed, &Site)) {
+    with_bed(name, &["site"], |bed| {
+        let site = &bed.sites[0];
+        site_check(site, || test(bed, site));
+    });
+}
+
+/// Shows what there is to see of a site when the check fails.
+fn site_check(site: &Site, check: impl FnOnce()) {
+    struct Report<'a>(&'a Site);
+    impl Drop for Report<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                say(&self.0.report());
+            }
+        }
+    }
+    let _report = Report(site);
+    check();
+}
+
+/// Runs `work` on every item, each in a thread of its own, and fails with the names of those that failed.
+pub(crate) fn in_parallel<T: Sync>(items: &[(&str, T)], work: impl Fn(&T) + Sync) {
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items
+            .iter()
+            .map(|(name, item)| {
+                let thread = std::thread::Builder::new()
+                    .name((*name).to_owned())
+                    .spawn_scoped(scope, move || work(item))
+                    .expect("a thread");
+                (*name, thread)
+            })
+            .collect();
+        threads
+            .into_iter()
+            .filter_map(|(name, thread)| thread.join().is_err().then_some(name))
+            .collect()
+    });
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed: {}",
+        failed.len(),
+        items.len(),
+        failed.join(", ")
+    );
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "for whoever reads a failure; libtest keeps it with its test"
+)]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+impl Bed {
+    fn start(name: &str, sites: &[&str]) -> Self {
+        let cluster = Cluster::shared();
+        let audit = cluster.audit();
+        let logs = Logs::default();
+        let sites = sites
+            .iter()
+            .map(|site| Site::start(&format!("{name}-{site}"), Arc::clone(&logs)))
+            .collect();
+        let bed = Self {
+            name: name.to_owned(),
+            sites,
+            audit,
+            logs,
+            operator: Mutex::new(None),
+        };
+        bed.start_operator();
+        for site in &bed.sites {
+            site.await_account("True Available");
+        }
+        bed
+    }
+
+    fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
+        self.operator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts an operator; the one before must have ended.
+    pub(crate) fn start_operator(&self) {
+        self.start_operator_by(&Cluster::shared().operator_kubeconfig);
+    }
+
+    /// Starts an operator that reaches the API server by this kubeconfig.
+    pub(crate) fn start_operator_by(&self, kubeconfig: &Path) {
+        let [port] = environment::free_ports().expect("a free port");
+        let health = format!("127.0.0.1:{port}");
+        let mut args: Vec<String> = Vec::new();
+        let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
+        flag("--namespace", OPERATOR);
+        flag("--installation-id", &self.name);
+        flag("--health-address", &health);
+        flag("--log-level", "info,swr_operator=debug");
+        for (name, value) in WINDOWS {
+            flag(name, value);
+        }
+        for site in &self.sites {
+            let endpoint = format!("{}={}", site.cloud.region, site.cloud.url());
+            flag("--watch-namespace", &site.name);
+            flag("--account", &site.name);
+            flag("--swr-endpoint", &endpoint);
+            flag("--iam-endpoint", &endpoint);
+        }
+        let mut operator = Operator::spawn(&OperatorOptions {
+            binary: PathBuf::from(env!("CARGO_BIN_EXE_swr-operator")),
+            kubeconfig: kubeconfig.to_owned(),
+            args,
+            log_path: self.next_log(),
+        })
+        .expect("the operator starts");
+        operator
+            .await_ready(&format!("http://{health}/readyz"), READY)
+            .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+        *self.operator() = Some(operator);
+    }
+
+    /// Every start has a log of its own: spawning empties it.
+    fn next_log(&self) -> PathBuf {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = Cluster::shared()
+            .folder
+            .join(format!("{}-{}.log", self.name, logs.len() + 1));
+        logs.push(path.clone());
+        path
+    }
+
+    /// The crash that every protocol here must survive.
+    pub(crate) fn kill_9(&self) {
+        let mut operator = self.operator().take().expect("an operator runs");
+        operator.kill_9().expect("it is killed");
+    }
+
+    /// SIGTERM, and the exit code 0 within the time that is promised.
+    pub(crate) fn terminate(&self) {
+        let mut operator = self.operator().take().expect("an operator runs");
+        operator.terminate().expect("SIGTERM");
+        let status = operator
+            .wait(FAREWELL)
+            .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+        assert_eq!(status.code(), Some(0), "{}", operator.log());
+    }
+
+    /// What must hold after every test.
+    fn finish(self) {
+        if self.operator().is_some() {
+            self.terminate();
+        }
+        self.assert_permitted();
+        for site in &self.sites {
+            let log = site.log();
+            assert!(!log.contains("panicked"), "the operator panicked:\n{log}");
+            site.assert_keeps_secrets("the operator's log", &log);
+            let events = format!("/api/v1/namespaces/{}/events", site.name);
+            for path in [&site.objects_path(), &events] {
+                for object in site.cluster.list(path) {
+                    site.assert_keeps_secrets(path, &object.to_string());
+                }
+            }
+            site.assert_keeps_secrets("the account", &site.account_now().to_string());
+        }
+    }
+
+    /// RBAC: nothing was refused, and no Secret was asked for but by its name.
+    fn assert_permitted(&self) {
+        for asked in self.audit.asked() {
+            assert_ne!(asked.code, 403, "{asked}: {}", asked.uri);
+            if asked.resource == "secrets" {
+                let fills_key = asked.verb == "patch"
+                    && (asked.namespace.as_str(), asked.name.as_str())
+                        == (OPERATOR, "swr-operator-key");
+                assert!(asked.verb == "get" || fills_key, "{asked}: {}", asked.uri);
+                assert!(!asked.name.is_empty(), "{asked}: {}", asked.uri);
+            }
+        }
+    }
+}

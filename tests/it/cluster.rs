@@ -1,0 +1,283 @@
+//! The real API server as an administrator sees it, and its audit log. Must not know the operator or SWR.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
+
+use harness::{ControlPlane, apply_install, kubectl_stdout, service_account_kubeconfig};
+use jiff::Timestamp;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// Of the operator, its ServiceAccount and its installation.
+pub(crate) const OPERATOR: &str = "swr-operator";
+
+/// A request to an API server that shares two cores with everything else.
+const CALL: Duration = Duration::from_secs(30);
+
+/// The tests are plain functions; what has to await does it here.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+});
+
+/// Awaits from a plain test.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(future)
+}
+
+/// The control plane of the run, with the operator's installation applied.
+pub(crate) struct Cluster {
+    pub(crate) plane: &'static ControlPlane,
+    /// Where tests may leave files; it goes with the control plane.
+    pub(crate) folder: PathBuf,
+    /// Holds a token of the shipped ServiceAccount.
+    pub(crate) operator_kubeconfig: PathBuf,
+    client: Client,
+}
+
+/// Why the API server did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: u16,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+impl Cluster {
+    /// Starts it with the first test that asks.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    fn start() -> Self {
+        let plane = ControlPlane::shared();
+        apply_install(plane).expect("deploy/base is applied");
+        let folder = plane.audit_log().with_file_name("it");
+        std::fs::create_dir_all(&folder).expect("a folder for the tests");
+        let operator_kubeconfig = service_account_kubeconfig(
+            plane,
+            OPERATOR,
+            OPERATOR,
+            &folder.join("operator.kubeconfig"),
+        )
+        .expect("a token of the shipped ServiceAccount");
+        let client = block_on(client(plane.kubeconfig()));
+        Self {
+            plane,
+            folder,
+            operator_kubeconfig,
+            client,
+        }
+    }
+
+    fn call(
+        &self,
+        method: http::Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
+        let what = format!("{method} {path}");
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::CONTENT_TYPE, content_type)
+            .body(body)
+            .expect("a request");
+        let answer = block_on(async {
+            tokio::time::timeout(CALL, self.client.request::<Value>(request)).await
+        });
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(kube::Error::Api(status))) => Err(Refused {
+                code: status.code,
+                message: status.message.clone(),
+            }),
+            Ok(Err(error)) => panic!("{what}: {error}"),
+            Err(elapsed) => panic!("{what}: no answer within {CALL:?}: {elapsed}"),
+        }
+    }
+
+    /// `None` if there is no such thing.
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        match self.call(http::Method::GET, path, "application/json", None) {
+            Ok(value) => Some(value),
+            Err(refused) if refused.code == 404 => None,
+            Err(refused) => panic!("GET {path}: {refused}"),
+        }
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, path: &str) -> Vec<Value> {
+        let list = self.get(path).unwrap_or_default();
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn create(&self, path: &str, object: &Value) -> Result<Value, Refused> {
+        self.call(http::Method::POST, path, "application/json", Some(object))
+    }
+
+    /// A merge patch.
+    pub(crate) fn patch(&self, path: &str, patch: &Value) -> Result<Value, Refused> {
+        self.call(
+            http::Method::PATCH,
+            path,
+            "application/merge-patch+json",
+            Some(patch),
+        )
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, Refused> {
+        let background = json!({"propagationPolicy": "Background"});
+        self.call(
+            http::Method::DELETE,
+            path,
+            "application/json",
+            Some(&background),
+        )
+    }
+
+    /// kubectl, which must succeed.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        kubectl_stdout(self.plane, args, None).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What the operator has asked the API server from now on.
+    pub(crate) fn audit(&self) -> Audit {
+        let path = self.plane.audit_log().to_path_buf();
+        let start = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        Audit {
+            path,
+            start,
+            since: now(),
+        }
+    }
+}
+
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the administrator's kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("a configuration");
+    Client::try_from(config).expect("a client")
+}
+
+/// The part of the audit log that was written since it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Audit {
+    path: PathBuf,
+    start: u64,
+    /// What is seen of a write may come before its line in the log, so the time of the request counts.
+    since: Timestamp,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times in the audit log, which another process reads off the same clock"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A request of the operator's that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) verb: String,
+    /// With the subresource, as in RBAC: `replicationregistries/status`.
+    pub(crate) resource: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) code: u64,
+    /// With the query.
+    pub(crate) uri: String,
+}
+
+impl Asked {
+    pub(crate) fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch")
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            verb,
+            resource,
+            namespace,
+            name,
+            code,
+            uri: _,
+        } = self;
+        write!(f, "{verb} {resource} {namespace}/{name} {code}")
+    }
+}
+
+impl Audit {
+    /// Everything that operators have asked, oldest first. A watch counts when it has ended.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        let mut file = File::open(&self.path).expect("the audit log");
+        file.seek(SeekFrom::Start(self.start)).expect("its part");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("the audit log");
+        let text = String::from_utf8_lossy(&bytes);
+        let user = format!("system:serviceaccount:{OPERATOR}:{OPERATOR}");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .filter(|line| line.contains(&user))
+            .map(|line| serde_json::from_str(line).expect("an audit event"))
+            .filter(|event: &Value| {
+                event["user"]["username"] == user
+                    && event["stage"] == "ResponseComplete"
+                    && received_at(event) >= self.since
+            })
+            .map(|event| asked(&event))
+            .collect()
+    }
+
+    /// What operators have asked about a namespace and what is in it.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<Asked> {
+        let mut asked = self.asked();
+        asked.retain(|asked| asked.namespace == namespace);
+        asked
+    }
+}
+
+fn received_at(event: &Value) -> Timestamp {
+    let text = event["requestReceivedTimestamp"].as_str();
+    text.and_then(|text| text.parse().ok())
+        .expect("the time of an audit event")
+}
+
+fn asked(event: &Value) -> Asked {
+    let reference = &event["objectRef"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let resource = match reference["subresource"].as_str() {
+        Some(subresource) => format!("{}/{subresource}", text(&reference["resource"])),
+        None => text(&reference["resource"]),
+    };
+    Asked {
+        verb: text(&event["verb"]),
+        resource,
+        namespace: text(&reference["namespace"]),
+        name: text(&reference["name"]),
+        code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        uri: text(&event["requestURI"]),
+    }
+}

@@ -1,0 +1,598 @@
+//! Code -> the generated parts of the documents, the CRDs and the samples, compared with what is
+//! checked in. `UPDATE_EXPECT=1` writes them anew. Knows no sentence that a person wrote.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use swr_operator::api;
+use swr_operator::api::account::SwrAccount;
+use swr_operator::api::reason::{Progress, Reason};
+use swr_operator::api::registry::ReplicationRegistry;
+use swr_operator::credential::{Credential, SecretData};
+use swr_operator::desired::{Desired, Scope};
+use swr_operator::grant;
+
+use crate::architecture::{files, read, root};
+
+/// `kubectl apply` without `--server-side` keeps a copy of a CRD in an annotation; beside its
+/// limit of 256 KiB this leaves room, and `kubectl explain` stays readable.
+const CRD_BYTES_MAX: usize = 64 * 1024;
+
+/// What ARCHITECTURE.md may grow to before it has to be rewritten instead of added to.
+const ARCHITECTURE_LINES_MAX: usize = 200;
+
+fn updates() -> bool {
+    std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1")
+}
+
+/// Compares a whole file with what it should be, or makes it so.
+fn compare(path: &str, expected: &str) {
+    if updates() {
+        fs::write(root().join(path), expected).unwrap_or_else(|error| panic!("{path}: {error}"));
+        return;
+    }
+    let found = read(path);
+    let differs = found
+        .lines()
+        .zip(expected.lines())
+        .position(|(found, expected)| found != expected)
+        .unwrap_or_else(|| found.lines().count().min(expected.lines().count()));
+    assert!(
+        found == expected,
+        "{path} is out of date from line {} on: cargo test with UPDATE_EXPECT=1 writes it anew\n\
+         is:        {}\nshould be: {}",
+        differs + 1,
+        found.lines().nth(differs).unwrap_or("(end)"),
+        expected.lines().nth(differs).unwrap_or("(end)"),
+    );
+}
+
+/// Puts `part` between the markers `<!-- generated: name -->` and `<!-- end -->`.
+fn with_part(text: &str, name: &str, part: &str) -> String {
+    let marker = format!("<!-- generated: {name} -->\n");
+    let (before, after) = text
+        .split_once(&marker)
+        .unwrap_or_else(|| panic!("no {marker}"));
+    let (_, after) = after
+        .split_once("<!-- end -->")
+        .expect("the end of the part");
+    format!("{before}{marker}{part}<!-- end -->{after}")
+}
+
+/// The schema of the only version of a CRD, and its kind.
+fn schemas() -> Vec<(String, Value)> {
+    api::crds()
+        .iter()
+        .map(|crd| {
+            let crd = serde_json::to_value(crd).expect("JSON");
+            let kind = crd["spec"]["names"]["kind"].as_str().expect("a kind");
+            assert_eq!(crd["spec"]["versions"].as_array().map(Vec::len), Some(1));
+            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            (kind.to_owned(), schema.clone())
+        })
+        .collect()
+}
+
+fn spec_of(kind: &str) -> Value {
+    let found = schemas().into_iter().find(|(found, _)| found == kind);
+    found.expect("the kind").1["properties"]["spec"].clone()
+}
+
+/// One field of a schema, with the path from the schema's top.
+struct Field<'a> {
+    path: String,
+    required: bool,
+    schema: &'a Value,
+}
+
+impl Field<'_> {
+    /// What the table says: a required field of an object that can be left out is required with it.
+    fn requirement(&self, all: &[Field<'_>]) -> String {
+        let is_optional_parent = |parent: &&Field<'_>| {
+            !parent.required && self.path.starts_with(&format!("{}.", parent.path))
+        };
+        match (self.required, all.iter().rfind(is_optional_parent)) {
+            (false, _) => String::new(),
+            (true, None) => "yes".to_owned(),
+            (true, Some(parent)) => format!("with `{}`", parent.path),
+        }
+    }
+
+    /// What the table says it is for: one sentence, or one for each word that may stand there.
+    fn meaning(&self) -> String {
+        let said_elsewhere = ["Default:", "Required", "Can be changed"];
+        let n_sentences = if self.schema["enum"].is_array() {
+            usize::MAX
+        } else {
+            1
+        };
+        let sentences = sentences(self.schema).into_iter();
+        sentences
+            .filter(|sentence| {
+                !said_elsewhere
+                    .iter()
+                    .any(|words| sentence.starts_with(words))
+            })
+            .take(n_sentences)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// Every field below a schema: the required ones of an object first, children behind parents.
+fn fields<'a>(schema: &'a Value, before: &str, found: &mut Vec<Field<'a>>) {
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let mut names: Vec<&String> = properties.keys().collect();
+    names.sort_by_key(|name| (!required.contains(&name.as_str()), (*name).clone()));
+    for name in names {
+        let schema = &properties[name];
+        let path = format!("{before}{name}");
+        found.push(Field {
+            path: path.clone(),
+            required: required.contains(&name.as_str()),
+            schema,
+        });
+        fields(schema, &format!("{path}."), found);
+        fields(&schema["items"], &format!("{path}[]."), found);
+    }
+}
+
+fn description(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn sentences(schema: &Value) -> Vec<String> {
+    description(schema)
+        .split(". ")
+        .map(|sentence| format!("{}.", sentence.trim_end_matches('.')))
+        .collect()
+}
+
+fn type_of(schema: &Value) -> String {
+    if let Some(words) = schema["enum"].as_array() {
+        let words: Vec<String> = words
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|word| format!("`{word}`"))
+            .collect();
+        return words.join(", ");
+    }
+    let name = schema["type"].as_str().unwrap_or("any");
+    match name {
+        "array" => format!("list of {}", type_of(&schema["items"])),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("map to {}", type_of(&schema["additionalProperties"]))
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// The schema's default, or what the description says of one that the schema cannot know.
+fn default_of(field: &Field<'_>) -> String {
+    match &field.schema["default"] {
+        Value::Null | Value::Object(_) | Value::Array(_) => {}
+        Value::String(text) => return format!("`{text}`"),
+        // A number with a fraction of nothing is written without it.
+        value @ (Value::Bool(_) | Value::Number(_)) => {
+            return format!("`{}`", value.to_string().trim_end_matches(".0"));
+        }
+    }
+    let said = sentences(field.schema).into_iter().find_map(|sentence| {
+        let said = sentence.strip_prefix("Default: ")?;
+        Some(said.trim_end_matches('.').to_owned())
+    });
+    said.unwrap_or_default()
+}
+
+fn is_immutable(schema: &Value) -> bool {
+    let rules = schema["x-kubernetes-validations"].as_array();
+    rules
+        .into_iter()
+        .flatten()
+        .any(|rule| rule["rule"] == "self == oldSelf")
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn field_table(kind: &str) -> String {
+    let spec = spec_of(kind);
+    let mut found = Vec::new();
+    fields(&spec, "", &mut found);
+    let mut table = String::from(
+        "\n| Field of `spec` | Type | Required | Default | Can be changed | Meaning |\n|---|---|---|---|---|---|\n",
+    );
+    for field in &found {
+        writeln!(
+            table,
+            "| `{}` | {} | {} | {} | {} | {} |",
+            field.path,
+            cell(&type_of(field.schema)),
+            field.requirement(&found),
+            cell(&default_of(field)),
+            if is_immutable(field.schema) {
+                "**no**"
+            } else {
+                "yes"
+            },
+            cell(&field.meaning()),
+        )
+        .expect("a String takes everything");
+    }
+    table + "\n"
+}
+
+fn word(progress: Progress) -> &'static str {
+    match progress {
+        Progress::Settled => "settled",
+        Progress::Reconciling => "reconciling",
+        Progress::Stalled => "stalled",
+    }
+}
+
+fn reason_table() -> String {
+    let mut table = String::from("\n| Reason | Progress | Meaning |\n|---|---|---|\n");
+    for reason in Reason::ALL {
+        writeln!(
+            table,
+            "| `{}` | {} | {} |",
+            reason.as_str(),
+            word(reason.progress()),
+            cell(reason.doc()),
+        )
+        .expect("a String takes everything");
+    }
+    table + "\n"
+}
+
+#[test]
+fn the_generated_parts_of_the_readme_are_those_of_the_code() {
+    let mut text = read("README.md");
+    for (name, part) in [
+        ("fields", field_table("ReplicationRegistry")),
+        ("account fields", field_table("SwrAccount")),
+        ("reasons", reason_table()),
+    ] {
+        text = with_part(&text, name, &part);
+    }
+    compare("README.md", &text);
+}
+
+#[test]
+fn the_table_of_reasons_is_the_one_of_the_code() {
+    let text = with_part(&read("docs/reasons.md"), "reasons", &reason_table());
+    compare("docs/reasons.md", &text);
+}
+
+#[test]
+fn the_crds_are_what_the_binary_prints() {
+    for crd in api::crds() {
+        let kind = &crd.spec.names.kind;
+        let printed = Command::new(env!("CARGO_BIN_EXE_swr-operator"))
+            .args(["crd", "--kind", kind])
+            .output()
+            .expect("the binary runs");
+        assert!(printed.status.success(), "{printed:?}");
+        let printed = String::from_utf8(printed.stdout).expect("UTF-8");
+        assert_eq!(
+            printed,
+            serde_saphyr::to_string(&crd).expect("YAML"),
+            "{kind}"
+        );
+        assert!(
+            printed.len() < CRD_BYTES_MAX,
+            "{kind}: {} bytes",
+            printed.len()
+        );
+        let name = crd.metadata.name.as_deref().expect("a name");
+        compare(&format!("crds/{name}.yaml"), &printed);
+    }
+}
+
+#[test]
+fn every_field_of_both_kinds_has_a_description() {
+    for (kind, schema) in schemas() {
+        let mut found = Vec::new();
+        fields(&schema, "", &mut found);
+        assert!(found.len() > 20, "{kind} has only {} fields", found.len());
+        for field in found {
+            let text = description(field.schema);
+            assert!(
+                text.ends_with('.') && text.len() > 10,
+                "{kind}: {} has no sentence for kubectl explain: {text:?}",
+                field.path
+            );
+        }
+    }
+}
+
+#[test]
+fn every_field_that_can_be_left_out_says_what_happens_then() {
+    for (kind, _) in schemas() {
+        let spec = spec_of(&kind);
+        let mut found = Vec::new();
+        fields(&spec, "", &mut found);
+        for field in found {
+            let text = description(field.schema);
+            let says = field.required
+                || !default_of(&field).is_empty()
+                || [
+                    "required for",
+                    "leaving it out",
+                    "can be changed",
+                    "absent list",
+                ]
+                .iter()
+                .any(|words| text.to_lowercase().contains(words));
+            // What an element of a list leaves out is explained where the list is.
+            assert!(
+                says || field.path.contains("[]"),
+                "{kind}: {} does not say its default: {text:?}",
+                field.path
+            );
+        }
+    }
+}
+
+/// Every object of a YAML text, as it is written.
+fn objects(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    text.split(&format!("\n```{language}\n"))
+        .skip(1)
+        .filter_map(|block| block.split("\n```").next())
+        .collect()
+}
+
+/// Takes an object for what its kind says it is. Nothing that is written may get lost: a field
+/// that our types do not know is a mistake in the sample.
+fn typed<T: DeserializeOwned + serde::Serialize>(origin: &str, object: &Value) -> T {
+    let typed: T = serde_json::from_value(object.clone())
+        .unwrap_or_else(|error| panic!("{origin}: {error}\n{object:#}"));
+    let kept = serde_json::to_value(&typed).expect("JSON");
+    if let Some(lost) = lost(object, &kept) {
+        panic!("{origin}: {lost} is no field of the kind");
+    }
+    typed
+}
+
+/// The path of the first value of `written` that `kept` does not have.
+fn lost(written: &Value, kept: &Value) -> Option<String> {
+    match (written, kept) {
+        (Value::Object(written), Value::Object(kept)) => {
+            written.iter().find_map(|(name, value)| {
+                let below = match kept.get(name) {
+                    None => Some(String::new()),
+                    Some(kept) => lost(value, kept),
+                };
+                below.map(|path| format!(".{name}{path}"))
+            })
+        }
+        (Value::Array(written), Value::Array(kept)) if written.len() == kept.len() => written
+            .iter()
+            .zip(kept)
+            .enumerate()
+            .find_map(|(n, (written, kept))| {
+                lost(written, kept).map(|path| format!("[{n}]{path}"))
+            }),
+        (written, kept) => (written != kept).then(String::new),
+    }
+}
+
+#[derive(Default)]
+struct Samples {
+    accounts: BTreeMap<String, SwrAccount>,
+    registries: Vec<(String, ReplicationRegistry)>,
+    secrets: BTreeMap<(String, String), SecretData>,
+}
+
+impl Samples {
+    fn take(&mut self, origin: &str, text: &str) {
+        for object in objects(text) {
+            let name = |field: &str| {
+                let found = object["metadata"][field].as_str();
+                found.unwrap_or("default").to_owned()
+            };
+            match object["kind"].as_str() {
+                Some("ReplicationRegistry") => {
+                    self.registries
+                        .push((origin.to_owned(), typed(origin, &object)));
+                }
+                Some("SwrAccount") => {
+                    self.accounts.insert(name("name"), typed(origin, &object));
+                }
+                Some("Secret") => {
+                    let data = object["stringData"].as_object().expect("stringData");
+                    let secret = SecretData {
+                        type_: object["type"].as_str().unwrap_or("Opaque").to_owned(),
+                        data: data
+                            .iter()
+                            .map(|(key, value)| {
+                                let value = value.as_str().expect("text").as_bytes().to_vec();
+                                (key.clone(), value.into())
+                            })
+                            .collect(),
+                    };
+                    self.secrets
+                        .insert((name("namespace"), name("name")), secret);
+                }
+                Some("Namespace" | "Kustomization") => {}
+                other => panic!("{origin}: a sample of kind {other:?}"),
+            }
+        }
+    }
+
+    /// Everything the operator checks before it asks SWR.
+    fn check(&self) {
+        for (origin, registry) in &self.registries {
+            let desired = Desired::parse(registry)
+                .unwrap_or_else(|findings| panic!("{origin}: {findings:?}"));
+            let namespace = registry.metadata.namespace.as_deref().unwrap_or("default");
+            let scope = Scope::of(registry);
+            let account = self
+                .accounts
+                .get(&scope.account)
+                .unwrap_or_else(|| panic!("{origin}: no account {:?}", scope.account));
+            grant::check(
+                &account.spec.grants,
+                namespace,
+                &scope.instance,
+                &desired.registry,
+            )
+            .unwrap_or_else(|denied| panic!("{origin}: {}", denied.message));
+            let key = (namespace.to_owned(), desired.secret.name.clone());
+            let secret = self
+                .secrets
+                .get(&key)
+                .unwrap_or_else(|| panic!("{origin}: no Secret {key:?}"));
+            let keys = desired
+                .secret
+                .keys
+                .as_ref()
+                .map(|(k, s)| (k.as_str(), s.as_str()));
+            if let Err(rejected) = Credential::from_secret(secret, keys) {
+                panic!("{origin}: Secret {key:?}: {rejected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_sample_is_one_that_the_operator_would_carry_out() {
+    let mut samples = Samples::default();
+    for path in files("deploy/samples", "yaml") {
+        samples.take(&path, &read(&path));
+    }
+    assert!(samples.registries.len() >= 3 && !samples.accounts.is_empty());
+    samples.check();
+    let listed = read("deploy/samples/kustomization.yaml");
+    for path in files("deploy/samples", "yaml") {
+        let name = path.rsplit('/').next().expect("a name");
+        assert!(
+            name == "kustomization.yaml" || listed.contains(&format!("- {name}")),
+            "{path} is in no kustomization"
+        );
+    }
+}
+
+#[test]
+fn the_objects_in_the_readme_are_valid() {
+    let text = read("README.md");
+    let mut samples = Samples::default();
+    for path in ["deploy/samples/account.yaml", "deploy/samples/secrets.yaml"] {
+        samples.take(path, &read(path));
+    }
+    for block in blocks(&text, "yaml") {
+        samples.take("README.md", block);
+    }
+    assert!(!samples.registries.is_empty(), "README.md shows no object");
+    samples.check();
+}
+
+#[test]
+fn every_flag_in_the_documents_exists() {
+    let help = |args: &[&str]| {
+        let binary = env!("CARGO_BIN_EXE_swr-operator");
+        let out = Command::new(binary).args(args).output().expect("it runs");
+        String::from_utf8(out.stdout).expect("UTF-8")
+    };
+    let known = help(&["run", "--help"]) + &help(&["crd", "--help"]);
+    for path in ["README.md", "ARCHITECTURE.md", "docs/protocol.md"] {
+        let text = read(path);
+        // Only in backticks; a shell block may name flags of kubectl and cargo.
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let Some(flag) = quoted.strip_prefix("--") else {
+                continue;
+            };
+            let flag = flag.split([' ', '=']).next().unwrap_or_default();
+            assert!(
+                known.contains(&format!("--{flag} ")) || known.contains(&format!("--{flag}\n")),
+                "{path}: the operator has no flag --{flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let documents = files("docs", "md").into_iter().chain(
+        [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+        ]
+        .map(str::to_owned),
+    );
+    for path in documents {
+        let text = read(&path);
+        let folder = root().join(&path);
+        let folder = folder.parent().expect("a folder");
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            if !link.is_empty() && !link.contains("://") {
+                assert!(folder.join(link).exists(), "{path} links to {link}");
+            }
+        }
+    }
+}
+
+/// Whether a path in the code, as `step::keep::intend`, leads to something of that name.
+fn exists(path: &str) -> bool {
+    let segments: Vec<&str> = path.split("::").collect();
+    (1..segments.len()).rev().any(|n| {
+        let stem = format!("src/{}", segments[..n].join("/"));
+        [format!("{stem}.rs"), format!("{stem}/mod.rs")]
+            .iter()
+            .filter_map(|file| fs::read_to_string(root().join(file)).ok())
+            .any(|text| segments[n..].iter().all(|name| text.contains(name)))
+    })
+}
+
+#[test]
+fn what_the_rules_name_in_the_code_is_there() {
+    assert!(exists("step::keep::intend") && !exists("step::keep::no_such_function"));
+    for path in ["ARCHITECTURE.md", "docs/protocol.md"] {
+        let text = read(path);
+        let mut n_paths = 0;
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let is_path = quoted.contains("::")
+                && quoted
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '_' || c == ':');
+            let first = quoted.split("::").next().unwrap_or_default();
+            let is_ours = root().join(format!("src/{first}.rs")).exists()
+                || root().join(format!("src/{first}")).exists();
+            if is_path && is_ours {
+                n_paths += 1;
+                assert!(exists(quoted), "{path} names {quoted}, which is not there");
+            }
+        }
+        assert!(n_paths > 5, "{path} names no code");
+    }
+}
+
+#[test]
+fn architecture_stays_short_enough_to_be_read() {
+    let n_lines = read("ARCHITECTURE.md").lines().count();
+    assert!(
+        n_lines <= ARCHITECTURE_LINES_MAX,
+        "{n_lines} lines, more than {ARCHITECTURE_LINES_MAX}"
+    );
+}

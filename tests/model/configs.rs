@@ -1,0 +1,341 @@
+//! What is explored: the truth in many configurations, and lies that must be found out.
+
+use crate::core::Setting;
+use crate::moves::{Config, Lie};
+use crate::world::{Budget, Mark};
+
+const NOTHING: Budget = Budget {
+    faults: 0,
+    crashes: 0,
+    lags: 0,
+    edits: 0,
+    deletions: 0,
+    recreations: 0,
+    suspensions: 0,
+    orphans: 0,
+    console: 0,
+    foreign: 0,
+    rotations: 0,
+};
+
+const SETTING: Setting = Setting {
+    settle: 2,
+    write: 1,
+    believed: (2, 1),
+    adopts: false,
+    shows_key: true,
+};
+
+fn one(name: &'static str, left: Budget) -> Config {
+    Config {
+        name,
+        controllers: 1,
+        horizon: 5,
+        setting: SETTING,
+        left,
+        unique_names: false,
+        foreign: None,
+        slow: false,
+        lie: Lie::None,
+    }
+}
+
+/// Two controllers at once, as when a deposed leader does not know it yet.
+fn two(name: &'static str, left: Budget) -> Config {
+    Config {
+        controllers: 2,
+        horizon: 3,
+        ..one(name, left)
+    }
+}
+
+fn adopting(config: Config) -> Config {
+    Config {
+        setting: Setting {
+            adopts: true,
+            ..config.setting
+        },
+        foreign: Some(Mark::Untagged),
+        ..config
+    }
+}
+
+/// Small enough for every `cargo test`, in a build without optimisation.
+pub(crate) fn small() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        one("no trouble", b),
+        one("fault", Budget { faults: 1, ..b }),
+        one("crash", Budget { crashes: 1, ..b }),
+        one("lag", Budget { lags: 2, ..b }),
+        one(
+            "delete, create anew",
+            Budget {
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ),
+        one("console", Budget { console: 1, ..b }),
+        one("Secret rotates", Budget { rotations: 1, ..b }),
+        one(
+            "Orphan",
+            Budget {
+                orphans: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        adopting(one("adoption", Budget { crashes: 1, ..b })),
+    ]
+}
+
+/// What `cargo dev model` explores.
+pub(crate) fn full() -> Vec<Config> {
+    let b = NOTHING;
+    let mut all = small();
+    all.extend([
+        one(
+            "fault, crash, lag, edit, delete",
+            Budget {
+                faults: 1,
+                crashes: 1,
+                lags: 1,
+                edits: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        Config {
+            unique_names: true,
+            slow: true,
+            ..one(
+                "2 faults, crash, slow answers, unique names",
+                Budget {
+                    faults: 2,
+                    crashes: 1,
+                    ..b
+                },
+            )
+        },
+        one(
+            "fault, edit, delete, create anew",
+            Budget {
+                faults: 1,
+                edits: 1,
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ),
+        Config {
+            setting: Setting {
+                settle: 3,
+                write: 2,
+                believed: (3, 2),
+                ..SETTING
+            },
+            ..one(
+                "fault, crash, lag, finer clock",
+                Budget {
+                    faults: 1,
+                    crashes: 1,
+                    lags: 1,
+                    ..b
+                },
+            )
+        },
+        one(
+            "2 of the console, lag, fault",
+            Budget {
+                console: 2,
+                lags: 1,
+                faults: 1,
+                ..b
+            },
+        ),
+        one(
+            "2 of strangers, fault, delete",
+            Budget {
+                foreign: 2,
+                faults: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        Config {
+            foreign: Some(Mark::Stranger),
+            unique_names: true,
+            ..one(
+                "stranger's tag, fault, unique names",
+                Budget {
+                    foreign: 2,
+                    faults: 1,
+                    deletions: 1,
+                    ..b
+                },
+            )
+        },
+        one(
+            "suspend, resume, fault, edit, delete",
+            Budget {
+                suspensions: 2,
+                faults: 1,
+                edits: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "Orphan, fault, delete, create anew",
+            Budget {
+                orphans: 1,
+                faults: 1,
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ),
+        adopting(one(
+            "adoption, fault, crash, console, delete",
+            Budget {
+                faults: 1,
+                crashes: 1,
+                console: 1,
+                deletions: 1,
+                ..b
+            },
+        )),
+        adopting(one(
+            "adoption, fault, lag, console",
+            Budget {
+                faults: 1,
+                lags: 1,
+                console: 1,
+                ..b
+            },
+        )),
+        Config {
+            setting: Setting {
+                shows_key: false,
+                ..SETTING
+            },
+            ..one(
+                "Secret rotates, key not shown, crash, edit",
+                Budget {
+                    rotations: 1,
+                    crashes: 1,
+                    edits: 1,
+                    ..b
+                },
+            )
+        },
+        one(
+            "Secret rotates, fault, crash",
+            Budget {
+                rotations: 1,
+                faults: 1,
+                crashes: 1,
+                ..b
+            },
+        ),
+        two("2 controllers", b),
+        two("2 controllers, fault", Budget { faults: 1, ..b }),
+        two("2 controllers, crash", Budget { crashes: 1, ..b }),
+        two("2 controllers, lag", Budget { lags: 1, ..b }),
+        two("2 controllers, edit", Budget { edits: 1, ..b }),
+        two(
+            "2 controllers, delete, create anew",
+            Budget {
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ),
+        two("2 controllers, console", Budget { console: 1, ..b }),
+    ]);
+    all
+}
+
+/// Lies that must be found out: if one is not, the checker is blind or a rule is idle.
+pub(crate) fn lies() -> Vec<Config> {
+    let b = NOTHING;
+    let lie = |lie, config| Config { lie, ..config };
+    vec![
+        Config {
+            setting: Setting {
+                believed: (0, 0),
+                ..SETTING
+            },
+            ..lie(
+                Lie::NothingToSettle,
+                one("minus the settle time", Budget { faults: 1, ..b }),
+            )
+        },
+        lie(Lie::AcceptsStaleWrites, two("minus compare-and-swap", b)),
+        lie(Lie::ForgetsIntent, one("minus the intent", b)),
+        lie(Lie::ForgetsFinalizer, one("minus the finalizer", b)),
+        Config {
+            foreign: Some(Mark::Untagged),
+            ..lie(Lie::TagsEverything, one("minus the tag", b))
+        },
+        lie(
+            Lie::ListsNothingWhileRemoving,
+            one(
+                "minus the LIST of a deletion",
+                Budget {
+                    faults: 1,
+                    deletions: 1,
+                    ..b
+                },
+            ),
+        ),
+        lie(
+            Lie::ShowsOldObject,
+            one(
+                "minus the quorum read",
+                Budget {
+                    faults: 1,
+                    lags: 1,
+                    ..b
+                },
+            ),
+        ),
+        lie(
+            Lie::ShowsNamesake,
+            one(
+                "minus the uid",
+                Budget {
+                    deletions: 1,
+                    recreations: 1,
+                    ..b
+                },
+            ),
+        ),
+        lie(
+            Lie::SendsTooLate,
+            two("minus the look at the clock before a POST", b),
+        ),
+        lie(
+            Lie::CreatedLongAgo,
+            one(
+                "minus the wait before a 404 is believed",
+                Budget { lags: 3, ..b },
+            ),
+        ),
+        lie(
+            Lie::LandsTooLate,
+            one(
+                "assumption broken: lands after T_settle",
+                Budget { faults: 1, ..b },
+            ),
+        ),
+        lie(
+            Lie::LandsStatusLate,
+            one(
+                "assumption broken: status lands after next look",
+                Budget { faults: 2, ..b },
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,799 @@
+//! The shipped core behind tables: every object, effect, summary and answer that occurs is kept
+//! once, and every call of `start` and `resume` is made once. That is sound because the core is
+//! pure, and it is what makes millions of states affordable. Decides nothing itself.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use swr_operator::answer::{Account, KubeFailure};
+use swr_operator::api::registry::{CreateIntent, DeletionPolicy};
+use swr_operator::api::{ConditionStatus, FINALIZER};
+use swr_operator::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
+use swr_operator::desired::{ProjectId, Region, RegistryId};
+use swr_operator::effect::{Effect, Listing, Next, ObjectWritten, Showing};
+use swr_operator::failure::{Cause, Class, Failure};
+use swr_operator::object::{Object, Version};
+use swr_operator::observed::{Health, Inventory, Record};
+use swr_operator::pass::{Memory, Pass, Windows};
+use swr_operator::requeue::{Requeue, requeue};
+use swr_operator::status::{status, with_id, with_intent};
+use swr_operator::step;
+use swr_operator::summary::{Judged, Summary, Verdict};
+use swr_operator::tag::{Installation, Owner, split};
+
+use crate::world::{CloudWrite, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick};
+
+/// Seconds of a tick.
+const UNIT: i64 = 60;
+/// When the world begins.
+const BEGINNING: i64 = 1_800_000_000;
+/// So long ago that it decides nothing any more.
+const ANCIENT: Timestamp = Timestamp::UNIX_EPOCH;
+/// Ticks between two polls.
+pub(crate) const POLL: Tick = 10;
+/// What a read shows of each registry.
+pub(crate) type View = [Option<Shown>; REGISTRIES];
+
+/// An answer to an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Answer {
+    /// To a read of the object, or to a write that gives it back.
+    Object(Option<Index>),
+    Kube(KubeFailure),
+    Account,
+    Secret(u8),
+    Inventory(View),
+    /// The LIST took longer than the patience.
+    LateList,
+    Registry(Shown),
+    Created(Option<u8>),
+    Done,
+    Cloud(Class, Cause),
+}
+
+/// What an effect asks of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Object,
+    Account,
+    Secret,
+    List { hurried: bool, removing: bool },
+    Show { id: u8, before_delete: bool },
+    Kube(KubeWrite, KubeKind),
+    Cloud { write: CloudWrite, not_after: Tick },
+}
+
+/// Which write to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KubeKind {
+    AddFinalizer,
+    Intent(Tick),
+    Id,
+    RemoveFinalizer,
+}
+
+/// What the core says to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Effect(Index),
+    Ended(Index),
+}
+
+/// What the model does not tell apart: when a condition changed and when a credential was sent.
+/// Nothing is decided by either (no grace, no `resendCredentialEvery` in the model).
+fn without_clocks(object: &mut Object) {
+    for condition in &mut object.status.conditions {
+        condition.last_transition_time = time(0);
+    }
+    if let Some(sent) = &mut object.status.credential {
+        sent.sent_at = time(0);
+    }
+}
+
+/// What is left of a summary once status and requeue are computed from it, as at the end of a
+/// pass in production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ending {
+    /// The object decided upon, and the same with the new status, if there is something to write.
+    pub(crate) write: Option<(Index, Index)>,
+    pub(crate) due: Tick,
+    pub(crate) memory: Index,
+    pub(crate) judged: Index,
+    pub(crate) gone: bool,
+    /// Whether the status says that SWR was found equal to the spec.
+    pub(crate) claims: bool,
+    summary: Index,
+}
+
+struct Table<T> {
+    index: HashMap<Rc<T>, Index>,
+    all: Vec<Rc<T>>,
+}
+
+impl<T: Hash + Eq> Table<T> {
+    fn new() -> Self {
+        Table {
+            index: HashMap::new(),
+            all: Vec::new(),
+        }
+    }
+
+    fn keep(&mut self, value: T) -> Index {
+        if let Some(index) = self.index.get(&value) {
+            return *index;
+        }
+        let index = Index::try_from(self.all.len()).expect("fits");
+        let value = Rc::new(value);
+        self.all.push(Rc::clone(&value));
+        self.index.insert(value, index);
+        index
+    }
+
+    fn get(&self, index: Index) -> Rc<T> {
+        Rc::clone(&self.all[index as usize])
+    }
+}
+
+/// What the objects of a configuration have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) settle: Tick,
+    pub(crate) write: Tick,
+    /// What the controllers believe of both: the ablation gives them other windows.
+    pub(crate) believed: (Tick, Tick),
+    pub(crate) adopts: bool,
+    /// Whether SWR reports the access key, which changes with every rotation.
+    pub(crate) shows_key: bool,
+}
+
+/// The core and its tables.
+pub(crate) struct Core {
+    setting: Setting,
+    windows: Windows,
+    sealer: Sealer,
+    owners: Vec<Owner>,
+    stranger: Owner,
+    objects: Table<Object>,
+    effects: Table<Effect>,
+    summaries: Table<Summary>,
+    memories: Table<Memory>,
+    judged: Table<Judged>,
+    endings: Table<Ending>,
+    requests: HashMap<Index, Request>,
+    starts: HashMap<(u8, Tick, Index), Index>,
+    outcomes: HashMap<(Index, Answer, Tick), Outcome>,
+    polls: HashMap<(Index, View, u8, u8), bool>,
+}
+
+fn time(tick: Tick) -> Timestamp {
+    Timestamp::from_second(BEGINNING + i64::from(tick) * UNIT).expect("in range")
+}
+
+fn tick(time: Timestamp) -> Tick {
+    // Rounded up: what is due within a tick is due at its end.
+    let secs = time.as_second() - BEGINNING + i64::from(time.subsec_nanosecond() > 0);
+    Tick::try_from((secs + UNIT - 1).div_euclid(UNIT).max(0)).unwrap_or(NEVER)
+}
+
+/// The text of a uid.
+fn uid_text(uid: u8) -> String {
+    format!("00000000-0000-0000-0000-{uid:012}")
+}
+
+fn uid_of(text: &str) -> u8 {
+    text.rsplit('-')
+        .next()
+        .and_then(|tail| tail.parse().ok())
+        .unwrap_or_default()
+}
+
+fn url_text(url: u8) -> String {
+    format!("https://t{url}.example.com")
+}
+
+fn url_of(text: &str) -> u8 {
+    text.trim_start_matches("https://t")
+        .split('.')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
+}
+
+const NAMESPACE: &str = "images";
+const NAME: &str = "harbor-dr";
+/// Incarnations that the tags are made for.
+const UIDS_MAX: u8 = 4;
+
+impl Core {
+    pub(crate) fn new(setting: Setting) -> Self {
+        let installation = Installation::from_configured("model");
+        let mut core = Core {
+            setting,
+            windows: Windows {
+                settle_secs: i64::from(setting.believed.0) * UNIT,
+                write_secs: i64::from(setting.believed.1) * UNIT,
+                grace_secs: 0,
+                poll_secs: i64::from(POLL) * UNIT,
+            },
+            sealer: Sealer::new(vec![7; 32]),
+            owners: (0..=UIDS_MAX)
+                .map(|uid| Owner::new(&installation, &uid_text(uid), NAMESPACE, NAME))
+                .collect(),
+            stranger: Owner::new(&Installation::from_configured("other"), "u", "n", "m"),
+            objects: Table::new(),
+            effects: Table::new(),
+            summaries: Table::new(),
+            memories: Table::new(),
+            judged: Table::new(),
+            endings: Table::new(),
+            requests: HashMap::new(),
+            starts: HashMap::new(),
+            outcomes: HashMap::new(),
+            polls: HashMap::new(),
+        };
+        core.memories.keep(Memory::default());
+        core
+    }
+
+    /// How many distinct calls of the core were made.
+    pub(crate) fn calls(&self) -> usize {
+        self.starts.len() + self.outcomes.len()
+    }
+
+    /// A new object as a person creates it.
+    pub(crate) fn create_object(&mut self, uid: u8, url: u8, version: u16) -> Index {
+        let object = Object::from_json(json!({
+            "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "kind": "ReplicationRegistry",
+            "metadata": {
+                "namespace": NAMESPACE, "name": NAME, "uid": uid_text(uid),
+                "resourceVersion": version.to_string(), "generation": 1,
+            },
+            "spec": {
+                "instanceId": "source-1", "type": "swr-pro", "url": url_text(url),
+                "insecure": false, "description": "dr",
+                "adoption": {"policy": if self.setting.adopts { "IfUnowned" } else { "Never" }},
+                "credentialSecretRef": {"name": "login"},
+            },
+        }))
+        .expect("an object");
+        assert!(object.desired.is_ok(), "{:?}", object.desired);
+        self.objects.keep(object)
+    }
+
+    pub(crate) fn object(&self, index: Index) -> Rc<Object> {
+        self.objects.get(index)
+    }
+
+    pub(crate) fn summary(&self, ending: Index) -> Rc<Summary> {
+        self.summaries.get(self.ending(ending).summary)
+    }
+
+    /// Changes an object and gives it a version.
+    pub(crate) fn change(
+        &mut self,
+        object: Index,
+        version: u16,
+        change: impl FnOnce(&mut Object),
+    ) -> Index {
+        let mut object = Object::clone(&self.objects.all[object as usize]);
+        change(&mut object);
+        object.version = Version(version.to_string());
+        self.objects.keep(object)
+    }
+
+    /// The object as a write makes it.
+    pub(crate) fn written(&mut self, write: KubeWrite, onto: Index, version: u16) -> Index {
+        let new = self.objects.get(write.new);
+        self.change(onto, version, |object| {
+            if write.finalizers {
+                object.finalizers.clone_from(&new.finalizers);
+            } else {
+                object.status = new.status.clone();
+            }
+        })
+    }
+
+    pub(crate) fn effect(&self, index: Index) -> Rc<Effect> {
+        self.effects.get(index)
+    }
+
+    pub(crate) fn ending(&self, index: Index) -> Ending {
+        *self.endings.all[index as usize]
+    }
+
+    /// Rule 1: a pass begins.
+    pub(crate) fn start(&mut self, uid: u8, started: Tick, memory: Index) -> Index {
+        if let Some(effect) = self.starts.get(&(uid, started, memory)) {
+            return *effect;
+        }
+        let pass = Pass {
+            key: swr_operator::object::ObjectKey {
+                namespace: NAMESPACE.to_owned(),
+                name: NAME.to_owned(),
+            },
+            uid: uid_text(uid),
+            owner: self.owners[usize::from(uid)].clone(),
+            windows: self.windows,
+            process_started_at: time(started),
+            memory: Memory::clone(&self.memories.all[memory as usize]),
+        };
+        let Next::Do(effect) = step::start(pass) else {
+            panic!("a pass begins with an effect");
+        };
+        let effect = self.effects.keep(*effect);
+        self.starts.insert((uid, started, memory), effect);
+        effect
+    }
+
+    /// Gives an answer to an effect.
+    pub(crate) fn resume(&mut self, effect: Index, answer: Answer, now: Tick) -> Outcome {
+        if let Some(outcome) = self.outcomes.get(&(effect, answer, now)) {
+            return *outcome;
+        }
+        let next = self.call(
+            Effect::clone(&self.effects.all[effect as usize]),
+            answer,
+            time(now),
+        );
+        let outcome = match next {
+            Next::Do(effect) => Outcome::Effect(self.effects.keep(*effect)),
+            Next::Finished(summary) => Outcome::Ended(self.end(*summary, now)),
+        };
+        self.outcomes.insert((effect, answer, now), outcome);
+        outcome
+    }
+
+    fn call(&self, effect: Effect, answer: Answer, now: Timestamp) -> Next {
+        let object = |index: Index| Object::clone(&self.objects.all[index as usize]);
+        match (effect, answer) {
+            (Effect::ReadObject { then }, Answer::Object(found)) => {
+                then.resume(Ok(found.map(object)), now)
+            }
+            (Effect::ReadObject { then }, Answer::Kube(failure)) => then.resume(Err(failure), now),
+            (Effect::ReadAccount { then }, Answer::Account) => then.resume(Ok(account()), now),
+            (Effect::ReadSecret { then, .. }, Answer::Secret(version)) => {
+                let uid = uid_of(&then.work().object().uid);
+                then.resume(Ok(self.seal(uid, version)), now)
+            }
+            (Effect::List { then, .. }, Answer::Inventory(view)) => {
+                then.resume(Ok(Some(self.inventory(&view))), now)
+            }
+            (Effect::List { then, .. }, Answer::LateList) => then.resume(Ok(None), now),
+            (Effect::List { then, .. }, Answer::Cloud(class, cause)) => {
+                then.resume(Err(Failure::new(class, cause)), now)
+            }
+            (Effect::Show { then, .. }, Answer::Registry(shown)) => {
+                then.resume(Ok(self.record(shown)), now)
+            }
+            (Effect::Show { then, .. }, Answer::Cloud(class, cause)) => {
+                then.resume(Err(Failure::new(class, cause)), now)
+            }
+            (Effect::AddFinalizer { then }, answer) => then.resume(written(answer, object), now),
+            (Effect::RecordIntent { then, .. }, answer) => {
+                then.resume(written(answer, object), now)
+            }
+            (Effect::RecordId { then, .. }, answer) => then.resume(written(answer, object), now),
+            (Effect::RemoveFinalizer { then }, Answer::Done) => then.resume(Ok(()), now),
+            (Effect::RemoveFinalizer { then }, Answer::Kube(failure)) => {
+                then.resume(Err(failure), now)
+            }
+            (Effect::Create { then, .. }, Answer::Created(id)) => {
+                then.resume(Ok(id.map(|id| RegistryId(i64::from(id)))), now)
+            }
+            (Effect::Create { then, .. }, Answer::Cloud(class, cause)) => {
+                then.resume(Err(Failure::new(class, cause)), now)
+            }
+            (Effect::Update { then, .. }, answer) => then.resume(done(answer), now),
+            (Effect::Adopt { then, .. }, answer) => then.resume(done(answer), now),
+            (Effect::Untag { then, .. }, answer) => then.resume(done(answer), now),
+            (Effect::Delete { then, .. }, answer) => then.resume(done(answer), now),
+            (effect, answer) => panic!("{} has no answer {answer:?}", effect.name()),
+        }
+    }
+
+    /// What production does with a summary, but for the write itself.
+    fn end(&mut self, summary: Summary, now: Tick) -> Index {
+        let at = time(now);
+        let due = match requeue(&summary, &self.windows, at) {
+            // Looked at when something else asks for it.
+            Requeue::Never
+            | Requeue::Poll
+            | Requeue::SecretChange
+            | Requeue::AccountChange
+            | Requeue::ObjectChange => NEVER,
+            Requeue::Now => now,
+            Requeue::At(at) => tick(at),
+            // Seconds to minutes: within the tick or the next.
+            Requeue::SoonUntil(until) => tick(until).min(now + 1),
+            Requeue::Backoff { min_secs } => {
+                let ticks = (i64::from(min_secs) + UNIT - 1) / UNIT;
+                now + Tick::try_from(ticks).expect("fits").max(1)
+            }
+        };
+        let new = status(&summary, &self.windows, at);
+        let claims = new.as_ref().is_some_and(|new| {
+            new.conditions.iter().any(|condition| {
+                condition.type_ == "Synced" && condition.status == ConditionStatus::True
+            })
+        });
+        let write = summary.object.as_ref().zip(new).map(|(object, new)| {
+            let base = self.objects.keep(object.clone());
+            let mut object = object.clone();
+            object.status = new;
+            without_clocks(&mut object);
+            (base, self.objects.keep(object))
+        });
+        let ending = Ending {
+            write,
+            due,
+            memory: self.memories.keep(summary.memory.clone()),
+            judged: match summary.judged.clone() {
+                Some(judged) => self.judged.keep(judged) + 1,
+                None => 0,
+            },
+            gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released(_)),
+            claims,
+            summary: self.summaries.keep(summary),
+        };
+        self.endings.keep(ending)
+    }
+
+    /// Whether a time is so long ago that it decides nothing any more.
+    fn is_old(&self, at: Timestamp, now: Tick) -> bool {
+        let settle = self.setting.settle.max(self.setting.believed.0);
+        at <= time(now) - SignedDuration::from_secs(i64::from(settle) * UNIT)
+    }
+
+    /// The object with times that are over made equal, and whether one is not over yet.
+    pub(crate) fn aged_object(&mut self, object: Index, now: Tick) -> (Index, bool) {
+        let status = &self.objects.all[object as usize].status;
+        let has_intent = status.create_intent.is_some();
+        match status.created_at {
+            Some(at) if !self.is_old(at, now) => (object, true),
+            Some(at) if at != ANCIENT => {
+                let mut object = Object::clone(&self.objects.all[object as usize]);
+                object.status.created_at = Some(ANCIENT);
+                (self.objects.keep(object), has_intent)
+            }
+            Some(_) | None => (object, has_intent),
+        }
+    }
+
+    /// The same for what a controller remembers.
+    pub(crate) fn aged_memory(&mut self, memory: Index, now: Tick) -> (Index, bool) {
+        let old = &self.memories.all[memory as usize];
+        let is_young = old.update.is_some_and(|sent| !self.is_old(sent.at, now));
+        let mut new = Memory::clone(old);
+        if let (Some(sent), false) = (&mut new.update, is_young) {
+            sent.at = ANCIENT;
+        }
+        new.corrected_at.fill(time(0));
+        new.unverified_since = new.unverified_since.map(|_| time(0));
+        (self.memories.keep(new), is_young)
+    }
+
+    /// Whether two objects have the same status, but for times that are over.
+    pub(crate) fn same_status(&mut self, one: Index, other: Index, now: Tick) -> bool {
+        let (one, _) = self.aged_object(one, now);
+        let (other, _) = self.aged_object(other, now);
+        self.objects.all[one as usize].status == self.objects.all[other as usize].status
+    }
+
+    /// The version of the object that a pass is about.
+    pub(crate) fn version_held(&self, effect: Index) -> u16 {
+        let work = match &*self.effects.all[effect as usize] {
+            Effect::ReadObject { .. } => return 0,
+            Effect::ReadAccount { then } => then.work(),
+            Effect::ReadSecret { then, .. } => then.work(),
+            Effect::List { then, .. } => then.work(),
+            Effect::Show { then, .. } => then.work(),
+            Effect::AddFinalizer { then } => then.work(),
+            Effect::RecordIntent { then, .. } => then.work(),
+            Effect::Create { then, .. } => then.work(),
+            Effect::RecordId { then, .. } => then.work(),
+            Effect::Update { then, .. } => then.work(),
+            Effect::Adopt { then, .. } => then.work(),
+            Effect::Untag { then, .. } => then.work(),
+            Effect::Delete { then, .. } => then.work(),
+            Effect::RemoveFinalizer { then } => then.work(),
+        };
+        version_of(work.object())
+    }
+
+    /// The version of an object.
+    pub(crate) fn version(&self, object: Index) -> u16 {
+        version_of(&self.objects.all[object as usize])
+    }
+
+    /// What an effect asks.
+    pub(crate) fn request(&mut self, index: Index) -> Request {
+        if let Some(request) = self.requests.get(&index) {
+            return *request;
+        }
+        let effect = self.effects.get(index);
+        let request = self.read(&effect);
+        self.requests.insert(index, request);
+        request
+    }
+
+    fn read(&mut self, effect: &Effect) -> Request {
+        match effect {
+            Effect::ReadObject { .. } => Request::Object,
+            Effect::ReadAccount { .. } => Request::Account,
+            Effect::ReadSecret { .. } => Request::Secret,
+            Effect::List { then, .. } => Request::List {
+                hurried: then.patience_secs().is_some(),
+                removing: matches!(then, Listing::Removing(_)),
+            },
+            Effect::Show { id, then } => Request::Show {
+                id: id_of(*id),
+                before_delete: matches!(then, Showing::BeforeDelete(..)),
+            },
+            Effect::AddFinalizer { then } => {
+                let base = then.work().object();
+                let mut new = base.clone();
+                new.finalizers.push(FINALIZER.to_owned());
+                self.kube(base, new, true, KubeKind::AddFinalizer)
+            }
+            Effect::RemoveFinalizer { then } => {
+                let base = then.work().object();
+                let mut new = base.clone();
+                new.finalizers.retain(|name| name != FINALIZER);
+                self.kube(base, new, true, KubeKind::RemoveFinalizer)
+            }
+            Effect::RecordIntent { started_at, then } => {
+                let base = then.work().object();
+                let intent = CreateIntent {
+                    attempt: then.attempt(),
+                    started_at: *started_at,
+                };
+                let mut new = base.clone();
+                new.status =
+                    with_intent(base, intent, then.binding(), then.forgets_id(), *started_at);
+                without_clocks(&mut new);
+                self.kube(base, new, false, KubeKind::Intent(tick(*started_at)))
+            }
+            Effect::RecordId { id, then } => {
+                let base = then.work().object();
+                let mut new = base.clone();
+                new.status = with_id(base, *id, then.created_at());
+                self.kube(base, new, false, KubeKind::Id)
+            }
+            Effect::Create { intent, then } => Request::Cloud {
+                write: CloudWrite::Post {
+                    uid: uid_of(&then.work().object().uid),
+                    url: url_of(&then.desired().registry.url),
+                    credential: 0,
+                },
+                not_after: tick(intent.not_after()),
+            },
+            Effect::Update { target, then, .. } => self.put(
+                then.work().owner(),
+                then.desired(),
+                target.id(),
+                None,
+                NEVER,
+            ),
+            Effect::Adopt {
+                intent,
+                target,
+                then,
+            } => self.put(
+                then.work().owner(),
+                then.desired(),
+                target.record().id,
+                Some(true),
+                tick(intent.not_after()),
+            ),
+            Effect::Untag { target, then } => self.put(
+                then.work().owner(),
+                then.desired(),
+                target.id(),
+                Some(false),
+                NEVER,
+            ),
+            Effect::Delete { target, then } => Request::Cloud {
+                write: CloudWrite::Delete {
+                    id: id_of(target.id()),
+                    uid: uid_of(&then.work().object().uid),
+                },
+                not_after: NEVER,
+            },
+        }
+    }
+
+    fn kube(&mut self, base: &Object, new: Object, finalizers: bool, kind: KubeKind) -> Request {
+        let write = KubeWrite {
+            base: self.objects.keep(base.clone()),
+            new: self.objects.keep(new),
+            finalizers,
+        };
+        Request::Kube(write, kind)
+    }
+
+    /// `tags`: whether the PUT puts our tag on (`true`) or takes it off (`false`).
+    fn put(
+        &self,
+        owner: &Owner,
+        desired: &swr_operator::desired::Desired,
+        id: RegistryId,
+        tags: Option<bool>,
+        not_after: Tick,
+    ) -> Request {
+        let ours = self.mark(owner.tag());
+        let Mark::Uid(uid) = ours else {
+            panic!("an owner has a uid");
+        };
+        let (mark, expects) = match tags {
+            None => (ours, ours),
+            Some(true) => (ours, Mark::Untagged),
+            Some(false) => (Mark::Untagged, ours),
+        };
+        Request::Cloud {
+            write: CloudWrite::Put {
+                id: id_of(id),
+                uid,
+                mark,
+                expects,
+                url: url_of(&desired.registry.url),
+                credential: 0,
+            },
+            not_after,
+        }
+    }
+
+    fn mark(&self, tag: &str) -> Mark {
+        match self.owners.iter().position(|owner| owner.tag() == tag) {
+            Some(uid) => Mark::Uid(u8::try_from(uid).expect("few")),
+            None => Mark::Stranger,
+        }
+    }
+
+    fn seal(&self, uid: u8, version: u8) -> Sealed {
+        self.sealer.seal(&uid_text(uid), &credential(version))
+    }
+
+    fn record(&self, shown: Shown) -> Record {
+        let description = match shown.mark {
+            Mark::Untagged => "dr".to_owned(),
+            Mark::Uid(uid) => self.owners[usize::from(uid)].describe("dr"),
+            Mark::Stranger => self.stranger.describe("dr"),
+        };
+        debug_assert_eq!(
+            split(&description).1.map(|tag| self.mark(tag)),
+            (shown.mark != Mark::Untagged).then_some(shown.mark)
+        );
+        let key = |version| -> Fingerprint {
+            self.sealer
+                .access_key(credential(version).access_key.expose())
+        };
+        Record {
+            id: RegistryId(i64::from(shown.id)),
+            name: NAME.to_owned(),
+            type_: "swr-pro".to_owned(),
+            url: url_text(shown.url),
+            insecure: Some(false),
+            description,
+            project: None,
+            region: None,
+            instance: None,
+            dns_hosts: None,
+            access_key: self.setting.shows_key.then(|| key(shown.credential)),
+            health: Health::Healthy,
+            updated_at: None,
+        }
+    }
+
+    fn inventory(&self, view: &View) -> Inventory {
+        Inventory::new(view.iter().flatten().map(|shown| self.record(*shown)))
+    }
+
+    /// Whether a poll finds that what the last pass judged by does not hold any more.
+    pub(crate) fn differs(&mut self, judged: Index, view: &View, uid: u8, secret: u8) -> bool {
+        let key = (judged, *view, uid, secret);
+        if let Some(differs) = self.polls.get(&key) {
+            return *differs;
+        }
+        let judged = self.judged.get(judged - 1);
+        let inventory = self.inventory(view);
+        let differs = judged.lookout.view(&inventory) != judged.view
+            || self.seal(uid, secret).whole != judged.credential;
+        self.polls.insert(key, differs);
+        differs
+    }
+}
+
+fn version_of(object: &Object) -> u16 {
+    object.version.0.parse().expect("a number")
+}
+
+fn id_of(id: RegistryId) -> u8 {
+    u8::try_from(id.0).expect("few")
+}
+
+fn written(answer: Answer, object: impl Fn(Index) -> Object) -> ObjectWritten {
+    match answer {
+        Answer::Object(Some(index)) => Ok(object(index)),
+        Answer::Kube(failure) => Err(failure),
+        answer => panic!("{answer:?} is no answer to a write of the object"),
+    }
+}
+
+fn done(answer: Answer) -> Result<(), Failure> {
+    match answer {
+        Answer::Done => Ok(()),
+        Answer::Cloud(class, cause) => Err(Failure::new(class, cause)),
+        answer => panic!("{answer:?} is no answer to a write to SWR"),
+    }
+}
+
+fn credential(version: u8) -> Credential {
+    Credential {
+        access_key: Sensitive::new(format!("ak{version}")),
+        access_secret: Sensitive::new(format!("as{version}")),
+    }
+}
+
+fn account() -> Account {
+    let all = |text: &str| vec![text.to_owned()];
+    Account {
+        region: Region::new("region-1"),
+        project: ProjectId::new("project-1"),
+        grants: vec![swr_operator::api::account::Grant {
+            namespaces: all(NAMESPACE),
+            instances: all("source-1"),
+            targets: swr_operator::api::account::Targets {
+                hosts: all("*.example.com"),
+                ..Default::default()
+            },
+        }],
+    }
+}
+
+/// The small facts of an object that the checker looks at.
+pub(crate) trait Facts {
+    fn uid_number(&self) -> u8;
+    fn url_number(&self) -> u8;
+    fn orphans(&self) -> bool;
+    fn intent_at(&self) -> Option<Tick>;
+    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)>;
+    fn set_url(&mut self, url: u8);
+}
+
+impl Facts for Object {
+    fn uid_number(&self) -> u8 {
+        uid_of(&self.uid)
+    }
+
+    fn url_number(&self) -> u8 {
+        match &self.desired {
+            Ok(desired) => url_of(&desired.registry.url),
+            Err(_) => 0,
+        }
+    }
+
+    fn orphans(&self) -> bool {
+        self.deletion_policy == DeletionPolicy::Orphan
+    }
+
+    fn intent_at(&self) -> Option<Tick> {
+        let intent = self.status.create_intent.as_ref()?;
+        Some(tick(intent.started_at))
+    }
+
+    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)> {
+        let mut all = self.status.conditions.iter();
+        let found = all.find(|condition| condition.type_ == type_)?;
+        Some((found.status, found.reason.clone()))
+    }
+
+    fn set_url(&mut self, url: u8) {
+        if let Ok(desired) = &mut self.desired {
+            desired.registry.url = url_text(url);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The quiet continuation of a state: no more trouble, requests on the wire land, changes of the
+//! object wake its controllers, requeues come due, polls compare. From every state it must come
+//! to rest, at rest everything must be right, and further passes must write nothing.
+
+use swr_operator::api::ConditionStatus;
+
+use crate::core::{Facts as _, POLL};
+use crate::explore::{Prints, fingerprint, named};
+use crate::moves::{Label, Step, World, looks};
+use crate::world::{At, Budget, Controller, Mark, Registry, Shown, State, Tick};
+
+/// More steps than any sane recovery takes.
+const STEPS_MAX: usize = 600;
+/// Of a counterexample that never ends, this much is told.
+const LINES_MAX: usize = 40;
+/// This many passes in a row that change nothing are rest.
+const IDLE_PASSES: usize = 8;
+/// Who looks again this much later is at rest: the hourly look of a condition that a person
+/// must end.
+const REST: Tick = 60;
+
+/// States from which everything is known to end well.
+#[derive(Default)]
+pub(crate) struct Quiet {
+    good: Prints<()>,
+    scratch: Vec<Step>,
+}
+
+/// Why a state does not end well, and the way there.
+pub(crate) struct Unwell {
+    pub(crate) what: &'static str,
+    pub(crate) path: Vec<String>,
+    pub(crate) last: State,
+}
+
+impl Quiet {
+    /// How many distinct states were continued.
+    pub(crate) fn states(&self) -> usize {
+        self.good.len()
+    }
+
+    /// Follows the quiet continuation to its end.
+    pub(crate) fn check(
+        &mut self,
+        world: &mut World,
+        state: &State,
+        tells: bool,
+    ) -> Result<(), Unwell> {
+        let mut state = calm(world, state);
+        let mut passed = Vec::new();
+        let mut idle = 0;
+        let mut path = Vec::new();
+        for _ in 0..STEPS_MAX {
+            let print = fingerprint(&state);
+            if self.good.contains_key(&print) {
+                self.good
+                    .extend(passed.into_iter().map(|print| (print, ())));
+                return Ok(());
+            }
+            passed.push(print);
+            // Looks again and again, and finds nothing to do: that is rest, too.
+            let next = if idle > IDLE_PASSES {
+                None
+            } else {
+                self.step(world, &state)
+            };
+            let Some((label, next)) = next else {
+                if let Err(what) = self.rests(world, &state) {
+                    return Err(Unwell {
+                        what,
+                        path,
+                        last: state,
+                    });
+                }
+                self.good
+                    .extend(passed.into_iter().map(|print| (print, ())));
+                return Ok(());
+            };
+            if tells && path.len() < LINES_MAX {
+                let text = label.map_or_else(
+                    || "time goes on to the next look".to_owned(),
+                    |label| named(world, &label, false),
+                );
+                path.push(format!("[{}] {text}", state.now));
+            }
+            if next.object != state.object || next.registries != state.registries {
+                idle = 0;
+            } else if matches!(label, Some(Label::Start(..))) {
+                idle += 1;
+            }
+            state = next;
+        }
+        Err(Unwell {
+            what: "never comes to rest",
+            path,
+            last: state,
+        })
+    }
+
+    /// The one next step without trouble; `None` at rest.
+    fn step(&mut self, world: &mut World, state: &State) -> Option<(Option<Label>, State)> {
+        if let Some(flight) = state.flights[0] {
+            let (mut next, _) = world.land(state, 0);
+            world.finish(&mut next);
+            return Some((Some(Label::Land(flight)), next));
+        }
+        let controllers = world.config.controllers;
+        for k in 0..controllers {
+            if state.controllers[k].at != At::Idle {
+                return Some(self.go_on(world, state, k));
+            }
+        }
+        let object = state.object.map(|object| world.core.object(object));
+        let uid = object.as_ref().map_or(0, |object| object.uid_number());
+        let looked = object.as_ref().map(|object| looks(object));
+        for k in 0..controllers {
+            let controller = &state.controllers[k];
+            if controller.uid != 0 && controller.uid != uid {
+                // The watch says that its object is gone: the queue forgets it.
+                let mut next = *state;
+                next.controllers[k] = Controller::started(controller.started);
+                return Some((None, next));
+            }
+            let changed = looked.is_some() && controller.looked != looked;
+            if changed || (controller.due <= state.now) {
+                return begin(world, state, k, uid);
+            }
+        }
+        let all = &state.controllers[..controllers];
+        let due = all.iter().map(|controller| controller.due).min();
+        if let Some(due) = due.filter(|due| *due < state.now + REST) {
+            let mut next = *state;
+            next.pass_time(due);
+            return Some((None, next));
+        }
+        for k in 0..controllers {
+            let controller = &state.controllers[k];
+            let view = world.truth(state, uid);
+            if controller.judged != 0
+                && world
+                    .core
+                    .differs(controller.judged, &view, uid, state.secret)
+            {
+                let mut next = *state;
+                next.pass_time(state.now + POLL);
+                return begin(world, &next, k, uid);
+            }
+        }
+        None
+    }
+
+    fn go_on(&mut self, world: &mut World, state: &State, k: usize) -> (Option<Label>, State) {
+        world.go_on(state, k, &mut self.scratch);
+        let step = self.scratch.first().expect("an effect has an outcome");
+        let mut next = step.next;
+        world.finish(&mut next);
+        (Some(step.label), next)
+    }
+
+    /// At rest everything is right, and stays so.
+    fn rests(&mut self, world: &mut World, state: &State) -> Result<(), &'static str> {
+        is_right(world, state)?;
+        let Some(object) = state.object else {
+            return Ok(());
+        };
+        let uid = world.core.object(object).uid_number();
+        let mut now = *state;
+        now.pass_time(now.now + POLL);
+        world.finish(&mut now);
+        let rest = now;
+        for _ in 0..2 {
+            for k in 0..world.config.controllers {
+                let Some((_, next)) = begin(world, &now, k, uid) else {
+                    return Err("a controller cannot begin a pass at rest");
+                };
+                now = next;
+                for _ in 0..STEPS_MAX {
+                    if now.controllers[k].at == At::Idle {
+                        break;
+                    }
+                    now = self.go_on(world, &now, k).1;
+                }
+                if now.object != rest.object || now.registries != rest.registries {
+                    return Err("writes although everything is right");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn begin(world: &mut World, state: &State, k: usize, uid: u8) -> Option<(Option<Label>, State)> {
+    let step = world.start(state, k, uid)?;
+    let mut next = step.next;
+    world.finish(&mut next);
+    Some((Some(step.label), next))
+}
+
+/// The state without any trouble to come.
+fn calm(world: &mut World, state: &State) -> State {
+    let mut calm = *state;
+    calm.left = Budget::default();
+    world.finish(&mut calm);
+    calm
+}
+
+/// What must hold at rest, by the truth and not by what anybody saw.
+fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
+    let object = state.object.map(|object| world.core.object(object));
+    let tagged = |uid| {
+        let with_tag = state
+            .live()
+            .filter(move |(_, shown)| shown.mark == Mark::Uid(uid));
+        with_tag.map(|(_, shown)| shown).collect::<Vec<_>>()
+    };
+    // What an object left behind by its deletion policy is no leak.
+    let leaves = world.config.left.orphans > 0;
+    let present = object.as_ref().map_or(0, |object| object.uid_number());
+    let is_left = |registry: &Registry, shown: Shown| {
+        !registry.stripped && matches!(shown.mark, Mark::Uid(uid) if uid != present)
+    };
+    if !leaves
+        && state
+            .live()
+            .any(|(registry, shown)| is_left(registry, shown))
+    {
+        return Err("the object is gone and its registry is left");
+    }
+    let Some(object) = object else {
+        return Ok(());
+    };
+    let reason = object.ready_reason().unwrap_or_default().to_owned();
+    if object.suspended {
+        return if reason == "Suspended" {
+            Ok(())
+        } else {
+            Err("suspended, and does not say so")
+        };
+    }
+    let ours = tagged(present);
+    let differs = |shown: &Shown| shown.url != object.url_number();
+    let foreign = state
+        .live()
+        .any(|(_, shown)| shown.mark != Mark::Uid(present));
+    let known = object.known_id().map(|id| id.0);
+    let stripped = state
+        .live()
+        .any(|(_, shown)| Some(i64::from(shown.id)) == known && shown.mark != Mark::Uid(present));
+    if object.deleting {
+        return if reason == "DeletionBlocked" && ours.is_empty() && stripped {
+            Ok(())
+        } else {
+            Err("the deletion never ends")
+        };
+    }
+    if object.status.observed_generation != object.generation {
+        return Err("the status is about an older spec");
+    }
+    match reason.as_str() {
+        "Available" => {}
+        "Conflict" if ours.is_empty() && foreign => return Ok(()),
+        "OwnershipLost" if ours.is_empty() && stripped => return Ok(()),
+        "NotApplied" | "Fighting" if ours.iter().any(differs) => return Ok(()),
+        "TagNotKept" if ours.is_empty() && stripped => return Ok(()),
+        _ => return Err("neither ready nor in a condition that is true"),
+    }
+    let synced = object.condition("Synced").map(|(status, _)| status);
+    let ready = object.condition("Ready").map(|(status, _)| status);
+    let [only] = ours.as_slice() else {
+        return Err("ready, and not exactly one registry is ours");
+    };
+    if (ready, synced) != (Some(ConditionStatus::True), Some(ConditionStatus::True)) {
+        Err("ready, and does not say so")
+    } else if only.url != object.url_number() {
+        Err("ready, and the registry differs from the spec")
+    } else if known != Some(i64::from(only.id)) {
+        Err("ready, and the status names another registry")
+    } else if object.status.create_intent.is_some() {
+        Err("ready, and an intent is still noted")
+    } else if !object.has_finalizer() {
+        Err("ready, and nothing holds the object")
+    } else if only.credential != state.secret {
+        Err("ready, and SWR holds an old credential")
+    } else {
+        Ok(())
+    }
+}

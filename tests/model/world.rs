@@ -1,0 +1,368 @@
+//! One state of the modelled world: an API server with one object name, an SWR instance with a
+//! few registries, controllers and requests on the wire. Small, flat and comparable; everything
+//! large (objects, effects, summaries) is an index into the tables of [`crate::core`].
+
+/// Abstract time. [`crate::core`] turns it into timestamps.
+pub(crate) type Tick = u16;
+
+/// The time at which everything begins. Whatever matters and is older happened at tick 0.
+pub(crate) const BEGIN: Tick = 20;
+
+/// No time.
+pub(crate) const NEVER: Tick = Tick::MAX;
+
+/// Index into a table of [`crate::core`].
+pub(crate) type Index = u32;
+
+/// What stands at the end of a registry's description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mark {
+    /// Nothing.
+    Untagged,
+    /// The tag of the object with this uid.
+    Uid(u8),
+    /// The tag of somebody else's object.
+    Stranger,
+}
+
+/// What a read shows of a registry. Values are small numbers: version 2 of the url is what the
+/// user's first edit asks for, version 9 is what the console writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shown {
+    pub(crate) id: u8,
+    pub(crate) mark: Mark,
+    pub(crate) url: u8,
+    pub(crate) credential: u8,
+}
+
+/// One registry, or what lagging reads may still show of one that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Registry {
+    pub(crate) id: u8,
+    /// The uid of the object that it was created for; 0 if by somebody else.
+    pub(crate) made_for: u8,
+    /// The truth; `None` once deleted.
+    pub(crate) truth: Option<Shown>,
+    /// Whether the console ever took our tag off: what becomes of it then is the console's.
+    pub(crate) stripped: bool,
+    /// What lagging reads may still show, the newer first, and until when.
+    pub(crate) lagging: [Option<(Option<Shown>, Tick)>; 2],
+}
+
+impl Registry {
+    /// Whether reads may lag behind.
+    pub(crate) fn lags(&self) -> bool {
+        self.lagging[0].is_some()
+    }
+}
+
+/// A write to SWR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CloudWrite {
+    Post {
+        uid: u8,
+        url: u8,
+        credential: u8,
+    },
+    Put {
+        id: u8,
+        uid: u8,
+        /// The tag that the body carries.
+        mark: Mark,
+        /// The tag that must stand there for the write to be right.
+        expects: Mark,
+        url: u8,
+        credential: u8,
+    },
+    Delete {
+        id: u8,
+        uid: u8,
+    },
+}
+
+/// A write to the object, bound to the version of `base`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KubeWrite {
+    pub(crate) base: Index,
+    /// The object with the change.
+    pub(crate) new: Index,
+    /// Whether finalizers change, or the status.
+    pub(crate) finalizers: bool,
+}
+
+/// A request that its sender gave up, or still waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Flight {
+    pub(crate) by: u8,
+    pub(crate) what: Sent,
+    pub(crate) sent: Tick,
+    /// Whether the sender still waits for the answer.
+    pub(crate) awaited: bool,
+    /// Whether the console took a tag off since it was sent.
+    pub(crate) excused: bool,
+}
+
+/// What is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sent {
+    Cloud(CloudWrite),
+    Kube(KubeWrite),
+}
+
+/// Where a controller stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum At {
+    /// Between passes.
+    Idle,
+    /// About to carry out this effect.
+    Effect(Index),
+    /// Waiting for the answer to this effect, which is in flight.
+    Waiting(Index),
+    /// About to write the status that this ending leads to, onto this object.
+    Status {
+        ending: Index,
+        base: Index,
+        attempt: u8,
+    },
+}
+
+/// What the last pass read of the object: a change since then asks for another pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Looked {
+    pub(crate) uid: u8,
+    pub(crate) generation: u8,
+    pub(crate) deleting: bool,
+}
+
+/// A controller. What it forgets in a crash is reset by [`Controller::started`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Controller {
+    pub(crate) at: At,
+    /// The uid of the object that it is or was about.
+    pub(crate) uid: u8,
+    /// When the process started.
+    pub(crate) started: Tick,
+    pub(crate) memory: Index,
+    /// What the next poll compares with; 0 for nothing.
+    pub(crate) judged: Index,
+    pub(crate) looked: Option<Looked>,
+    /// When it looks again by itself.
+    pub(crate) due: Tick,
+    // What follows is about the pass under way.
+    /// The credential that the executor holds.
+    pub(crate) credential: u8,
+    /// The url that the spec asked for when the object was read.
+    pub(crate) wanted: u8,
+    /// Whether SWR was equal to that at some time since.
+    pub(crate) held: bool,
+    /// Whether reads lagged, or the console took a tag off, since.
+    pub(crate) excused: bool,
+    /// When the acknowledged intent of this pass started.
+    pub(crate) intent: Tick,
+}
+
+impl Controller {
+    /// A fresh process.
+    pub(crate) fn started(now: Tick) -> Self {
+        Controller {
+            at: At::Idle,
+            uid: 0,
+            started: now,
+            memory: 0,
+            judged: 0,
+            looked: None,
+            due: NEVER,
+            credential: 0,
+            wanted: 0,
+            held: false,
+            excused: false,
+            intent: NEVER,
+        }
+    }
+
+    /// Forgets what is about one pass only.
+    pub(crate) fn rest(&mut self) {
+        *self = Controller {
+            at: At::Idle,
+            credential: 0,
+            wanted: 0,
+            held: false,
+            excused: false,
+            intent: NEVER,
+            ..*self
+        };
+    }
+}
+
+/// How often each kind of trouble may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// Requests refused, lost, answered into the void, or applied late.
+    pub(crate) faults: u8,
+    pub(crate) crashes: u8,
+    /// Reads that show an older state.
+    pub(crate) lags: u8,
+    pub(crate) edits: u8,
+    pub(crate) deletions: u8,
+    pub(crate) recreations: u8,
+    pub(crate) suspensions: u8,
+    /// Changes of the deletion policy to `Orphan`.
+    pub(crate) orphans: u8,
+    /// Edits, deletions and removals of tags by the console.
+    pub(crate) console: u8,
+    /// Appearances and disappearances of a foreign registry.
+    pub(crate) foreign: u8,
+    pub(crate) rotations: u8,
+}
+
+/// Registries at once, those that lagging reads still show included.
+pub(crate) const REGISTRIES: usize = 4;
+
+/// A state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) now: Tick,
+    pub(crate) object: Option<Index>,
+    /// The object before its last change, for the ablation that shows it.
+    pub(crate) previous: Option<Index>,
+    /// Incarnations of the object so far.
+    pub(crate) uids: u8,
+    /// Version of the Secret.
+    pub(crate) secret: u8,
+    pub(crate) registries: [Option<Registry>; REGISTRIES],
+    pub(crate) ids: u8,
+    pub(crate) flights: [Option<Flight>; 2],
+    pub(crate) controllers: [Controller; 2],
+    pub(crate) left: Budget,
+}
+
+impl State {
+    /// Every registry that exists.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&Registry, Shown)> {
+        self.registries
+            .iter()
+            .flatten()
+            .filter_map(|registry| Some((registry, registry.truth?)))
+    }
+
+    /// The slot of a registry that exists.
+    pub(crate) fn slot(&self, id: u8) -> Option<usize> {
+        self.registries
+            .iter()
+            .position(|r| r.is_some_and(|r| r.id == id && r.truth.is_some()))
+    }
+
+    /// Whether SWR holds a registry with this object's tag and this url.
+    pub(crate) fn holds(&self, uid: u8, url: u8) -> bool {
+        self.live()
+            .any(|(_, shown)| shown.mark == Mark::Uid(uid) && shown.url == url)
+    }
+
+    /// Whether a POST for this object is in flight.
+    pub(crate) fn post_in_flight(&self, uid: u8) -> bool {
+        self.flights.iter().flatten().any(|flight| {
+            matches!(flight.what, Sent::Cloud(CloudWrite::Post { uid: of, .. }) if of == uid)
+        })
+    }
+
+    /// Adds a request on the wire. `false` if there is no room.
+    pub(crate) fn fly(&mut self, flight: Flight) -> bool {
+        match self.flights.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(flight);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a request off the wire; those behind it move up.
+    pub(crate) fn unfly(&mut self, at: usize) -> Option<Flight> {
+        let flight = self.flights[at].take();
+        if at == 0 {
+            self.flights.swap(0, 1);
+        }
+        flight
+    }
+
+    /// Two controllers are alike: the order of the two is normal, and what refers to them follows.
+    /// Tells whether they changed places.
+    pub(crate) fn normalise(&mut self, controllers: usize) -> bool {
+        let changes =
+            controllers == 2 && key_of(&self.controllers[1]) < key_of(&self.controllers[0]);
+        if changes {
+            self.controllers.swap(0, 1);
+            for flight in self.flights.iter_mut().flatten() {
+                flight.by = 1 - flight.by;
+            }
+        }
+        changes
+    }
+
+    /// Time goes on to `now`: lags that end by then are over.
+    pub(crate) fn pass_time(&mut self, now: Tick) {
+        self.now = now;
+        for slot in &mut self.registries {
+            let Some(registry) = slot else { continue };
+            for lag in &mut registry.lagging {
+                *lag = lag.filter(|(_, until)| now < *until);
+            }
+            if registry.lagging[0].is_none() {
+                registry.lagging.swap(0, 1);
+            }
+            if registry.truth.is_none() && !registry.lags() {
+                *slot = None;
+            }
+        }
+        self.compact();
+    }
+
+    /// Leaves no gap between registries.
+    pub(crate) fn compact(&mut self) {
+        let mut kept = [None; REGISTRIES];
+        for (slot, registry) in kept.iter_mut().zip(self.registries.iter().flatten()) {
+            *slot = Some(*registry);
+        }
+        self.registries = kept;
+    }
+}
+
+type Key = (
+    u8,
+    Index,
+    Index,
+    u8,
+    Tick,
+    Index,
+    Index,
+    Tick,
+    bool,
+    bool,
+    Tick,
+);
+
+fn key_of(controller: &Controller) -> Key {
+    let (kind, a, b) = match controller.at {
+        At::Idle => (0, 0, 0),
+        At::Effect(effect) => (1, effect, 0),
+        At::Waiting(effect) => (2, effect, 0),
+        At::Status {
+            ending,
+            base,
+            attempt,
+        } => (3 + attempt, ending, base),
+    };
+    (
+        kind,
+        a,
+        b,
+        controller.uid,
+        controller.started,
+        controller.memory,
+        controller.judged,
+        controller.due,
+        controller.held,
+        controller.excused,
+        controller.intent,
+    )
+}
