@@ -288,7 +288,8 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
                 let is_new = object.status.observed_generation != object.generation;
                 if keep.desired.adoption != Adoption::Never && (is_new || !not_kept) {
                     carry_out(keep, Claim::Untagged(untagged), now)
-                } else if not_kept {
+                } else if not_kept || object.status.observed.is_none() {
+                    // Never seen with our tag since it was made: not lost, but not kept (rule 3).
                     finished(&keep, Verdict::TagNotKept)
                 } else {
                     finished(&keep, Verdict::OwnershipLost)

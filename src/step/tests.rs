@@ -608,6 +608,13 @@ fn a_tag_that_swr_does_not_keep_stops_everything() {
         world.object.expect("object").known_id(),
         Some(RegistryId(1))
     );
+
+    // The same when the LIST after the create does not show the registry yet.
+    let mut world = World::new(|_| {});
+    world.keeps = |description| description.chars().take(20).collect();
+    world.hidden = vec![1];
+    assert!(matches!(world.pass(), Verdict::NotVisible { .. }));
+    assert_eq!(world.pass(), Verdict::TagNotKept);
 }
 
 #[test]

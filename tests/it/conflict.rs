@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::bed::{cases, check_cases};
+use crate::manifest::STRANGERS_TAG;
 use crate::site::{Site, registry_id};
-
-const STRANGERS_TAG: &str = "[swr-operator:AAAAAAAAAAAAAAAAAAAAAA/BBBBBBBBBBBBBBBBBBBBBB/CCCCCCCC]";
 
 #[test]
 fn a_foreign_registry_of_the_same_name_is_never_written() {
@@ -22,28 +21,6 @@ fn a_foreign_registry_of_the_same_name_is_never_written() {
     );
 }
 
-/// Somebody makes a registry by hand; its id and how it looks.
-fn foreign(site: &Site, name: &str, description: &str) -> (i64, Value) {
-    let instance = &site.cloud.instances[0];
-    let id = site.cloud.console_create(
-        instance,
-        &json!({
-            "name": name,
-            "description": description,
-            "type": "swr-pro",
-            "url": "https://theirs.example.com",
-            "credential": {"type": "basic", "access_key": "theirs", "access_secret": "theirs too"},
-            "insecure": false,
-        }),
-    );
-    (id, site.cloud.registry(instance, id).expect("it is there"))
-}
-
-fn assert_untouched(site: &Site, id: i64, before: &Value) {
-    let after = site.cloud.registry(&site.cloud.instances[0], id);
-    assert_eq!(after.as_ref(), Some(before), "theirs is as it was");
-}
-
 fn object(site: &Site, name: &str) -> Value {
     let mut object = site.registry(name, "swr-pro");
     object["spec"]["name"] = json!(name);
@@ -53,7 +30,7 @@ fn object(site: &Site, name: &str) -> Value {
 
 fn one_without_a_tag_is_a_conflict_until_the_name_is_free(site: &Site) {
     let instance = &site.cloud.instances[0];
-    let (id, before) = foreign(site, "wanted", "by hand");
+    let (id, before) = site.foreign("wanted", "by hand");
     let mark = site.cloud.mark();
     site.create(&object(site, "wanted"));
     let (_, message) = site.await_state("wanted", "False Conflict");
@@ -62,7 +39,7 @@ fn one_without_a_tag_is_a_conflict_until_the_name_is_free(site: &Site) {
         "a registry named \"wanted\" exists in the instance and does not belong to this object; it is left alone"
     );
     site.assert_rests(mark, &site.cluster.audit());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 
     site.cloud.console_delete(instance, id);
     let polls = site.cloud.mark();
@@ -76,7 +53,7 @@ fn one_without_a_tag_is_a_conflict_until_the_name_is_free(site: &Site) {
 }
 
 fn one_with_a_strangers_tag_is_a_conflict(site: &Site) {
-    let (id, before) = foreign(site, "wanted", &format!("theirs {STRANGERS_TAG}"));
+    let (id, before) = site.foreign("wanted", &format!("theirs {STRANGERS_TAG}"));
     let mark = site.cloud.mark();
     site.create(&object(site, "wanted"));
     let (_, message) = site.await_state("wanted", "False Conflict");
@@ -85,13 +62,13 @@ fn one_with_a_strangers_tag_is_a_conflict(site: &Site) {
         "a registry named \"wanted\" exists in the instance and carries the tag of another owner; it is left alone"
     );
     site.assert_rests(mark, &site.cluster.audit());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn one_that_only_the_create_meets_is_a_conflict(site: &Site) {
     // The LIST does not show it yet.
     site.cloud.switch(&json!({"list_lag_millis": 5000}));
-    let (id, before) = foreign(site, "wanted", "by hand");
+    let (id, before) = site.foreign("wanted", "by hand");
     let mark = site.cloud.mark();
     site.create(&object(site, "wanted"));
     let (now, message) = site.await_state("wanted", "False Conflict");
@@ -101,7 +78,7 @@ fn one_that_only_the_create_meets_is_a_conflict(site: &Site) {
         Value::Null,
         "SWR refused for certain"
     );
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
     site.cloud.switch(&json!({"list_lag_millis": 0}));
     site.cloud.await_lists(&site.cloud.instances[0], 3);
     let writes = site.cloud.writes(mark);
@@ -110,41 +87,41 @@ fn one_that_only_the_create_meets_is_a_conflict(site: &Site) {
         "{writes:?}"
     );
     assert!(writes.len() <= 3, "{writes:?}");
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn a_rename_to_a_taken_name_is_a_conflict(site: &Site) {
-    let (id, before) = foreign(site, "taken", "by hand");
+    let (id, before) = site.foreign("taken", "by hand");
     let ours = site.ready("ours");
     let held = site.held(&ours);
     site.patch("ours", &json!({"spec": {"name": "taken"}}));
     let (_, message) = site.await_state("ours", "False Conflict");
     assert!(message.contains("exists"), "{message}");
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
     assert_eq!(site.held(&ours), held);
     site.patch("ours", &json!({"spec": {"name": "free"}}));
     site.await_ready("ours");
     assert_eq!(site.held(&ours)["name"], "free");
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn a_similar_name_is_none(site: &Site) {
-    let (id, before) = foreign(site, "wanted-2", "the name filter of SWR would match it");
-    let (other_id, other) = foreign(site, "Wanted", "another case");
+    let (id, before) = site.foreign("wanted-2", "the name filter of SWR would match it");
+    let (other_id, other) = site.foreign("Wanted", "another case");
     site.create(&object(site, "wanted"));
     let ready = site.await_ready("wanted");
     assert!(![id, other_id].contains(&registry_id(&ready)));
-    assert_untouched(site, id, &before);
-    assert_untouched(site, other_id, &other);
+    site.assert_untouched(id, &before);
+    site.assert_untouched(other_id, &other);
 }
 
 fn an_object_in_conflict_is_deleted_without_a_write(site: &Site) {
-    let (id, before) = foreign(site, "wanted", "by hand");
+    let (id, before) = site.foreign("wanted", "by hand");
     site.create(&object(site, "wanted"));
     site.await_state("wanted", "False Conflict");
     let mark = site.cloud.mark();
     site.delete("wanted");
     site.await_gone("wanted");
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }

@@ -30,7 +30,7 @@ fn updates() -> bool {
 }
 
 /// Compares a whole file with what it should be, or makes it so.
-fn compare(path: &str, expected: &str) {
+pub(crate) fn compare(path: &str, expected: &str) {
     if updates() {
         fs::write(root().join(path), expected).unwrap_or_else(|error| panic!("{path}: {error}"));
         return;

@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::bed::{cases, check_cases};
+use crate::manifest::STRANGERS_TAG;
 use crate::site::{Site, registry_id, state};
-
-/// A tag of the right form that belongs to nobody here.
-const STRANGERS_TAG: &str = "[swr-operator:AAAAAAAAAAAAAAAAAAAAAA/BBBBBBBBBBBBBBBBBBBBBB/CCCCCCCC]";
 
 #[test]
 fn what_happens_in_the_console_is_put_back_or_reported() {

@@ -10,6 +10,10 @@ pub(crate) const API_VERSION: &str = "swr.huaweicloud.com/v1alpha1";
 /// The three types of target, in the API's words.
 pub(crate) const TYPES: [&str; 3] = ["swr-pro", "swr-pro-internal", "huawei-SWR"];
 
+/// A tag of the right form that belongs to nobody here.
+pub(crate) const STRANGERS_TAG: &str =
+    "[swr-operator:AAAAAAAAAAAAAAAAAAAAAA/BBBBBBBBBBBBBBBBBBBBBB/CCCCCCCC]";
+
 /// A whole object of a type, with every field that the type allows.
 pub(crate) fn registry(
     namespace: &str,

@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::bed::{cases, check_cases};
-use crate::manifest::{body, split_tag};
+use crate::manifest::{STRANGERS_TAG, body, split_tag};
 use crate::site::{Site, registry_id, state};
-
-const STRANGERS_TAG: &str = "[swr-operator:AAAAAAAAAAAAAAAAAAAAAA/BBBBBBBBBBBBBBBBBBBBBB/CCCCCCCC]";
 
 #[test]
 fn a_mode_is_what_it_says() {
@@ -104,7 +102,7 @@ fn observe_reports_each_field_that_differs_and_writes_nothing(site: &Site) {
 }
 
 fn observe_reports_what_adoption_would_change(site: &Site) {
-    let (id, before) = foreign(site, "it", "by hand");
+    let (id, before) = site.foreign("it", "by hand");
     let mark = site.cloud.mark();
     site.put_login("it", &site.login());
     let mut object = adopting(site, json!({"policy": "IfUnowned"}));
@@ -122,7 +120,7 @@ fn observe_reports_what_adoption_would_change(site: &Site) {
         "{fields:?}"
     );
     site.assert_rests(mark, &site.cluster.audit());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn suspend_stops_everything_until_it_is_taken_off(site: &Site) {
@@ -177,28 +175,6 @@ fn a_request_for_a_look_is_answered_with_its_own_words(site: &Site) {
     }
 }
 
-/// Somebody makes a registry by hand; its id and how it looks.
-fn foreign(site: &Site, name: &str, description: &str) -> (i64, Value) {
-    let instance = &site.cloud.instances[0];
-    let id = site.cloud.console_create(
-        instance,
-        &json!({
-            "name": name,
-            "description": description,
-            "type": "swr-pro",
-            "url": "https://theirs.example.com",
-            "credential": {"type": "basic", "access_key": "theirs", "access_secret": "theirs too"},
-            "insecure": false,
-        }),
-    );
-    (id, site.cloud.registry(instance, id).expect("it is there"))
-}
-
-fn assert_untouched(site: &Site, id: i64, before: &Value) {
-    let after = site.cloud.registry(&site.cloud.instances[0], id);
-    assert_eq!(after.as_ref(), Some(before), "theirs is as it was");
-}
-
 /// An object named as the registry that it asks for.
 fn adopting(site: &Site, adoption: Value) -> Value {
     let mut object = site.registry("it", "swr-pro");
@@ -223,14 +199,14 @@ fn check_adopted(site: &Site, object: Value, id: i64) {
 }
 
 fn if_unowned_takes_a_registry_of_exactly_this_name(site: &Site) {
-    let (similar, before) = foreign(site, "It", "another case");
-    let (id, _) = foreign(site, "it", "by hand");
+    let (similar, before) = site.foreign("It", "another case");
+    let (id, _) = site.foreign("it", "by hand");
     check_adopted(site, adopting(site, json!({"policy": "IfUnowned"})), id);
-    assert_untouched(site, similar, &before);
+    site.assert_untouched(similar, &before);
 }
 
 fn by_id_takes_a_registry_of_any_name_and_renames_it(site: &Site) {
-    let (id, _) = foreign(site, "old-name", "by hand");
+    let (id, _) = site.foreign("old-name", "by hand");
     let adoption = json!({"policy": "IfUnowned", "registryId": id});
     check_adopted(site, adopting(site, adoption), id);
 }
@@ -249,7 +225,7 @@ fn by_id_of_nothing_is_a_conflict(site: &Site) {
 }
 
 fn a_registry_of_another_owner_is_refused(site: &Site) {
-    let (id, before) = foreign(site, "it", STRANGERS_TAG);
+    let (id, before) = site.foreign("it", STRANGERS_TAG);
     let mark = site.cloud.mark();
     site.put_login("it", &site.login());
     let adoption = json!({"policy": "IfUnowned", "registryId": id});
@@ -260,17 +236,17 @@ fn a_registry_of_another_owner_is_refused(site: &Site) {
         "a registry named \"it\" exists in the instance and carries the tag of another owner; it is left alone"
     );
     site.assert_rests(mark, &site.cluster.audit());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn never_is_the_default(site: &Site) {
-    let (id, before) = foreign(site, "it", "by hand");
+    let (id, before) = site.foreign("it", "by hand");
     let mark = site.cloud.mark();
     site.put_login("it", &site.login());
     site.create(&adopting(site, json!({})));
     site.await_state("it", "False Conflict");
     site.assert_rests(mark, &site.cluster.audit());
-    assert_untouched(site, id, &before);
+    site.assert_untouched(id, &before);
 }
 
 fn a_lost_tag_is_put_back_where_adoption_is_allowed(site: &Site) {
@@ -288,7 +264,7 @@ fn a_lost_tag_is_put_back_where_adoption_is_allowed(site: &Site) {
 }
 
 fn an_adopted_registry_goes_with_its_object(site: &Site) {
-    let (id, _) = foreign(site, "it", "by hand");
+    let (id, _) = site.foreign("it", "by hand");
     site.ready_with(adopting(site, json!({"policy": "IfUnowned"})));
     let mark = site.cloud.mark();
     site.delete("it");

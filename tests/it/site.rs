@@ -418,6 +418,29 @@ impl Site {
             .unwrap_or_else(|| panic!("registry {id} is gone"))
     }
 
+    /// Somebody makes a registry by hand in the first instance; its id and how it looks.
+    pub(crate) fn foreign(&self, name: &str, description: &str) -> (i64, Value) {
+        let instance = &self.cloud.instances[0];
+        let id = self.cloud.console_create(
+            instance,
+            &json!({
+                "name": name,
+                "description": description,
+                "type": "swr-pro",
+                "url": "https://theirs.example.com",
+                "credential": {"type": "basic", "access_key": "theirs", "access_secret": "theirs too"},
+                "insecure": false,
+            }),
+        );
+        (id, self.cloud.registry(instance, id).expect("it is there"))
+    }
+
+    /// What somebody made by hand is as it was.
+    pub(crate) fn assert_untouched(&self, id: i64, before: &Value) {
+        let after = self.cloud.registry(&self.cloud.instances[0], id);
+        assert_eq!(after.as_ref(), Some(before), "theirs is as it was");
+    }
+
     /// Three polls of the first instance, after which nothing may have been written anywhere since `mark` and `audit`.
     pub(crate) fn assert_rests(&self, mark: u64, audit: &Audit) {
         self.cloud.await_lists(&self.cloud.instances[0], 3);

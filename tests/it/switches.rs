@@ -2,6 +2,7 @@
 //! request each, or the condition says why not, and nobody else's registry is touched.
 
 use std::collections::BTreeSet;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use swr_simulator::Switches;
 
@@ -20,6 +21,32 @@ use rows::{ELSEWHERE, rows};
 
 /// Cases that one operator serves.
 const SITES: usize = 16;
+/// Operators at once: what two cores can serve in good time.
+const BEDS: usize = 3;
+
+/// A place for a bed, given back when it is dropped.
+struct Place;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static FREED: Condvar = Condvar::new();
+
+impl Place {
+    fn take() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = FREED
+            .wait_while(taken, |taken| *taken >= BEDS)
+            .unwrap_or_else(PoisonError::into_inner);
+        *taken += 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        FREED.notify_one();
+    }
+}
 
 /// Runs every case, so many at once for each operator.
 fn check_many<C: Sync>(name: &str, cases: &[(String, C)], check: impl Fn(&Site, &C) + Sync) {
@@ -35,6 +62,7 @@ fn check_many<C: Sync>(name: &str, cases: &[(String, C)], check: impl Fn(&Site, 
         .map(|(name, chunk)| (name.as_str(), (name.as_str(), *chunk)))
         .collect();
     in_parallel(&beds, |(name, chunk)| {
+        let _place = Place::take();
         check_all(name, chunk, |site, (title, case)| {
             struct Title<'a>(&'a Site, &'a str);
             impl Drop for Title<'_> {

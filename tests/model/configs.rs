@@ -1,7 +1,7 @@
 //! What is explored: the truth in many configurations, and lies that must be found out.
 
 use crate::core::Setting;
-use crate::moves::{Config, Lie};
+use crate::moves::{Config, Expected, Lie};
 use crate::world::{Budget, Mark};
 
 const NOTHING: Budget = Budget {
@@ -37,6 +37,7 @@ fn one(name: &'static str, left: Budget) -> Config {
         foreign: None,
         slow: false,
         lie: Lie::None,
+        expected: Expected::Holds,
     }
 }
 
@@ -257,10 +258,35 @@ pub(crate) fn full() -> Vec<Config> {
     all
 }
 
+/// What the protocol cannot do, step by step.
+pub(crate) fn limits() -> Vec<Config> {
+    vec![Config {
+        setting: Setting {
+            shows_key: false,
+            ..SETTING
+        },
+        expected: Expected::KnownLimit,
+        // SWR shows no secret: that an old PUT landed after the newest one cannot be seen.
+        ..one(
+            "limit: Secret rotates, key not shown, late PUT, edit",
+            Budget {
+                rotations: 1,
+                faults: 1,
+                edits: 1,
+                ..NOTHING
+            },
+        )
+    }]
+}
+
 /// Lies that must be found out: if one is not, the checker is blind or a rule is idle.
 pub(crate) fn lies() -> Vec<Config> {
     let b = NOTHING;
-    let lie = |lie, config| Config { lie, ..config };
+    let lie = |lie, config| Config {
+        lie,
+        expected: Expected::FoundOut,
+        ..config
+    };
     vec![
         Config {
             setting: Setting {
@@ -326,7 +352,7 @@ pub(crate) fn lies() -> Vec<Config> {
         lie(
             Lie::LandsTooLate,
             one(
-                "assumption broken: lands after T_settle",
+                "assumption broken: lands within T_settle of sending",
                 Budget { faults: 1, ..b },
             ),
         ),

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use swr_operator::answer::{Account, KubeFailure};
-use swr_operator::api::registry::{CreateIntent, DeletionPolicy};
+use swr_operator::api::registry::CreateIntent;
 use swr_operator::api::{ConditionStatus, FINALIZER};
 use swr_operator::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
 use swr_operator::desired::{ProjectId, Region, RegistryId};
@@ -172,7 +172,7 @@ fn time(tick: Tick) -> Timestamp {
     Timestamp::from_second(BEGINNING + i64::from(tick) * UNIT).expect("in range")
 }
 
-fn tick(time: Timestamp) -> Tick {
+pub(crate) fn tick(time: Timestamp) -> Tick {
     // Rounded up: what is due within a tick is due at its end.
     let secs = time.as_second() - BEGINNING + i64::from(time.subsec_nanosecond() > 0);
     Tick::try_from((secs + UNIT - 1).div_euclid(UNIT).max(0)).unwrap_or(NEVER)
@@ -183,18 +183,18 @@ fn uid_text(uid: u8) -> String {
     format!("00000000-0000-0000-0000-{uid:012}")
 }
 
-fn uid_of(text: &str) -> u8 {
+pub(crate) fn uid_of(text: &str) -> u8 {
     text.rsplit('-')
         .next()
         .and_then(|tail| tail.parse().ok())
         .unwrap_or_default()
 }
 
-fn url_text(url: u8) -> String {
+pub(crate) fn url_text(url: u8) -> String {
     format!("https://t{url}.example.com")
 }
 
-fn url_of(text: &str) -> u8 {
+pub(crate) fn url_of(text: &str) -> u8 {
     text.trim_start_matches("https://t")
         .split('.')
         .next()
@@ -751,49 +751,5 @@ fn account() -> Account {
                 ..Default::default()
             },
         }],
-    }
-}
-
-/// The small facts of an object that the checker looks at.
-pub(crate) trait Facts {
-    fn uid_number(&self) -> u8;
-    fn url_number(&self) -> u8;
-    fn orphans(&self) -> bool;
-    fn intent_at(&self) -> Option<Tick>;
-    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)>;
-    fn set_url(&mut self, url: u8);
-}
-
-impl Facts for Object {
-    fn uid_number(&self) -> u8 {
-        uid_of(&self.uid)
-    }
-
-    fn url_number(&self) -> u8 {
-        match &self.desired {
-            Ok(desired) => url_of(&desired.registry.url),
-            Err(_) => 0,
-        }
-    }
-
-    fn orphans(&self) -> bool {
-        self.deletion_policy == DeletionPolicy::Orphan
-    }
-
-    fn intent_at(&self) -> Option<Tick> {
-        let intent = self.status.create_intent.as_ref()?;
-        Some(tick(intent.started_at))
-    }
-
-    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)> {
-        let mut all = self.status.conditions.iter();
-        let found = all.find(|condition| condition.type_ == type_)?;
-        Some((found.status, found.reason.clone()))
-    }
-
-    fn set_url(&mut self, url: u8) {
-        if let Ok(desired) = &mut self.desired {
-            desired.registry.url = url_text(url);
-        }
     }
 }

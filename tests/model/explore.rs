@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Instant;
 
-use crate::core::{Answer, Facts as _, Request};
-use crate::moves::{Config, How, Label, Lie, Step, World};
+use crate::core::{Answer, Request};
+use crate::facts::Facts as _;
+use crate::moves::{Config, Expected, How, Label, Step, World};
 use crate::quiet::Quiet;
 use crate::world::{CloudWrite, Flight, Mark, Sent, State};
 
@@ -162,7 +163,7 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
     let mut steps: Vec<Step> = Vec::new();
     let (mut transitions, mut depth, mut capped) = (0, 0, false);
     while let Some((index, state)) = frontier.pop_front() {
-        if config.lie != Lie::None && !found.is_empty() {
+        if config.expected != Expected::Holds && !found.is_empty() {
             break;
         }
         if let Err(unwell) = quiet.check(&mut world, &state, false) {

@@ -4,9 +4,10 @@
 
 use swr_operator::api::ConditionStatus;
 
-use crate::core::{Facts as _, POLL};
+use crate::core::POLL;
 use crate::explore::{Prints, fingerprint, named};
-use crate::moves::{Label, Step, World, looks};
+use crate::facts::Facts as _;
+use crate::moves::{Label, Step, World, looked};
 use crate::world::{At, Budget, Controller, Mark, Registry, Shown, State, Tick};
 
 /// More steps than any sane recovery takes.
@@ -112,7 +113,7 @@ impl Quiet {
         }
         let object = state.object.map(|object| world.core.object(object));
         let uid = object.as_ref().map_or(0, |object| object.uid_number());
-        let looked = object.as_ref().map(|object| looks(object));
+        let now_is = object.as_ref().map(|object| looked(object));
         for k in 0..controllers {
             let controller = &state.controllers[k];
             if controller.uid != 0 && controller.uid != uid {
@@ -121,7 +122,7 @@ impl Quiet {
                 next.controllers[k] = Controller::started(controller.started);
                 return Some((None, next));
             }
-            let changed = looked.is_some() && controller.looked != looked;
+            let changed = now_is.is_some() && controller.looked != now_is;
             if changed || (controller.due <= state.now) {
                 return begin(world, state, k, uid);
             }

@@ -35,6 +35,8 @@ enum Command {
         /// Run only the tests whose names contain this
         filter: Option<String>,
     },
+    /// Explore every interleaving of the operator's decisions with a hostile world, and print a table
+    Model,
     /// Start everything, print `ready`, and stay until Ctrl-C; `target/dev/env` tells a shell where things are
     Up {
         /// Everything but the operator
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
     let outcome = Signals::listen().and_then(|signals| match arguments.command {
         Command::Demo { once } => tell(&signals, once),
         Command::Test { filter } => suite::run(filter.as_deref()),
+        Command::Model => suite::model(),
         Command::Up {
             no_operator,
             install,

@@ -46,6 +46,14 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
     tested.and(conforms)
 }
 
+/// The model checker with all its bounds, optimised.
+pub fn model() -> Result<(), Error> {
+    let mut command = cargo::command();
+    command.args(["test", "--package", "swr-operator", "--test", "model"]);
+    command.args(["--profile", "model", "--", "--ignored", "--nocapture"]);
+    cargo::stream(command)
+}
+
 const OK: &str = "ok";
 
 #[derive(Default)]

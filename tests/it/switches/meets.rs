@@ -18,7 +18,7 @@ pub(super) struct Meeting {
     pub(super) check: fn(&Site, &str),
 }
 
-pub(super) const MEETINGS: [Meeting; 9] = [
+pub(super) const MEETINGS: [Meeting; 10] = [
     Meeting {
         switch: "duplicate_name",
         values: &[
@@ -77,6 +77,11 @@ pub(super) const MEETINGS: [Meeting; 9] = [
             ("works", ""),
         ],
         check: an_instance_that_stops_running,
+    },
+    Meeting {
+        switch: "list_lag_millis",
+        values: &[("1500", "")],
+        check: an_adoption_that_a_list_shows_late,
     },
     Meeting {
         switch: "show_lag_after_update_millis",
@@ -224,6 +229,29 @@ fn an_instance_that_stops_running(site: &Site, expected: &str) {
     });
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
     assert_eq!(site.held(&object), held);
+    delete(site, "ours");
+    assert_nothing_left(site);
+}
+
+/// The list after the update still shows the registry without our tag, which is no sign that SWR drops it.
+fn an_adoption_that_a_list_shows_late(site: &Site, _: &str) {
+    site.cloud.switch(&json!({"list_lag_millis": 0}));
+    theirs(site, "ours");
+    site.cloud.switch(&json!({"list_lag_millis": 1500}));
+    let mut object = site.registry("ours", "swr-pro");
+    object["spec"]["name"] = json!("ours");
+    object["spec"]["adoption"] = json!({"policy": "IfUnowned"});
+    site.put_login("ours", &site.login());
+    let mark = site.cloud.mark();
+    site.create(&object);
+    site.await_ready("ours");
+    assert_eq!(site.cloud.writes(mark), ["PUT registries/1"]);
+    let log = site.log();
+    let alarms: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(&site.name) && line.contains("TagNotKept"))
+        .collect();
+    assert_eq!(alarms, Vec::<&str>::new());
     delete(site, "ours");
     assert_nothing_left(site);
 }

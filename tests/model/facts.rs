@@ -1,0 +1,52 @@
+//! The small facts of an object that the checker looks at.
+
+use swr_operator::api::ConditionStatus;
+use swr_operator::api::registry::DeletionPolicy;
+use swr_operator::object::Object;
+
+use crate::core::{tick, uid_of, url_of, url_text};
+use crate::world::Tick;
+
+/// The small facts of an object that the checker looks at.
+pub(crate) trait Facts {
+    fn uid_number(&self) -> u8;
+    fn url_number(&self) -> u8;
+    fn orphans(&self) -> bool;
+    fn intent_at(&self) -> Option<Tick>;
+    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)>;
+    fn set_url(&mut self, url: u8);
+}
+
+impl Facts for Object {
+    fn uid_number(&self) -> u8 {
+        uid_of(&self.uid)
+    }
+
+    fn url_number(&self) -> u8 {
+        match &self.desired {
+            Ok(desired) => url_of(&desired.registry.url),
+            Err(_) => 0,
+        }
+    }
+
+    fn orphans(&self) -> bool {
+        self.deletion_policy == DeletionPolicy::Orphan
+    }
+
+    fn intent_at(&self) -> Option<Tick> {
+        let intent = self.status.create_intent.as_ref()?;
+        Some(tick(intent.started_at))
+    }
+
+    fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)> {
+        let mut all = self.status.conditions.iter();
+        let found = all.find(|condition| condition.type_ == type_)?;
+        Some((found.status, found.reason.clone()))
+    }
+
+    fn set_url(&mut self, url: u8) {
+        if let Ok(desired) = &mut self.desired {
+            desired.registry.url = url_text(url);
+        }
+    }
+}

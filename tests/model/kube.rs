@@ -1,0 +1,235 @@
+//! The API server in the model: writes bound to a version, lost, answered or late. Judges S7
+//! and S9, and that the status says what was true.
+
+use swr_operator::answer::KubeFailure;
+use swr_operator::object::Object;
+
+use crate::core::{Answer, Core, KubeKind};
+use crate::facts::Facts as _;
+use crate::moves::{How, Label, Lie, Step, World, Wrong, flight, push};
+use crate::world::{At, Index, KubeWrite, Mark, Registry, Sent, Shown, State};
+
+/// As in production.
+const REBASES_MAX: u8 = 3;
+
+impl World {
+    pub(crate) fn kube(
+        &mut self,
+        state: &State,
+        k: usize,
+        effect: Index,
+        write: KubeWrite,
+        kind: KubeKind,
+        out: &mut Vec<Step>,
+    ) {
+        let mut next = *state;
+        let (answer, wrong) = self.apply_kube(&mut next, write, Some(kind));
+        if let (KubeKind::Intent(at), Answer::Object(_)) = (kind, answer) {
+            next.controllers[k].intent = at;
+        }
+        self.resume(&mut next, k, effect, answer);
+        let label = |how, answer| Label::Effect(k, effect, how, answer);
+        push(out, label(How::Well, Some(answer)), next, wrong);
+
+        let lost = Answer::Kube(KubeFailure::Unavailable);
+        self.fault(out, state, k, effect, lost, How::Lost);
+        if state.left.faults > 0 {
+            let mut faulty = *state;
+            faulty.left.faults -= 1;
+            let mut next = faulty;
+            let (_, wrong) = self.apply_kube(&mut next, write, Some(kind));
+            self.resume(&mut next, k, effect, lost);
+            push(out, label(How::AnswerLost, None), next, wrong);
+            let mut next = faulty;
+            // Assumed: a write of the status that was given up lands before its writer looks
+            // again, which is as good as at once, or never.
+            let may_be_late = write.finalizers || self.config.lie == Lie::LandsStatusLate;
+            if may_be_late && next.fly(flight(state, k, Sent::Kube(write), false)) {
+                self.resume(&mut next, k, effect, lost);
+                push(out, label(How::Late, None), next, None);
+            }
+        }
+    }
+
+    /// The API server carries out a write, if the object is still at its version.
+    pub(crate) fn apply_kube(
+        &mut self,
+        state: &mut State,
+        write: KubeWrite,
+        kind: Option<KubeKind>,
+    ) -> (Answer, Wrong) {
+        let Some(current) = state.object else {
+            return (Answer::Kube(KubeFailure::NotFound), None);
+        };
+        let (object, base) = (self.core.object(current), self.core.object(write.base));
+        let new = self.core.object(write.new);
+        let stale = match self.config.lie {
+            Lie::AcceptsStaleWrites => write.finalizers && object.uid != base.uid,
+            // A patch of the status names no uid, one of the finalizers does.
+            _ => object.version != base.version || write.finalizers && object.uid != base.uid,
+        };
+        if stale {
+            return (Answer::Kube(KubeFailure::Conflict), None);
+        }
+        let releases = write.finalizers && object.has_finalizer() && !new.has_finalizer();
+        let uid = object.uid_number();
+        let is_ours = |r: &Registry, shown: Shown| shown.mark == Mark::Uid(uid) && !r.stripped;
+        let is_left = state
+            .live()
+            .any(|(registry, shown)| is_ours(registry, shown));
+        let wrong = if !write.finalizers && backwards(&object, &new) {
+            Some("S9 observedGeneration goes backwards or ahead")
+        } else if releases && !object.deleting {
+            Some("S7 the finalizer is removed from an object that is not deleting")
+        } else if releases && !object.orphans() && is_left {
+            Some("S7 the finalizer is removed while a registry with our tag exists")
+        } else if releases && !object.orphans() && state.post_in_flight(uid) {
+            Some("S7 the finalizer is removed while a create may still land")
+        } else {
+            None
+        };
+        let forgets = match (self.config.lie, kind) {
+            (Lie::ForgetsIntent, Some(KubeKind::Intent(_))) => true,
+            (Lie::ForgetsFinalizer, Some(KubeKind::AddFinalizer)) => true,
+            _ => false,
+        };
+        if forgets {
+            let version = self.core.version(current);
+            return (
+                Answer::Object(Some(self.core.written(write, current, version))),
+                wrong,
+            );
+        }
+        let written = self.replace(state, |core, version| core.written(write, current, version));
+        let answer = match kind {
+            Some(KubeKind::RemoveFinalizer) => Answer::Done,
+            Some(KubeKind::AddFinalizer | KubeKind::Intent(_) | KubeKind::Id) | None => {
+                Answer::Object(Some(written))
+            }
+        };
+        (answer, wrong)
+    }
+
+    /// A version that nobody holds: only whether two are equal counts, so one that is forgotten
+    /// by all is as good as a new one, and the number of states stays finite.
+    pub(crate) fn free_version(&self, state: &State) -> u16 {
+        let of_controllers = state
+            .controllers
+            .iter()
+            .map(|controller| match controller.at {
+                At::Idle => 0,
+                At::Effect(effect) | At::Waiting(effect) => self.core.version_held(effect),
+                At::Status { base, .. } => self.core.version(base),
+            });
+        let of_flights = state
+            .flights
+            .iter()
+            .flatten()
+            .map(|flight| match flight.what {
+                Sent::Kube(write) => self.core.version(write.base),
+                Sent::Cloud(_) => 0,
+            });
+        let of_objects = [state.object, state.previous];
+        let held: Vec<u16> = of_controllers
+            .chain(of_flights)
+            .chain(
+                of_objects
+                    .iter()
+                    .flatten()
+                    .map(|object| self.core.version(*object)),
+            )
+            .collect();
+        (1..)
+            .find(|version| !held.contains(version))
+            .expect("few are held")
+    }
+
+    /// The object changes, and is gone if nothing holds it any more.
+    pub(crate) fn replace(
+        &mut self,
+        state: &mut State,
+        change: impl FnOnce(&mut Core, u16) -> Index,
+    ) -> Index {
+        let version = self.free_version(state);
+        let new = change(&mut self.core, version);
+        if self.config.lie == Lie::ShowsOldObject {
+            state.previous = state.object;
+        }
+        let object = self.core.object(new);
+        state.object = (!object.deleting || !object.finalizers.is_empty()).then_some(new);
+        new
+    }
+
+    pub(crate) fn statuses(&mut self, state: &State, k: usize, out: &mut Vec<Step>) {
+        let At::Status {
+            ending,
+            base,
+            attempt,
+        } = state.controllers[k].at
+        else {
+            return;
+        };
+        let Some((_, new)) = self.core.ending(ending).write else {
+            return;
+        };
+        let write = KubeWrite {
+            base,
+            new,
+            finalizers: false,
+        };
+        let controller = &state.controllers[k];
+        let untrue = self.core.ending(ending).claims && !controller.held && !controller.excused;
+        let untrue = untrue.then_some("status says Synced for what SWR never held since");
+        let label = |how| Label::Status(k, ending, how);
+
+        let mut next = *state;
+        let (answer, wrong) = self.apply_kube(&mut next, write, None);
+        if let Answer::Object(_) = answer {
+            self.close(&mut next, k, ending, Ok(()));
+            push(out, label(How::Well), next, untrue.or(wrong));
+        } else {
+            // Production reads the object again, and writes onto it if its status is the same.
+            let newer = next.object.filter(|newer| {
+                self.core.object(*newer).uid == self.core.object(base).uid
+                    && self.core.same_status(*newer, base, state.now)
+            });
+            match newer.filter(|_| attempt + 1 < REBASES_MAX) {
+                Some(base) => {
+                    next.controllers[k].at = At::Status {
+                        ending,
+                        base,
+                        attempt: attempt + 1,
+                    };
+                }
+                None => self.close(&mut next, k, ending, Err(state.now)),
+            }
+            push(out, label(How::Refused), next, None);
+        }
+        if state.left.faults == 0 {
+            return;
+        }
+        let mut faulty = *state;
+        faulty.left.faults -= 1;
+        let later = state.now + 1;
+        let mut next = faulty;
+        self.close(&mut next, k, ending, Err(later));
+        push(out, label(How::Lost), next, None);
+        let mut next = faulty;
+        let (answer, wrong) = self.apply_kube(&mut next, write, None);
+        let untrue = untrue.filter(|_| matches!(answer, Answer::Object(_)));
+        self.close(&mut next, k, ending, Err(later));
+        push(out, label(How::AnswerLost), next, untrue.or(wrong));
+        let mut next = faulty;
+        if self.config.lie == Lie::LandsStatusLate
+            && next.fly(flight(state, k, Sent::Kube(write), false))
+        {
+            self.close(&mut next, k, ending, Err(later));
+            push(out, label(How::Late), next, untrue);
+        }
+    }
+}
+
+pub(crate) fn backwards(old: &Object, new: &Object) -> bool {
+    let observed = new.status.observed_generation;
+    observed < old.status.observed_generation || observed > old.generation
+}
