@@ -716,19 +716,23 @@ fn id_of(id: RegistryId) -> u8 {
 }
 
 fn written(answer: Answer, object: impl Fn(Index) -> Object) -> ObjectWritten {
-    match answer {
-        Answer::Object(Some(index)) => Ok(object(index)),
-        Answer::Kube(failure) => Err(failure),
-        answer => panic!("{answer:?} is no answer to a write of the object"),
+    if let Answer::Object(Some(index)) = answer {
+        return Ok(object(index));
     }
+    let Answer::Kube(failure) = answer else {
+        panic!("{answer:?} is no answer to a write of the object");
+    };
+    Err(failure)
 }
 
 fn done(answer: Answer) -> Result<(), Failure> {
-    match answer {
-        Answer::Done => Ok(()),
-        Answer::Cloud(class, cause) => Err(Failure::new(class, cause)),
-        answer => panic!("{answer:?} is no answer to a write to SWR"),
+    if answer == Answer::Done {
+        return Ok(());
     }
+    let Answer::Cloud(class, cause) = answer else {
+        panic!("{answer:?} is no answer to a write to SWR");
+    };
+    Err(Failure::new(class, cause))
 }
 
 fn credential(version: u8) -> Credential {

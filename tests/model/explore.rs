@@ -1,8 +1,7 @@
 //! Breadth-first exploration of every state, so that the first counterexample found is a
 //! shortest one. Keeps 128 bits per state and the step that led to it; traces are replayed.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Instant;
@@ -123,8 +122,8 @@ impl Hasher for AsItIs {
     }
 }
 
-/// States by their fingerprint.
-pub(crate) type Prints<T> = HashMap<u128, T, BuildHasherDefault<AsItIs>>;
+/// States, by their fingerprints.
+pub(crate) type Prints = HashSet<u128, BuildHasherDefault<AsItIs>>;
 
 struct Origin {
     parent: u32,
@@ -151,8 +150,8 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
     let mut quiet = Quiet::default();
     let mut first = world.beginning();
     first.normalise(config.controllers);
-    let mut seen: Prints<()> = Prints::default();
-    seen.insert(fingerprint(&first), ());
+    let mut seen = Prints::default();
+    seen.insert(fingerprint(&first));
     let mut origins = vec![Origin {
         parent: 0,
         step: 0,
@@ -182,15 +181,15 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
             }
             step.next.normalise(config.controllers);
             let print = fingerprint(&step.next);
-            let Entry::Vacant(vacant) = seen.entry(print) else {
+            if seen.contains(&print) {
                 continue;
-            };
+            }
             if origins.len() >= states_max {
                 capped = true;
                 continue;
             }
             let next = u32::try_from(origins.len()).expect("fits");
-            vacant.insert(());
+            seen.insert(print);
             origins.push(Origin {
                 parent: index,
                 step: u16::try_from(n).expect("fits"),

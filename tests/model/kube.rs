@@ -63,11 +63,10 @@ impl World {
         };
         let (object, base) = (self.core.object(current), self.core.object(write.base));
         let new = self.core.object(write.new);
-        let stale = match self.config.lie {
-            Lie::AcceptsStaleWrites => write.finalizers && object.uid != base.uid,
-            // A patch of the status names no uid, one of the finalizers does.
-            _ => object.version != base.version || write.finalizers && object.uid != base.uid,
-        };
+        let accepts_stale = self.config.lie == Lie::AcceptsStaleWrites;
+        // A patch of the status names no uid, one of the finalizers does.
+        let stale = !accepts_stale && object.version != base.version
+            || write.finalizers && object.uid != base.uid;
         if stale {
             return (Answer::Kube(KubeFailure::Conflict), None);
         }
@@ -88,11 +87,11 @@ impl World {
         } else {
             None
         };
-        let forgets = match (self.config.lie, kind) {
-            (Lie::ForgetsIntent, Some(KubeKind::Intent(_))) => true,
-            (Lie::ForgetsFinalizer, Some(KubeKind::AddFinalizer)) => true,
-            _ => false,
-        };
+        let forgets = matches!(
+            (self.config.lie, kind),
+            (Lie::ForgetsIntent, Some(KubeKind::Intent(_)))
+                | (Lie::ForgetsFinalizer, Some(KubeKind::AddFinalizer))
+        );
         if forgets {
             let version = self.core.version(current);
             return (
@@ -139,7 +138,7 @@ impl World {
                     .map(|object| self.core.version(*object)),
             )
             .collect();
-        (1..)
+        (1..100)
             .find(|version| !held.contains(version))
             .expect("few are held")
     }

@@ -247,9 +247,11 @@ impl World {
 
     /// What is on the wire must land or vanish before its window ends.
     pub(crate) fn may_pass(&self, state: &State) -> bool {
-        let window = match self.config.lie {
-            Lie::LandsTooLate => self.config.setting.settle,
-            _ => self.config.setting.write,
+        let setting = self.config.setting;
+        let window = if self.config.lie == Lie::LandsTooLate {
+            setting.settle
+        } else {
+            setting.write
         };
         state
             .flights
@@ -340,19 +342,19 @@ impl World {
     pub(crate) fn shown_object(&mut self, state: &State, uid: u8) -> Option<Index> {
         let object = state.object?;
         let version = self.core.version(object);
-        Some(match self.config.lie {
-            Lie::ShowsNamesake => {
-                let own = self.core.create_object(uid, 1, 1);
-                let own = self.core.object(own).uid.clone();
-                self.core.change(object, version, |object| object.uid = own)
-            }
-            Lie::CreatedLongAgo => self.core.change(object, version, |object| {
+        if self.config.lie == Lie::ShowsNamesake {
+            let own = self.core.create_object(uid, 1, 1);
+            let own = self.core.object(own).uid.clone();
+            return Some(self.core.change(object, version, |object| object.uid = own));
+        }
+        if self.config.lie == Lie::CreatedLongAgo {
+            return Some(self.core.change(object, version, |object| {
                 if let Some(at) = &mut object.status.created_at {
                     *at = jiff::Timestamp::UNIX_EPOCH;
                 }
-            }),
-            _ => object,
-        })
+            }));
+        }
+        Some(object)
     }
 
     /// Gives an answer, and carries out what follows and depends on nothing that can change.
@@ -362,15 +364,14 @@ impl World {
             match self.core.resume(effect, answer, state.now) {
                 Outcome::Effect(next) => {
                     let secret_may_change = self.config.left.rotations > 0;
-                    match self.core.request(next) {
-                        Request::Account => answer = Answer::Account,
-                        Request::Secret if !secret_may_change => {
-                            answer = self.read_secret(state, k);
-                        }
-                        _ => {
-                            state.controllers[k].at = At::Effect(next);
-                            return;
-                        }
+                    let request = self.core.request(next);
+                    if request == Request::Account {
+                        answer = Answer::Account;
+                    } else if request == Request::Secret && !secret_may_change {
+                        answer = self.read_secret(state, k);
+                    } else {
+                        state.controllers[k].at = At::Effect(next);
+                        return;
                     }
                     effect = next;
                 }

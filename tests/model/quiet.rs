@@ -23,7 +23,7 @@ const REST: Tick = 60;
 /// States from which everything is known to end well.
 #[derive(Default)]
 pub(crate) struct Quiet {
-    good: Prints<()>,
+    good: Prints,
     scratch: Vec<Step>,
 }
 
@@ -53,9 +53,8 @@ impl Quiet {
         let mut path = Vec::new();
         for _ in 0..STEPS_MAX {
             let print = fingerprint(&state);
-            if self.good.contains_key(&print) {
-                self.good
-                    .extend(passed.into_iter().map(|print| (print, ())));
+            if self.good.contains(&print) {
+                self.good.extend(passed);
                 return Ok(());
             }
             passed.push(print);
@@ -73,8 +72,7 @@ impl Quiet {
                         last: state,
                     });
                 }
-                self.good
-                    .extend(passed.into_iter().map(|print| (print, ())));
+                self.good.extend(passed);
                 return Ok(());
             };
             if tells && path.len() < LINES_MAX {

@@ -93,7 +93,9 @@ fn cargo_test(plane: &ControlPlane, facts: &Path, filter: Option<&str>) -> Resul
     let mut command = cargo::command();
     command
         .args(["test", "--workspace", "--no-fail-fast"])
-        .env(controlplane::SHARED, facts);
+        .env(controlplane::SHARED, facts)
+        // The tests mostly wait for an operator; two per core keep both cores busy.
+        .env("RUST_TEST_THREADS", "4");
     if let Some(filter) = filter {
         command.args(["--", filter]);
     }
