@@ -7,6 +7,8 @@
 //! | [`drift`] | what happens in the console is put back or reported |
 //! | [`conflict`] | a foreign registry of the same name is never written |
 //! | [`modes`] | observing, suspending, adopting, asking for a look |
+//! | [`edits`] | back and forth, storms, a grave, a thousand objects |
+//! | [`permissions`] | every subset of the five permissions |
 //! | [`deletion`] | what goes with an object, what holds it, the ways out |
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
@@ -45,6 +47,7 @@ mod kills;
 mod lifecycle;
 mod looks;
 mod modes;
+mod permissions;
 mod rest;
 mod secrets;
 mod shutdown;
