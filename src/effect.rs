@@ -2,6 +2,8 @@
 //! kind cannot be given, because each effect carries its own `then`. Holds no secret: effects and
 //! states are compared, hashed and logged whole. Who executes them is not known here.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
@@ -466,7 +468,8 @@ pub type ObjectWritten = Result<Object, KubeFailure>;
 pub type AccountAnswer = Result<Account, AccountProblem>;
 /// Answer to [`Effect::ReadSecret`].
 pub type SecretAnswer = Result<Sealed, SecretProblem>;
-/// Answer to [`Effect::List`]; `None` if it took longer than the patience.
-pub type ListAnswer = Result<Option<Inventory>, Failure>;
+/// Answer to [`Effect::List`]; `None` if it took longer than the patience. Shared, because one LIST
+/// answers every object that waits for it.
+pub type ListAnswer = Result<Option<Arc<Inventory>>, Failure>;
 /// Answer to [`Effect::Show`].
 pub type ShowAnswer = Result<Record, Failure>;

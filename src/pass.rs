@@ -23,6 +23,16 @@ pub struct Windows {
     pub poll_secs: i64,
 }
 
+impl Windows {
+    /// For how long after its intent a POST may be sent. It is on the wire for the deadline of a
+    /// write at most, and has at least as much again of T_settle to show in a LIST: by default
+    /// 20 s to be sent, 20 s on the wire, 80 s to show.
+    pub fn send_secs(&self) -> i64 {
+        self.write_secs
+            .min((self.settle_secs - self.write_secs) / 2)
+    }
+}
+
 /// What a pass starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pass {
@@ -47,6 +57,9 @@ pub struct Memory {
     pub update: Option<SentUpdate>,
     /// When drift was corrected within the last 30 minutes.
     pub corrected_at: Vec<Timestamp>,
+    /// When a write to Kubernetes was given up without an answer: it may still land, and over what
+    /// a later pass decided.
+    pub unanswered_at: Option<Timestamp>,
     /// Since when passing failures have stopped every pass.
     pub unverified_since: Option<Timestamp>,
 }

@@ -119,7 +119,14 @@ pub fn with_intent(
         message: "creating the registry in SWR".to_owned(),
         keeps_ready: false,
     };
-    new.conditions = conditions(&judgement, &new.conditions, object.generation, now);
+    // A failure that was reported for this spec stays reported while it is tried again.
+    let is_retry = object.status.observed_generation == object.generation
+        && new.conditions.iter().any(|condition| {
+            condition.type_ == "Ready" && condition.status == ConditionStatus::False
+        });
+    if !is_retry {
+        new.conditions = conditions(&judgement, &new.conditions, object.generation, now);
+    }
     new
 }
 
@@ -410,7 +417,13 @@ fn passing(
         since.checked_add(SignedDuration::from_secs(secs)).ok()
     });
     let keeps_ready = was_ready && believed_until.is_none_or(|until| now < until);
-    let ready = if was_ready {
+    let was_doubted = object.status.observed_generation == object.generation
+        && object.status.conditions.iter().any(|condition| {
+            condition.type_ == "Ready"
+                && condition.status == ConditionStatus::Unknown
+                && condition.reason == reason.as_str()
+        });
+    let ready = if was_ready || was_doubted {
         // It was right when it was looked at last; nobody can say whether it still is.
         ConditionStatus::Unknown
     } else {

@@ -101,7 +101,12 @@ pub struct RunArgs {
 
     /// Proxy to reach SWR and IAM through, as `http://proxy.example.com:3128`. Loopback is always
     /// reached directly. The proxy variables of the environment are not read.
-    #[arg(long, env = "SWR_OPERATOR_PROXY", value_name = "URL")]
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_PROXY",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub proxy: Option<String>,
 
     /// Hosts that are reached without the proxy, separated by commas.
@@ -118,7 +123,7 @@ pub struct RunArgs {
     pub poll_interval: Duration,
 
     /// After this time a request without an answer has been carried out or never will be. Must be
-    /// longer than the write deadline.
+    /// at least twice the write deadline.
     #[arg(long, env = "SWR_OPERATOR_SETTLE", default_value = "120s", value_parser = duration)]
     pub settle: Duration,
 
@@ -164,7 +169,7 @@ pub struct RunArgs {
 /// Windows that contradict each other.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--settle ({settle_secs} s) must be longer than --write-deadline ({write_secs} s): a request must have been answered or abandoned before anybody believes that it was not carried out"
+    "--settle ({settle_secs} s) must be at least twice --write-deadline ({write_secs} s): a request must have been sent, and answered or abandoned, before anybody believes that it was not carried out"
 )]
 pub struct WindowsError {
     settle_secs: u64,
@@ -175,10 +180,10 @@ impl RunArgs {
     /// The windows of time that decisions depend on.
     ///
     /// # Errors
-    /// When T_settle is not longer than a write can take.
+    /// When T_settle is not at least twice as long as a write can take.
     pub fn windows(&self) -> Result<Windows, WindowsError> {
         let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        if self.settle <= self.write_deadline {
+        if self.settle < self.write_deadline * 2 {
             return Err(WindowsError {
                 settle_secs: self.settle.as_secs(),
                 write_secs: self.write_deadline.as_secs(),
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settle_time_that_is_not_longer_than_a_write_is_refused() {
+    fn a_settle_time_that_is_not_twice_a_write_is_refused() {
         let run = |settle: &str| {
             let cli =
                 Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
@@ -251,11 +256,11 @@ mod tests {
                 Verb::Crd(_) | Verb::Version => panic!("another verb"),
             }
         };
-        assert!(run("21s").is_ok());
+        assert!(run("40s").is_ok());
         assert_eq!(
-            run("20s"),
+            run("39s"),
             Err(WindowsError {
-                settle_secs: 20,
+                settle_secs: 39,
                 write_secs: 20
             })
         );

@@ -67,7 +67,6 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         endpoints,
         transport,
         windows,
-        poll_interval: args.poll_interval,
         secret_retry: args.secret_retry,
     };
     if let Some(running) = controller::start(options, health, &mut shutdown).await {

@@ -25,6 +25,8 @@ const FIGHT_CORRECTIONS: usize = 3;
 const FIGHT_SECS: i64 = 1_800;
 /// An update that SWR accepted this often without showing it is reported instead of repeated.
 const UPDATES_MAX: u32 = 2;
+/// And is then tried once an hour.
+const UPDATE_AGAIN_SECS: i64 = 3_600;
 
 /// Asks what the instance holds, by a LIST that begins after the object was read: it shows
 /// whatever anybody created for this object before (rules 4 and 5).
@@ -94,7 +96,10 @@ fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
 fn sent_facts(keep: &Keep) -> SentFacts {
     SentFacts {
         desired: keep.sealed.clone(),
-        sent: keep.work.object.sent(),
+        // Who only observes has sent nothing, and asks only whether SWR reports another access key.
+        sent: keep.work.object.sent().or_else(|| {
+            only_observes(&keep.work.object).then(|| (keep.sealed.whole.clone(), keep.work.read_at))
+        }),
         resend_secs: keep.desired.resend_secs,
         applied: keep.work.object.status.applied.clone(),
     }
@@ -115,7 +120,10 @@ fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
     let status = &keep.work.object.status;
     let was_in_sync = status.observed_generation == keep.work.object.generation
         && status.conditions.iter().any(|condition| {
-            condition.type_ == "Synced" && condition.status == crate::api::ConditionStatus::True
+            // A fight is a difference from what was in sync; to look again must not end it.
+            condition.type_ == "Synced"
+                && (condition.status == crate::api::ConditionStatus::True
+                    || condition.reason == Reason::Fighting.as_str())
         });
     plan(&Facts {
         desired: &keep.desired,
@@ -225,7 +233,7 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
             let verdict = Verdict::NotVisible { until: visible_by };
             return Next::Finished(Box::new(Summary::of(&keep, verdict).holds(&keep, owned)));
         }
-        if update.times >= UPDATES_MAX {
+        if update.times >= UPDATES_MAX && now < later(update.at, UPDATE_AGAIN_SECS) {
             return Next::Finished(Box::new(
                 Summary::of(&keep, Verdict::NotApplied(changes)).holds(&keep, owned),
             ));
@@ -283,13 +291,19 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
             }
             Standing::Untagged(untagged) => {
                 let object = &keep.work.object;
-                let not_kept = object.ready_reason() == Some(Reason::TagNotKept.as_str());
                 // Another spec may have a description with which the tag is kept.
                 let is_new = object.status.observed_generation != object.generation;
+                // Never with our tag since it was made or adopted: not lost, but not kept (rule
+                // 3), or a SHOW that lags behind the adoption.
+                let unseen = object.status.observed.is_none();
+                let was_told = object.ready_reason() == Some(Reason::TagNotKept.as_str());
+                let not_kept = unseen || was_told;
+                let believed_at = not_found_is_believed_at(&keep);
                 if keep.desired.adoption != Adoption::Never && (is_new || !not_kept) {
                     carry_out(keep, Claim::Untagged(untagged), now)
-                } else if not_kept || object.status.observed.is_none() {
-                    // Never seen with our tag since it was made: not lost, but not kept (rule 3).
+                } else if unseen && !was_told && now < believed_at {
+                    finished(&keep, Verdict::NotVisible { until: believed_at })
+                } else if not_kept {
                     finished(&keep, Verdict::TagNotKept)
                 } else {
                     finished(&keep, Verdict::OwnershipLost)
@@ -422,8 +436,7 @@ impl RecordingIntent {
         }
         let windows = &keep.work.pass.windows;
         let intent = Intent {
-            // A POST sent at this moment is answered or abandoned by the end of T_settle.
-            not_after: later(started_at, windows.settle_secs - windows.write_secs),
+            not_after: later(started_at, windows.send_secs()),
         };
         match intended {
             Intended::Create => ask(Effect::Create {
@@ -516,12 +529,20 @@ fn created(
     let Some(record) = shown else {
         return Next::Finished(Box::new(summary(not_visible(keep, wrote))));
     };
-    let Standing::Ours(owned) = standing(record.clone(), &keep.work.pass.owner) else {
-        // Rule 3: a registry that we cannot recognise must never be made a second time.
-        return Next::Finished(Box::new(summary(Verdict::TagNotKept)));
-    };
-    let verdict = judge_written(keep, wrote, &owned, now);
-    Next::Finished(Box::new(summary(verdict).shows(&owned)))
+    Next::Finished(Box::new(
+        match standing(record.clone(), &keep.work.pass.owner) {
+            Standing::Ours(owned) => {
+                let verdict = judge_written(keep, wrote, &owned, now);
+                summary(verdict).shows(&owned)
+            }
+            // A LIST that lags still shows it as it was before it was adopted.
+            Standing::Untagged(_) if wrote.why == Why::Adoption => {
+                summary(not_visible(keep, wrote))
+            }
+            // Rule 3: a registry that we cannot recognise must never be made a second time.
+            Standing::Untagged(_) | Standing::TaggedByOther(_) => summary(Verdict::TagNotKept),
+        },
+    ))
 }
 
 /// What a LIST shows of the registry that was just updated.
@@ -581,14 +602,18 @@ fn remember_update(mut summary: Summary, keep: &Keep, wrote: &Wrote) -> Summary 
 impl Updating {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
-        let Updating { keep, why, .. } = self;
+        let Updating { keep, target, why } = self;
         match answer {
             Ok(()) => ask(Effect::List {
                 started_after: now,
                 then: Listing::Updated(keep, Wrote { at: now, why }),
             }),
             // Whether it landed or not, the next pass reads before it writes again.
-            Err(failure) => failed(&keep, Operation::Update, failure),
+            Err(failure) => {
+                let operation = Operation::Update;
+                let summary = Summary::of(&keep, Verdict::Swr { operation, failure });
+                Next::Finished(Box::new(summary.holds(&keep, &target)))
+            }
         }
     }
 }

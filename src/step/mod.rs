@@ -9,10 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::{Account, AccountProblem, KubeFailure};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
+use crate::desired::Desired;
 use crate::effect::{
     AccountAnswer, Effect, Next, ObjectAnswer, Purpose, ReadingAccount, ReadingObject,
     ReadingSecret, SecretAnswer,
 };
+use crate::grant::{self, Denied};
 use crate::object::Object;
 use crate::pass::{Keep, Pass, Work};
 use crate::summary::{Hindrance, Summary, Verdict};
@@ -104,12 +106,7 @@ impl ReadingAccount {
         }
         match purpose {
             Purpose::Keep(desired) => {
-                let granted = crate::grant::check(
-                    &account.grants,
-                    &work.object.key.namespace,
-                    &work.object.scope.instance,
-                    &desired.registry,
-                );
+                let granted = grant(&work, &account, &desired);
                 match granted {
                     Err(denied) => finish(&work, Verdict::NotGranted(denied)),
                     Ok(()) => ask(Effect::ReadSecret {
@@ -125,6 +122,10 @@ impl ReadingAccount {
             }
             // What was created under a grant may always be removed, or it would stay for ever.
             Purpose::Remove => remove::look(work, now),
+            // The PUT that takes the tag off sends the whole spec, so it needs a grant like any.
+            Purpose::Orphan(desired) if !is_granted(&work, &account, &desired) => {
+                remove::release(work, crate::pass::Removed::LeftAlone)
+            }
             Purpose::Orphan(desired) => ask(Effect::ReadSecret {
                 secret: desired.secret.clone(),
                 then: ReadingSecret {
@@ -144,6 +145,16 @@ fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem) -> Ne
         Purpose::Remove => finish(&work, Verdict::CannotDelete(Hindrance::Account(problem))),
         Purpose::Orphan(_) => remove::release(work, crate::pass::Removed::LeftAlone),
     }
+}
+
+fn is_granted(work: &Work, account: &Account, desired: &Desired) -> bool {
+    grant(work, account, desired).is_ok()
+}
+
+fn grant(work: &Work, account: &Account, desired: &Desired) -> Result<(), Denied> {
+    let object = &work.object;
+    let (namespace, instance) = (&object.key.namespace, &object.scope.instance);
+    grant::check(&account.grants, namespace, instance, &desired.registry)
 }
 
 /// The remote identity under which the registry was created, if the account leads elsewhere.

@@ -111,7 +111,8 @@ pub(super) fn shown(
             Standing::Untagged(_) | Standing::TaggedByOther(_) => {
                 let blocked = [Reason::TagNotKept, Reason::DeletionBlocked];
                 let reason = work.object.ready_reason();
-                if blocked.iter().any(|known| Some(known.as_str()) == reason) {
+                let unseen = work.object.status.observed.is_none();
+                if unseen || blocked.iter().any(|known| Some(known.as_str()) == reason) {
                     // We made it, but cannot prove it: a person must remove it or let it go.
                     finish(work, Verdict::CannotDelete(Hindrance::TagNotKept))
                 } else {
@@ -178,7 +179,7 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
         return finish(
             work,
             Verdict::DeletionSettling {
-                until: later(now, 2),
+                until: later(now, work.pass.windows.settle_secs),
             },
         );
     }
@@ -242,10 +243,5 @@ impl RemovingFinalizer {
             }
             Err(failure) => finish(&self.work, kube_verdict(failure)),
         }
-    }
-
-    /// What became of the registry.
-    pub fn removed(&self) -> Removed {
-        self.removed
     }
 }

@@ -14,7 +14,7 @@ use crate::desired::{Desired, ProjectId, Region, RegistryId};
 use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
-use crate::observed::{Inventory, Record};
+use crate::observed::{Inventory, Record, View};
 use crate::pass::{Memory, Windows};
 use crate::status::{status, with_id, with_intent};
 
@@ -40,7 +40,12 @@ struct World {
     hidden: Vec<i64>,
     /// What SWR keeps of a description.
     keeps: fn(String) -> String,
+    /// Hosts that the account grants.
+    hosts: &'static str,
+    /// Whether SWR answers a DELETE and does nothing.
+    undead: bool,
     memory: Memory,
+    judged: Option<View>,
     now: i64,
     trace: Vec<String>,
 }
@@ -69,7 +74,10 @@ impl World {
             kube_failures: BTreeMap::new(),
             hidden: Vec::new(),
             keeps: |description| description,
+            hosts: "*",
+            undead: false,
             memory: Memory::default(),
+            judged: None,
             now: 10_000,
             trace: Vec::new(),
         }
@@ -155,6 +163,7 @@ impl World {
                     if let Some(new) = status(&summary, &WINDOWS, at(self.now)) {
                         let _ = self.write("WriteStatus", |object| object.status = new);
                     }
+                    self.judged = summary.judged.map(|judged| judged.view);
                     self.memory = summary.memory;
                     return summary.verdict;
                 }
@@ -174,20 +183,28 @@ impl World {
             Effect::Delete { target, .. } => format!("Delete {}", target.id()),
             Effect::Untag { target, .. } => format!("Untag {}", target.id()),
             Effect::Adopt { target, .. } => format!("Adopt {}", target.record().id),
-            _ => name.to_owned(),
+            Effect::ReadObject { .. }
+            | Effect::ReadAccount { .. }
+            | Effect::ReadSecret { .. }
+            | Effect::List { .. }
+            | Effect::AddFinalizer { .. }
+            | Effect::RecordIntent { .. }
+            | Effect::Create { .. }
+            | Effect::RecordId { .. }
+            | Effect::RemoveFinalizer { .. } => name.to_owned(),
         };
         self.trace.push(shown);
         self.now += 1;
         let now = at(self.now);
         match effect {
             Effect::ReadObject { then } => then.resume(Ok(self.object.clone()), now),
-            Effect::ReadAccount { then } => then.resume(Ok(account()), now),
+            Effect::ReadAccount { then } => then.resume(Ok(account(self.hosts)), now),
             Effect::ReadSecret { then, .. } => then.resume(self.sealed(), now),
             Effect::List { then, .. } => {
                 let answer = self.swr(name, |world| {
                     let shown = world.records.values();
                     let shown = shown.filter(|record| !world.hidden.contains(&record.id.0));
-                    Some(Inventory::new(shown.cloned()))
+                    Some(std::sync::Arc::new(Inventory::new(shown.cloned())))
                 });
                 then.resume(answer, now)
             }
@@ -258,7 +275,9 @@ impl World {
             }
             Effect::Delete { target, then } => {
                 let answer = self.swr(name, |world| {
-                    world.records.remove(&target.id().0);
+                    if !world.undead {
+                        world.records.remove(&target.id().0);
+                    }
                 });
                 then.resume(answer, now)
             }
@@ -281,7 +300,7 @@ impl World {
 
 const UID: &str = "00000000-1111-2222-3333-444455556666";
 
-fn account() -> Account {
+fn account(hosts: &str) -> Account {
     let all = || vec!["*".to_owned()];
     Account {
         region: Region::new("region-1"),
@@ -290,7 +309,7 @@ fn account() -> Account {
             namespaces: all(),
             instances: all(),
             targets: Targets {
-                hosts: all(),
+                hosts: vec![hosts.to_owned()],
                 addresses: all(),
                 instances: all(),
             },
@@ -502,6 +521,11 @@ fn an_update_that_is_not_visible_is_not_sent_again_before_the_settle_time_and_tw
     ));
     world.now += 121;
     assert!(matches!(updates(&mut world), (0, Verdict::NotApplied(_))));
+    world.now += 3_600;
+    assert!(matches!(
+        updates(&mut world),
+        (1, Verdict::NotVisible { .. })
+    ));
 }
 
 #[test]
@@ -520,6 +544,9 @@ fn three_corrections_in_half_an_hour_are_a_fight() {
             assert!(matches!(verdict, Verdict::Fighting(_)), "{n}: {verdict:?}");
         }
     }
+    // Another look in between, whatever for, does not end it.
+    world.records.get_mut(&1).expect("ours").url = "https://other-5.example.com".to_owned();
+    assert!(matches!(world.pass(), Verdict::Fighting(_)));
     world.now += 1_800;
     assert!(matches!(world.pass(), Verdict::InSync { .. }));
 }
@@ -614,6 +641,8 @@ fn a_tag_that_swr_does_not_keep_stops_everything() {
     world.keeps = |description| description.chars().take(20).collect();
     world.hidden = vec![1];
     assert!(matches!(world.pass(), Verdict::NotVisible { .. }));
+    assert!(matches!(world.pass(), Verdict::NotVisible { .. }));
+    world.now += 200;
     assert_eq!(world.pass(), Verdict::TagNotKept);
 }
 
@@ -668,115 +697,12 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
     world
         .records
         .insert(3, record(3, "harbor-dr", &owner().describe("")));
+    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    world.records.get_mut(&3).expect("there").url = "https://other.example.com".to_owned();
     let before = world.records.clone();
     assert!(matches!(world.pass(), Verdict::DriftObserved(_)));
     assert_eq!(world.records, before);
     assert!(!world.object.expect("object").has_finalizer());
 }
 
-fn deleting(value: &mut serde_json::Value) {
-    value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-}
-
-#[test]
-fn a_deletion_removes_what_is_ours_and_then_the_finalizer() {
-    let mut world = World::settled(deleting);
-    // One more of ours, whose id was lost.
-    world
-        .records
-        .insert(8, record(8, "old-name", &owner().describe("")));
-    world.check(&expect![[r#"
-        ReadObject
-        ReadAccount
-        Show 1
-        Delete 1
-        List
-        Show 8
-        Delete 8
-        List
-        RemoveFinalizer
-        -> Released(Deleted)
-    "#]]);
-    assert!(world.records.is_empty());
-}
-
-#[test]
-fn a_deletion_with_an_open_intent_waits_for_the_settle_time() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.pass();
-    world.failures.clear();
-    let posted_at = world.now;
-    world.object.as_mut().expect("object").deleting = true;
-    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
-    // The POST lands at last.
-    world
-        .records
-        .insert(1, record(1, "harbor-dr", owner().tag()));
-    world.now = posted_at + 121;
-    world.pass();
-    assert!(world.records.is_empty() && world.object.is_none());
-}
-
-#[test]
-fn a_deletion_is_held_where_the_spec_holds_it() {
-    for (field, verdict) in [
-        ("suspend", Verdict::DeletionSuspended),
-        ("deletionProtection", Verdict::DeletionProtected),
-    ] {
-        let mut world = World::settled(|value| {
-            deleting(value);
-            value["spec"][field] = json!(true);
-        });
-        assert_eq!(world.pass(), verdict);
-        assert_eq!(world.records.len(), 1);
-    }
-}
-
-#[test]
-fn an_orphan_loses_its_tag_or_keeps_it_but_stays_in_swr() {
-    let orphan = |value: &mut serde_json::Value| {
-        deleting(value);
-        value["spec"]["deletionPolicy"] = json!("Orphan");
-    };
-    let mut world = World::settled(orphan);
-    world.check(&expect![[r#"
-        ReadObject
-        ReadAccount
-        ReadSecret
-        Show 1
-        Untag 1
-        RemoveFinalizer
-        -> Released(Untagged)
-    "#]]);
-    assert_eq!(world.records[&1].description, "");
-
-    let mut without_secret = World::settled(orphan);
-    without_secret.secret = Err(SecretProblem::NotFound);
-    without_secret.check(&expect![[r#"
-        ReadObject
-        ReadAccount
-        ReadSecret
-        RemoveFinalizer
-        -> Released(LeftAlone)
-    "#]]);
-
-    let mut under_way = World::settled(|value| {
-        orphan(value);
-        value["status"]["conditions"][0]["reason"] = json!("DeletionBlocked");
-    });
-    under_way.check(&expect![[r#"
-        ReadObject
-        RemoveFinalizer
-        -> Released(LeftAlone)
-    "#]]);
-}
-
-#[test]
-fn a_namesake_is_not_the_object_that_was_queued() {
-    let mut world = World::new(|value| value["metadata"]["uid"] = json!("another"));
-    world.check(&expect![[r#"
-        ReadObject
-        -> Gone
-    "#]]);
-}
+mod removal;

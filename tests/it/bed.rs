@@ -19,7 +19,7 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(25);
 const WINDOWS: [(&str, &str); 6] = [
     ("--poll-interval", "2s"),
     ("--settle", "6s"),
-    ("--write-deadline", "3s"),
+    ("--write-deadline", "2s"),
     ("--read-deadline", "3s"),
     ("--grace", "2s"),
     ("--secret-retry", "2s"),

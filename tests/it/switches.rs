@@ -22,7 +22,7 @@ use rows::{ELSEWHERE, rows};
 /// Cases that one operator serves.
 const SITES: usize = 16;
 /// Operators at once: what two cores can serve in good time.
-const BEDS: usize = 3;
+const BEDS: usize = 5;
 
 /// A place for a bed, given back when it is dropped.
 struct Place;
@@ -52,14 +52,14 @@ impl Drop for Place {
 fn check_many<C: Sync>(name: &str, cases: &[(String, C)], check: impl Fn(&Site, &C) + Sync) {
     let names: Vec<String> = (0..cases.len()).map(|n| format!("n{n}")).collect();
     let all: Vec<(&str, &(String, C))> = names.iter().map(String::as_str).zip(cases).collect();
-    let beds: Vec<(String, &[(&str, &(String, C))])> = all
-        .chunks(SITES)
-        .enumerate()
-        .map(|(n, chunk)| (format!("{name}{n}"), chunk))
+    let names: Vec<String> = (0..all.len().div_ceil(SITES))
+        .map(|n| format!("{name}{n}"))
         .collect();
-    let beds: Vec<_> = beds
+    let beds: Vec<_> = names
         .iter()
-        .map(|(name, chunk)| (name.as_str(), (name.as_str(), *chunk)))
+        .map(String::as_str)
+        .zip(all.chunks(SITES))
+        .map(|(name, chunk)| (name, (name, chunk)))
         .collect();
     in_parallel(&beds, |(name, chunk)| {
         let _place = Place::take();

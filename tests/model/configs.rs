@@ -88,6 +88,15 @@ pub(crate) fn small() -> Vec<Config> {
             },
         ),
         adopting(one("adoption", Budget { crashes: 1, ..b })),
+        one(
+            "fault, delete",
+            Budget {
+                faults: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        two("2 controllers", b),
     ]
 }
 
@@ -131,9 +140,9 @@ pub(crate) fn full() -> Vec<Config> {
         ),
         Config {
             setting: Setting {
-                settle: 3,
+                settle: 4,
                 write: 2,
-                believed: (3, 2),
+                believed: (4, 2),
                 ..SETTING
             },
             ..one(
@@ -240,7 +249,6 @@ pub(crate) fn full() -> Vec<Config> {
                 ..b
             },
         ),
-        two("2 controllers", b),
         two("2 controllers, fault", Budget { faults: 1, ..b }),
         two("2 controllers, crash", Budget { crashes: 1, ..b }),
         two("2 controllers, lag", Budget { lags: 1, ..b }),

@@ -360,7 +360,7 @@ impl Core {
                 then.resume(Ok(self.seal(uid, version)), now)
             }
             (Effect::List { then, .. }, Answer::Inventory(view)) => {
-                then.resume(Ok(Some(self.inventory(&view))), now)
+                then.resume(Ok(Some(std::sync::Arc::new(self.inventory(&view)))), now)
             }
             (Effect::List { then, .. }, Answer::LateList) => then.resume(Ok(None), now),
             (Effect::List { then, .. }, Answer::Cloud(class, cause)) => {

@@ -247,7 +247,7 @@ fn trace(world: &mut World, quiet: &mut Quiet, origins: &[Origin], place: Where)
     if let (None, Err(unwell)) = (last, quiet.check(world, &state, true)) {
         lines.push("-- no more trouble from here on --".to_owned());
         lines.extend(unwell.path);
-        state = unwell.last;
+        state = *unwell.last;
     }
     lines.push(format!("=> {}", described(world, &state)));
     lines
@@ -389,10 +389,14 @@ fn cloud(write: CloudWrite) -> String {
             url,
             credential,
             ..
-        } => format!(
-            " PUT {id} {}, url {url}, credential {credential}",
-            mark(tag)
-        ),
+        } => {
+            // Only on the wire; which credential the executor holds is no part of an effect.
+            let held = match credential {
+                0 => String::new(),
+                version => format!(", credential {version}"),
+            };
+            format!(" PUT {id} {}, url {url}{held}", mark(tag))
+        }
         CloudWrite::Delete { id, .. } => format!(" DELETE {id}"),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Quiet {
 pub(crate) struct Unwell {
     pub(crate) what: &'static str,
     pub(crate) path: Vec<String>,
-    pub(crate) last: State,
+    pub(crate) last: Box<State>,
 }
 
 impl Quiet {
@@ -69,7 +69,7 @@ impl Quiet {
                     return Err(Unwell {
                         what,
                         path,
-                        last: state,
+                        last: Box::new(state),
                     });
                 }
                 self.good.extend(passed);
@@ -92,7 +92,7 @@ impl Quiet {
         Err(Unwell {
             what: "never comes to rest",
             path,
-            last: state,
+            last: Box::new(state),
         })
     }
 
@@ -162,7 +162,12 @@ impl Quiet {
         let Some(object) = state.object else {
             return Ok(());
         };
-        let uid = world.core.object(object).uid_number();
+        let object = world.core.object(object);
+        if object.ready_reason() == Some("NotApplied") {
+            // What SWR did not apply is sent once more every hour; the rest is in the condition.
+            return Ok(());
+        }
+        let uid = object.uid_number();
         let mut now = *state;
         now.pass_time(now.now + POLL);
         world.finish(&mut now);

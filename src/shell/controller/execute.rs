@@ -164,7 +164,7 @@ impl<'a> Executor<'a> {
                 let audit = audit(work, Why::ObjectDeleted, String::new());
                 let answer = match self.account() {
                     Ok(account) => {
-                        let writer = account.client.writer(Instant::now() + self.freshness());
+                        let writer = account.client.writer(self.not_after(self.freshness()));
                         let instance = &work.scope().instance;
                         writer.delete(instance, target.id(), &audit).await
                     }
@@ -222,7 +222,13 @@ impl<'a> Executor<'a> {
                 }
             }
         };
-        look.map(|inventory| Some(Arc::unwrap_or_clone(inventory)))
+        look.map(Some)
+    }
+
+    fn not_after(&self, within: Duration) -> Instant {
+        let end = self.context.no_write_after.get().copied();
+        let not_after = Instant::now() + within;
+        end.map_or(not_after, |end| end.min(not_after))
     }
 
     /// How long what was just seen may be acted upon.
@@ -243,7 +249,7 @@ impl<'a> Executor<'a> {
 
     /// A writer whose requests are not sent later than `within` from now, and the credential.
     fn writer(&self, within: Duration) -> Result<(Writer, &Credential), Failure> {
-        let writer = self.account()?.client.writer(Instant::now() + within);
+        let writer = self.account()?.client.writer(self.not_after(within));
         let credential = self
             .credential
             .as_ref()

@@ -11,9 +11,10 @@ mod snapshots;
 
 pub use run::{Options, Running, start};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::credential::Sealer;
 use crate::pass::Windows;
@@ -31,4 +32,6 @@ struct Context {
     secrets: Secrets,
     sealer: Arc<Sealer>,
     accounts: Accounts,
+    /// Set when the process is to end: no write to SWR begins after this.
+    no_write_after: OnceLock<Instant>,
 }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::KubeFailure;
 use crate::effect::Next;
@@ -26,6 +27,8 @@ const REBASES_MAX: u32 = 3;
 /// What a pass leaves behind.
 pub(super) struct Ended {
     pub(super) requeue: Requeue,
+    /// Another look that is due in any case.
+    pub(super) again_at: Option<Timestamp>,
     pub(super) memory: Memory,
     pub(super) judged: Option<Judged>,
     pub(super) verdict: Verdict,
@@ -36,6 +39,7 @@ impl Ended {
     pub(super) fn broken() -> Self {
         Ended {
             requeue: Requeue::Backoff { min_secs: 3_600 },
+            again_at: None,
             memory: Memory::default(),
             judged: None,
             verdict: Verdict::Panicked,
@@ -92,6 +96,10 @@ async fn drive(context: &Context, pass: Pass) -> Summary {
 
 async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
     let now = clock::now();
+    let had_object = summary.object.is_some();
+    if let Verdict::Released(removed) = summary.verdict {
+        tracing::info!(object = %key, ?removed, "finalizer removed");
+    }
     let mut next = requeue(&summary, &context.windows, now);
     let written = match (&summary.object, status(&summary, &context.windows, now)) {
         (Some(object), Some(new)) => {
@@ -125,9 +133,20 @@ async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
             next = Requeue::Backoff { min_secs: 0 };
         }
     }
+    let mut memory = summary.memory;
+    // Without an object the pass only read, so nothing is on its way.
+    let lost_a_write = had_object && summary.verdict == Verdict::KubernetesUnavailable;
+    if written == Err(KubeFailure::Unavailable) || lost_a_write {
+        memory.unanswered_at = Some(now);
+    }
+    let settle = SignedDuration::from_secs(context.windows.settle_secs);
+    let settled_at = memory
+        .unanswered_at
+        .and_then(|at| at.checked_add(settle).ok());
     Ended {
         requeue: next,
-        memory: summary.memory,
+        again_at: settled_at.filter(|at| *at > now && next != Requeue::Never),
+        memory,
         // What was not written down must be looked at again, whatever the next poll shows.
         judged: summary.judged.filter(|_| written.is_ok()),
         verdict: summary.verdict,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 
@@ -17,6 +18,8 @@ use super::Context;
 use super::queue::Queue;
 use super::snapshots::Look;
 
+/// Before a poll that failed is tried once more: longer than a failure is remembered at first.
+const SECOND_TRY: Duration = Duration::from_secs(2);
 /// GETs of Secrets that are under way at once.
 const SECRETS_AT_ONCE: usize = 8;
 
@@ -42,8 +45,17 @@ pub(super) async fn poll(
     let look = match context.accounts.get(&scope.account) {
         Ok(account) => {
             let reader = account.client.reader();
-            let now = clock::now();
-            Some(account.snapshots.list(&reader, &scope.instance, now).await)
+            let list = async || {
+                let snapshots = &account.snapshots;
+                snapshots.list(&reader, &scope.instance, clock::now()).await
+            };
+            let mut look = list().await;
+            if look.is_err() {
+                // One lost answer must not make every object say that it cannot be verified.
+                tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
+                look = list().await;
+            }
+            Some(look)
         }
         Err(_) => None,
     };
@@ -90,7 +102,8 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
                 Some(Ok(secret)) => read(secret.as_ref(), &judged.secret).is_ok_and(|credential| {
                     context.sealer.seal(uid, &credential).whole == judged.credential
                 }),
-                // The API server being slow says nothing about the Secret.
+                // A permission that is gone concerns the object; the API server being slow does not.
+                Some(Err(KubeFailure::Forbidden)) => false,
                 Some(Err(_)) | None => true,
             };
             !(same_registry && same_credential)

@@ -150,6 +150,7 @@ impl Queue {
             entry.changed_at.push_back(at);
         }
         if entry.state == State::Idle {
+            let at = entry.due.map_or(at, |due| due.min(at));
             self.set_due(key, at);
         }
     }
@@ -222,8 +223,17 @@ impl Queue {
                     Lane::Sweep => self.sweeps.push_back(key.clone()),
                 }
             }
-            State::Queued => {}
-            State::Running { .. } => entry.state = State::Running { again: Some(lane) },
+            // A person's change overtakes the sweep that queued it; the key that stays behind in
+            // the other lane is passed over.
+            State::Queued => {
+                if lane == Lane::Change {
+                    self.changes.push_back(key.clone());
+                }
+            }
+            State::Running { again } => {
+                let lane = again.filter(|again| *again == Lane::Change).unwrap_or(lane);
+                entry.state = State::Running { again: Some(lane) };
+            }
         }
     }
 
@@ -305,6 +315,12 @@ impl Queue {
         else {
             return;
         };
+        if ended.verdict == Verdict::Gone && entry.state == (State::Running { again: None }) {
+            // Should it be there after all, the next list shows it as new.
+            self.forget(key);
+            return;
+        }
+        let again_at = ended.again_at;
         entry.memory = ended.memory;
         entry.judged = ended.judged;
         entry.waiting_for = match (ended.requeue, ended.verdict) {
@@ -356,7 +372,7 @@ impl Queue {
         let held_until = entry.held_until.take();
         if let Some(lane) = again {
             self.wake(key, lane);
-        } else if let Some(at) = due.into_iter().chain(held_until).min() {
+        } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
             self.set_due(key, at);
         }
     }
@@ -436,6 +452,7 @@ mod tests {
     fn ended(requeue: Requeue) -> Ended {
         Ended {
             requeue,
+            again_at: None,
             memory: Memory::default(),
             judged: None,
             verdict: Verdict::Suspended,
@@ -591,5 +608,18 @@ mod tests {
         };
         queue.applied(deleting, at(1));
         assert_eq!(take(&mut queue, 1).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_write_that_may_still_land_is_looked_at_again_whatever_else_is_due() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1), at(0));
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        let ended = Ended {
+            again_at: Some(at(120)),
+            ..ended(Requeue::Poll)
+        };
+        queue.finished(&key("a"), "uid-a", ended, at(0), |wait| wait);
+        assert_eq!(queue.next_due(), Some(at(120)));
     }
 }

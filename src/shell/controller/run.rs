@@ -1,7 +1,7 @@
 //! The loop that owns the queue: events in, passes and polls out.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -9,6 +9,7 @@ use futures::stream::{BoxStream, SelectAll};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::account::{AccountVerdict, Usage, account_status};
 use crate::answer::KubeFailure;
@@ -67,8 +68,6 @@ pub struct Options {
     pub transport: Transport,
     /// The windows of time that decisions depend on.
     pub windows: Windows,
-    /// Poll interval of objects that name none.
-    pub poll_interval: Duration,
     /// Time between two looks at a Secret that is missing or unusable.
     pub secret_retry: Duration,
 }
@@ -127,6 +126,7 @@ pub async fn start(
         started_at: clock::now(),
         objects: Objects::new(options.connection.unary.clone()),
         secrets,
+        no_write_after: OnceLock::new(),
         sealer: Arc::new(sealer),
         accounts: Accounts::new(
             options.accounts.clone(),
@@ -140,7 +140,7 @@ pub async fn start(
         namespace = options.namespace,
         watch_namespaces = ?options.watch_namespaces,
         accounts = ?options.accounts,
-        poll_secs = options.poll_interval.as_secs(),
+        poll_secs = options.windows.poll_secs,
         settle_secs = options.windows.settle_secs,
         "started"
     );
@@ -185,7 +185,6 @@ struct Refreshed {
 struct Loop {
     context: Arc<Context>,
     health: Arc<Health>,
-    poll_interval: Duration,
     secret_retry: Duration,
     queue: Queue,
     passes: JoinSet<EndedPass>,
@@ -223,7 +222,6 @@ impl Running {
         let mut state = Loop {
             context,
             health,
-            poll_interval: options.poll_interval,
             secret_retry: options.secret_retry,
             queue: Queue::default(),
             passes: JoinSet::new(),
@@ -389,8 +387,7 @@ impl Loop {
     }
 
     fn start_polls(&mut self, now: Timestamp) {
-        let default_secs = i64::try_from(self.poll_interval.as_secs()).unwrap_or(i64::MAX);
-        let scopes = self.queue.scopes(default_secs);
+        let scopes = self.queue.scopes(self.context.windows.poll_secs);
         self.poll_at.retain(|scope, _| scopes.contains_key(scope));
         for (scope, secs) in scopes {
             let (at, every) = *self
@@ -405,6 +402,8 @@ impl Loop {
             };
             self.poll_at.insert(scope.clone(), (at, secs));
             if at <= now && self.polling.insert(scope.clone()) {
+                self.poll_at
+                    .insert(scope.clone(), (in_about(now, secs), secs));
                 let secrets = poll::secrets_of(&self.queue, &scope);
                 let context = Arc::clone(&self.context);
                 self.polls.spawn(poll::poll(context, scope, secrets));
@@ -464,10 +463,17 @@ impl Loop {
             .map(|(_, (at, _))| *at);
         let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
         let in_a_round = polls.chain(secret_look).map(|at| at.max(self.round_at));
-        let refreshes = self.refresh_at.values().copied();
+        let refreshes = self
+            .refresh_at
+            .iter()
+            .filter(|(name, _)| !self.refreshing.contains(*name))
+            .map(|(_, at)| *at);
+        // What cannot begin before a pass ends is woken by that end.
+        let has_room = self.passes.len() < PASSES_AT_ONCE && self.accounts_known_at.is_some();
+        let due = self.queue.next_due().filter(|_| has_room);
         in_a_round
             .chain(refreshes)
-            .chain(self.queue.next_due())
+            .chain(due)
             .min()
             .map_or(TURN_MAX, |at| clock::until(at).min(TURN_MAX))
     }
@@ -494,7 +500,8 @@ impl Loop {
 
     fn poll_ended(&mut self, polled: Result<Polled, JoinError>) {
         let Ok(polled) = polled else {
-            // A poll that panics is begun anew, for all scopes, after their interval.
+            // A poll that panics is begun anew after its interval, which began with it.
+            tracing::error!("a poll panicked; this is a bug, please report it");
             self.polling.clear();
             return;
         };
@@ -526,6 +533,12 @@ impl Loop {
 
     fn account_refreshed(&mut self, refreshed: Result<Refreshed, JoinError>) {
         let Ok(refreshed) = refreshed else {
+            tracing::error!("a look at an account panicked; this is a bug, please report it");
+            let again =
+                clock::now() + SignedDuration::try_from(ACCOUNT_REFRESH).unwrap_or_default();
+            for name in self.refreshing.drain() {
+                self.refresh_at.insert(name, again);
+            }
             return;
         };
         self.refreshing.remove(&refreshed.name);
@@ -549,6 +562,12 @@ impl Loop {
         self.polls.abort_all();
         self.secret_looks.abort_all();
         self.refreshes.abort_all();
+        // A write that begins later could be cut off half way, which costs T_settle at the start.
+        let write = Duration::from_secs(self.context.windows.write_secs.unsigned_abs());
+        let _ = self
+            .context
+            .no_write_after
+            .set(Instant::now() + FAREWELL.saturating_sub(write));
         let under_way = self.passes.len();
         tracing::info!(under_way, "stopping");
         let ended = tokio::time::timeout(FAREWELL, async {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::desired::InstanceId;
-use crate::failure::Failure;
+use crate::failure::{Cause, Class, Failure};
 use crate::observed::Inventory;
 use crate::shell::clock;
 use crate::shell::swr::Reader;
@@ -54,7 +54,7 @@ impl Snapshots {
                 .or_default(),
         );
         // Whoever holds the lock lists; the others find its result when they get it.
-        let mut newest = newest.lock().await;
+        let mut newest = newest.lock_owned().await;
         if let Some((started, look)) = &newest.look {
             let fresh = *started > started_after;
             let still_failing = look.is_err() && newest.is_within_failure_gap();
@@ -62,28 +62,33 @@ impl Snapshots {
                 return look.clone();
             }
         }
-        if let Some(ended) = newest.ended {
-            // As long as the last LIST took: the instance is listed half of the time at most.
-            tokio::time::sleep_until(ended + newest.took.max(SPACING_MIN)).await;
-        }
-        let started = clock::now();
-        let begun = Instant::now();
-        // A LIST in the same millisecond as the read that it must follow would not count as
-        // after it, so the clock's next millisecond is the start.
-        let started = started.max(
-            started_after
-                .checked_add(Duration::from_millis(1))
-                .unwrap_or(started),
-        );
-        let look = reader.list(instance).await.map(Arc::new);
-        newest.took = begun.elapsed();
-        newest.ended = Some(Instant::now());
-        newest.failures = match &look {
-            Ok(_) => 0,
-            Err(_) => newest.failures.saturating_add(1),
-        };
-        newest.look = Some((started, look.clone()));
-        look
+        // A task of its own: a caller that loses patience must not take the LIST along, for which
+        // others wait.
+        let (reader, instance) = (reader.clone(), instance.clone());
+        let listing = tokio::spawn(async move {
+            if let Some(ended) = newest.ended {
+                // As long as the last LIST took: the instance is listed half of the time at most.
+                tokio::time::sleep_until(ended + newest.took.max(SPACING_MIN)).await;
+            }
+            // The clock counts milliseconds: only one that is later is certainly after the read.
+            while clock::now() <= started_after {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let started = clock::now();
+            let begun = Instant::now();
+            let look = reader.list(&instance).await.map(Arc::new);
+            newest.took = begun.elapsed();
+            newest.ended = Some(Instant::now());
+            newest.failures = match &look {
+                Ok(_) => 0,
+                Err(_) => newest.failures.saturating_add(1),
+            };
+            newest.look = Some((started, look.clone()));
+            look
+        });
+        // A LIST that panics is one that failed.
+        let broken = || Failure::new(Class::Transient, Cause::Malformed);
+        listing.await.unwrap_or_else(|_| Err(broken()))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::answer::KubeFailure;
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Who writes, for `managedFields`.
-pub const FIELD_MANAGER: &str = "swr-operator";
+const FIELD_MANAGER: &str = "swr-operator";
 
 /// Runs one call with its deadline, and maps what went wrong in the one place that does.
 async fn call<T>(
@@ -52,6 +52,12 @@ async fn call<T>(
     }
 }
 
+fn names_uid(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let fields: Vec<&str> = causes.map(|cause| cause.field.as_str()).collect();
+    fields.contains(&"metadata.uid")
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "kube's error enum grows; whatever else it may say, nothing is known of the outcome"
@@ -61,6 +67,8 @@ fn failure(error: &kube::Error) -> KubeFailure {
         kube::Error::Api(status) => match status.code {
             404 | 410 => KubeFailure::NotFound,
             409 => KubeFailure::Conflict,
+            // Measured: a uid that is not the object's is refused as a change of that field.
+            422 if names_uid(status) => KubeFailure::Conflict,
             401 | 403 => KubeFailure::Forbidden,
             429 => KubeFailure::Unavailable,
             400..=499 => KubeFailure::Rejected,

@@ -75,22 +75,13 @@ impl Objects {
             "finalizers": finalizers,
         }});
         let api = self.api(&object.key);
-        let params = PatchParams::apply(FIELD_MANAGER);
-        let params = PatchParams {
-            force: false,
-            ..params
-        };
+        let params = params();
         let answer = call(
             what,
             api.patch(&object.key.name, &params, &Patch::Merge(&body)),
         )
-        .await;
-        match answer {
-            Ok(object) => parse(object),
-            // Measured: a wrong uid is 422 "immutable", a wrong version 409.
-            Err(KubeFailure::Rejected) => Err(KubeFailure::Conflict),
-            Err(failure) => Err(failure),
-        }
+        .await?;
+        parse(answer)
     }
 
     /// Makes the status `new`, if the object is still at its version. On `/status` a wrong uid is
@@ -105,10 +96,7 @@ impl Objects {
             "metadata": {"resourceVersion": object.version.0},
             "status": patch::between(&to_json(&object.status), &to_json(new)),
         });
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = params();
         let api = self.api(&object.key);
         let answer = call(
             "write status",
@@ -130,10 +118,7 @@ impl Objects {
             "metadata": {"resourceVersion": account.meta().resource_version},
             "status": patch::between(&to_json(&old), &to_json(new)),
         });
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = params();
         let api: Api<SwrAccount> = Api::all(self.client.clone());
         let name = account.meta().name.as_deref().unwrap_or_default();
         call(
@@ -142,6 +127,13 @@ impl Objects {
         )
         .await
         .map(drop)
+    }
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
     }
 }
 

@@ -36,6 +36,14 @@ pub enum InstallationKeyError {
         /// The operator's namespace.
         namespace: String,
     },
+    /// The Secret holds a key that is too short to be safe.
+    #[error(
+        "Secret {KEY_SECRET} in namespace {namespace} holds a key of less than 32 bytes: replace it, or empty it and a new one is made"
+    )]
+    Short {
+        /// The operator's namespace.
+        namespace: String,
+    },
     /// The Secret cannot be read or written.
     #[error("failed to {what} Secret {KEY_SECRET} in namespace {namespace}: {failure:?}")]
     Failed {
@@ -92,7 +100,13 @@ impl Secrets {
                     namespace: namespace.to_owned(),
                 })?;
             let present = secret.data.and_then(|mut data| data.remove(KEY));
-            if let Some(ByteString(key)) = present.filter(|key| key.0.len() >= KEY_BYTES) {
+            if let Some(ByteString(key)) = present.filter(|key| !key.0.is_empty()) {
+                // A person's own key is used or refused, but never overwritten.
+                if key.len() < KEY_BYTES {
+                    return Err(InstallationKeyError::Short {
+                        namespace: namespace.to_owned(),
+                    });
+                }
                 return Ok(Sealer::new(key));
             }
             let mut key = vec![0; KEY_BYTES];

@@ -76,12 +76,12 @@ fn object() -> Object {
 async fn a_failing_request_is_sent_once_and_its_outcome_is_told_by_class() {
     let day: &[(&str, &str)] = &[("retry-after", "86400")];
     for (code, headers, write) in [
-        (400, &[][..], KubeFailure::Conflict),
+        (400, &[][..], KubeFailure::Rejected),
         (403, &[], KubeFailure::Forbidden),
         (404, &[], KubeFailure::NotFound),
         (409, &[], KubeFailure::Conflict),
-        // Measured: a wrong uid is 422 on the object itself.
-        (422, &[], KubeFailure::Conflict),
+        // Only one that names the uid is a conflict.
+        (422, &[], KubeFailure::Rejected),
         (429, day, KubeFailure::Unavailable),
         (500, &[], KubeFailure::Unavailable),
         (503, day, KubeFailure::Unavailable),

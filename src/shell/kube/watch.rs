@@ -23,9 +23,10 @@ use crate::shell::clock;
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
-/// E3, E5: without any event, bookmark or end for this long, the connection is dead or its place
-/// in history lies in the future. Five ends of a healthy watch.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
+/// E3: a list that gives nothing for this long hangs. After the list silence proves nothing: kube
+/// shows neither bookmarks nor the regular ends of a watch, and a dead body is ended by the
+/// client's read timeout.
+const LIST_SILENCE_MAX: Duration = Duration::from_secs(300);
 /// E5: kube 5.0 never lists again by itself, so what a watch lost would be lost for ever.
 const AGE_MAX: Duration = Duration::from_secs(900);
 /// The wait before a fresh start doubles from the first to the second; `130 LISTs per hour` is
@@ -144,6 +145,7 @@ struct Generation<K> {
     born: Instant,
     /// The bounded age, different for every watch so that they do not list in step.
     age_max: Duration,
+    listed: bool,
 }
 
 fn resilient<K>(api: Api<K>) -> impl Stream<Item = Event<K>> + Send
@@ -158,6 +160,7 @@ where
         )),
         born: monotonic(),
         age_max: clock::jittered(AGE_MAX),
+        listed: false,
     };
     stream::unfold(
         (None::<Generation<K>>, GAP_MIN),
@@ -166,8 +169,11 @@ where
             async move {
                 let mut generation = generation.unwrap_or_else(&fresh);
                 loop {
-                    let until =
-                        (generation.born + generation.age_max).min(monotonic() + SILENCE_MAX);
+                    let grown_old = generation.born + generation.age_max;
+                    let until = match generation.listed {
+                        true => grown_old,
+                        false => grown_old.min(monotonic() + LIST_SILENCE_MAX),
+                    };
                     let event = match tokio::time::timeout_at(until, generation.events.next()).await
                     {
                         Ok(Some(Ok(event))) => event,
@@ -190,7 +196,10 @@ where
                     };
                     let event = match event {
                         watcher::Event::Init => Event::Listing,
-                        watcher::Event::InitDone => Event::Listed,
+                        watcher::Event::InitDone => {
+                            generation.listed = true;
+                            Event::Listed
+                        }
                         watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
                             Event::Applied(object)
                         }

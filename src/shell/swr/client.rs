@@ -99,11 +99,6 @@ impl Client {
             not_after,
         }
     }
-
-    /// The project of the account.
-    pub fn project(&self) -> &ProjectId {
-        &self.0.project
-    }
 }
 
 impl Reader {

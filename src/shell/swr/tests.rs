@@ -278,6 +278,45 @@ async fn an_instance_that_is_not_there_has_no_list() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_none_is_never_taken_for_an_empty_instance() {
+    for (what, answer) in [
+        (
+            "truncated",
+            json!({"status": 200, "body": "{\"registries\":[{\"id\":1,\"na"}),
+        ),
+        ("empty", json!({"status": 200, "body": ""})),
+        ("no content", json!({"status": 204, "body": ""})),
+        ("a page", json!({"status": 200, "body": "<html>ok</html>"})),
+        ("no list", json!({"status": 200, "body": {}})),
+        ("an array", json!({"status": 200, "body": []})),
+        (
+            "null, but three",
+            json!({"status": 200, "body": {"registries": null, "total": 3}}),
+        ),
+        (
+            "an error inside",
+            json!({"status": 200, "body": {"error_code": "X", "error_msg": "y"}}),
+        ),
+        (
+            // The client asks for no compression and unpacks none: a bomb stays a few bytes.
+            "compressed",
+            json!({"status": 200, "body": "\u{1f}\u{8b}", "headers": {"content-encoding": "gzip"}}),
+        ),
+    ] {
+        let server = simulator().await;
+        let client = client(&server.url());
+        let mut script = answer;
+        script["kind"] = json!("status");
+        fault(&server, script);
+        let failure = client.reader().list(&instance()).await.expect_err(what);
+        assert_eq!(failure.class, Class::Transient, "{what}: {failure:?}");
+        let shown = client.reader().show(&instance(), RegistryId(7)).await;
+        let failure = shown.expect_err(what);
+        assert_ne!(failure.class, Class::NotFound, "{what}: {failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_id_that_would_lead_elsewhere_is_never_sent() {
     let server = simulator().await;
     let client = client(&server.url());

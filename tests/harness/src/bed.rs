@@ -40,7 +40,7 @@ pub struct Windows {
     pub settle: &'static str,
 }
 
-/// Of `cargo dev up`. The settle time is above the write deadline of 5 s, as the operator demands.
+/// Of `cargo dev up`. The settle time is at least twice the write deadline of 3 s, as the operator demands.
 pub const USUAL: Windows = Windows {
     poll_interval: "30s",
     settle: "10s",
@@ -116,7 +116,7 @@ impl Bed {
             ("--iam-endpoint", &endpoint),
             ("--poll-interval", plan.windows.poll_interval),
             ("--settle", plan.windows.settle),
-            ("--write-deadline", "5s"),
+            ("--write-deadline", "3s"),
             ("--read-deadline", "5s"),
             ("--health-address", &address),
         ];

@@ -21,7 +21,7 @@ use crate::{Error, environment};
 /// Twice the settle time and some polls: what a crash of the operator in the middle of a chapter would cost.
 const CHAPTER: Duration = Duration::from_mins(1);
 
-/// Short, because a reader waits for each poll. The settle time must exceed the write deadline of 5 s.
+/// Short, because a reader waits for each poll. The settle time must be twice the write deadline of 3 s.
 const READERS: Windows = Windows {
     poll_interval: "5s",
     settle: "6s",

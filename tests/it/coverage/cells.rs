@@ -90,7 +90,7 @@ const PAGES: &str = "a_list_asks_for_whole_pages_in_the_order_of_creation";
 const ERRORS: &str = "every_shape_of_an_error_is_read_in_every_operation";
 const ANSWERS: &str = "a_life_goes_as_it_should_under_each_answer_that_swr_may_give";
 const CLASSES: &str = "status_decides_first_and_code_second";
-const MEETS: &str = "what_only_some_lives_meet_is_told_as_it_is";
+const IN_USE: &str = "a_registry_that_a_policy_uses";
 
 const LISTED_DRIFT: &str = "compared with the spec at every poll; what differs is put back";
 const SHOWN_DRIFT: &str = "compared with the spec once more before each update";
@@ -232,7 +232,13 @@ pub(super) const CELLS: &[Cell] = &[
         WHOLE,
     ),
     cell("body type", WRITES, Sends, "one of the three types", LIFE),
-    cell("body type", &[List], Reads, LISTED_DRIFT, MEETS),
+    cell(
+        "body type",
+        &[List],
+        Reads,
+        LISTED_DRIFT,
+        "a_type_that_somebody_changed",
+    ),
     cell("body type", &[Show], Reads, SHOWN_DRIFT, WHOLE),
     cell(
         "body project_id",
@@ -523,22 +529,35 @@ pub(super) const CELLS: &[Cell] = &[
         WITH_ID,
         Reads,
         "gone, if the code is SWR's and a later list confirms it",
-        MEETS,
+        "a_registry_that_somebody_deleted",
     ),
-    cell("status 409", WRITES, Reads, "the name is taken", MEETS),
+    cell(
+        "status 409",
+        &[Create],
+        Reads,
+        "the name is taken",
+        "one_that_only_the_create_meets_is_a_conflict",
+    ),
+    cell(
+        "status 409",
+        &[Update],
+        Reads,
+        "the name is taken",
+        "a_rename_to_a_taken_name_is_a_conflict",
+    ),
     cell(
         "status 409",
         &[Delete],
         Reads,
         "something uses the registry",
-        MEETS,
+        IN_USE,
     ),
     cell(
         "status 412",
         &[Delete],
         Reads,
         "something uses the registry",
-        MEETS,
+        IN_USE,
     ),
     cell(
         "status 429",

@@ -70,7 +70,9 @@ pub(super) enum Cure {
 }
 
 /// Where an object of a combination stays when it cannot be Ready.
-pub(super) const STUCK: [&str; 2] = ["False InvalidSpec", "False TagNotKept"];
+const STUCK: [&str; 3] = ["False InvalidSpec", "False TagNotKept", UNPROVEN];
+/// With neither id nor tag nobody can tell a registry from somebody else's of that name.
+pub(super) const UNPROVEN: &str = "False Conflict";
 
 impl Case {
     pub(super) fn switches(&self) -> Value {
@@ -231,9 +233,10 @@ impl<'a> Life<'a> {
         let name = object_name(wish.kind);
         let what = format!("{what}, one of {:?}", wish.rests);
         let object = self.await_status(name, &what, |object| {
-            wish.rests.contains(&state(object, "Ready").as_str())
-                && object["status"]["createIntent"].is_null()
-                && is(object)
+            let ready = state(object, "Ready");
+            // The note of a create that was not answered stays until the registry is found.
+            let has_settled = object["status"]["createIntent"].is_null() || ready == UNPROVEN;
+            wish.rests.contains(&ready.as_str()) && has_settled && is(object)
         });
         self.assert_order();
         object
@@ -354,7 +357,14 @@ impl<'a> Life<'a> {
         }
         let mut left = self.site.cloud.registries(self.instance);
         let kept: Vec<i64> = kept.iter().map(|object| registry_id(object)).collect();
-        left.retain(|registry| !kept.iter().any(|id| registry["id"] == *id));
+        let lost: Vec<&Value> = objects
+            .iter()
+            .filter(|object| state(object, "Ready") == UNPROVEN)
+            .map(|object| &object["spec"]["name"])
+            .collect();
+        left.retain(|registry| {
+            !kept.iter().any(|id| registry["id"] == *id) && !lost.contains(&&registry["name"])
+        });
         assert_eq!(left, self.theirs, "nothing of ours is left");
         self.assert_order();
     }

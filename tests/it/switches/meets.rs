@@ -8,7 +8,7 @@ use swr_simulator::Keys;
 use super::life::{AVAILABLE, await_synced};
 use crate::canary::Canary;
 use crate::cloud::PATIENCE;
-use crate::site::{Site, registry_id};
+use crate::site::{Site, name_of, registry_id};
 
 /// A switch, its values, what brings SWR to answer, and what must be said for each value.
 pub(super) struct Meeting {
@@ -235,9 +235,11 @@ fn an_instance_that_stops_running(site: &Site, expected: &str) {
 
 /// The list after the update still shows the registry without our tag, which is no sign that SWR drops it.
 fn an_adoption_that_a_list_shows_late(site: &Site, _: &str) {
-    site.cloud.switch(&json!({"list_lag_millis": 0}));
+    let instance = &site.cloud.instances[0];
     theirs(site, "ours");
-    site.cloud.switch(&json!({"list_lag_millis": 1500}));
+    let first = site.ready("first");
+    // The list comes to show what was there before.
+    site.cloud.await_lists(instance, 2);
     let mut object = site.registry("ours", "swr-pro");
     object["spec"]["name"] = json!("ours");
     object["spec"]["adoption"] = json!({"policy": "IfUnowned"});
@@ -252,6 +254,7 @@ fn an_adoption_that_a_list_shows_late(site: &Site, _: &str) {
         .filter(|line| line.contains(&site.name) && line.contains("TagNotKept"))
         .collect();
     assert_eq!(alarms, Vec::<&str>::new());
+    delete(site, name_of(&first));
     delete(site, "ours");
     assert_nothing_left(site);
 }
