@@ -34,8 +34,8 @@ fn check(bed: &Bed, site: &Site, operation: &str, kind: &str) {
         "match": {"operation": operation, "ordinal": 1}, "phase": "after", "kind": kind,
     });
     if kind == "delay" {
-        // Within the deadline of 3 s, but long after SIGTERM.
-        fault["delayMs"] = json!(2000);
+        // Within the deadline of 2 s, but long after SIGTERM.
+        fault["delayMs"] = json!(1200);
     }
     site.cloud.fault(&fault);
     let mark = site.cloud.mark();
