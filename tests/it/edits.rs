@@ -67,15 +67,20 @@ fn a_hundred_edits_in_ten_seconds_cost_three_requests(site: &Site) {
     let mark = site.cloud.mark();
     let begun = environment::now();
     let mut last = Value::Null;
+    let mut took = Duration::ZERO;
     for n in 1..=100_u32 {
         last = url(site, "it", &format!("https://edit-{n}.example.com"));
+        took = begun.elapsed();
         let due = Duration::from_millis(100) * n;
-        environment::pause(due.saturating_sub(begun.elapsed()));
+        environment::pause(due.saturating_sub(took));
     }
     let after = await_observed(site, &last);
     assert_eq!(site.held(&after)["url"], "https://edit-100.example.com");
     let n = puts(site, mark);
-    assert!(n <= 3, "{n} requests");
+    // Three within ten seconds. A machine under load takes longer to edit, and each ten seconds
+    // that are begun more allow one more.
+    let most = 2 + took.as_millis().div_ceil(10_000);
+    assert!(n as u128 <= most, "{n} requests in {took:?}");
 }
 
 fn an_object_made_anew_under_its_name_has_a_registry_of_its_own(site: &Site) {

@@ -23,7 +23,7 @@ const SWEEP_EVERY: u32 = 8;
 const STALE_MILLIS: i64 = 100;
 const STALE_MILLIS_MAX: i64 = 10_000;
 /// Changes of one object that are looked at without delay within [`CHANGES_SECS`]; further ones
-/// wait for its end. A hundred edits in ten seconds then cost three updates.
+/// wait until it has passed since the last look. A hundred edits in ten seconds then cost three updates.
 const CHANGES_AT_ONCE: usize = 2;
 const CHANGES_SECS: i64 = 10;
 
@@ -138,13 +138,13 @@ impl Queue {
         let window = SignedDuration::from_secs(CHANGES_SECS);
         entry.changed_at.retain(|at| *at + window > now);
         let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
-        let oldest = entry.changed_at.front().filter(|_| is_storm).copied();
-        let Some(oldest) = oldest else {
+        let newest = entry.changed_at.back().filter(|_| is_storm).copied();
+        let Some(newest) = newest else {
             entry.changed_at.push_back(now);
             self.wake(key, Lane::Change);
             return;
         };
-        let at = oldest + window;
+        let at = entry.held_until.unwrap_or(newest + window);
         if entry.held_until.is_none() {
             entry.held_until = Some(at);
             entry.changed_at.push_back(at);
@@ -589,7 +589,7 @@ mod tests {
                 queue.finished(&turn.key, &turn.uid, ended, now, |wait| wait);
             }
         }
-        assert_eq!(looks, [0, 100, 10_000]);
+        assert_eq!(looks, [0, 100, 10_100]);
     }
 
     #[test]
