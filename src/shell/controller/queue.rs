@@ -23,7 +23,8 @@ const SWEEP_EVERY: u32 = 8;
 const STALE_MILLIS: i64 = 100;
 const STALE_MILLIS_MAX: i64 = 10_000;
 /// Changes of one object that are looked at without delay within [`CHANGES_SECS`]; further ones
-/// wait until it has passed since the last look. A hundred edits in ten seconds then cost three updates.
+/// wait until that time has passed since the last look. A hundred edits in ten seconds then cost
+/// three updates.
 const CHANGES_AT_ONCE: usize = 2;
 const CHANGES_SECS: i64 = 10;
 
