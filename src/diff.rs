@@ -115,6 +115,22 @@ pub struct SentFacts {
     pub applied: Option<String>,
 }
 
+impl SentFacts {
+    /// Whether SWR shows nothing else than what was sent last.
+    pub fn is_as_sent(&self, observed: &Record) -> bool {
+        let rotated = |sent: &Fingerprint| *sent != self.desired.whole;
+        let sent = self.sent.as_ref().map(|(sent, _)| sent);
+        sent.is_some_and(|sent| !rotated(sent)) && !self.changed_in_swr(observed)
+    }
+
+    fn changed_in_swr(&self, observed: &Record) -> bool {
+        observed
+            .access_key
+            .as_ref()
+            .is_some_and(|access_key| *access_key != self.desired.access_key)
+    }
+}
+
 /// Shown in place of both values of a credential.
 pub const SENSITIVE: &str = "(sensitive)";
 /// Shown in place of a value that SWR leaves out.
@@ -216,14 +232,10 @@ fn credential_differs(facts: &SentFacts, observed: &Record, now: Timestamp) -> b
         return true;
     };
     let rotated = *fingerprint != facts.desired.whole;
-    let changed_in_swr = observed
-        .access_key
-        .as_ref()
-        .is_some_and(|access_key| *access_key != facts.desired.access_key);
     let due = facts
         .resend_secs
         .is_some_and(|secs| now.as_second() - sent_at.as_second() >= secs);
-    rotated || changed_in_swr || due
+    rotated || facts.changed_in_swr(observed) || due
 }
 
 /// SWR, like Harbor underneath, trims trailing slashes and lower-cases nothing by contract; hosts

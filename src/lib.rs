@@ -11,6 +11,7 @@
 //! | changes, claim | [`plan`] | [`plan::Plan`] |
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
 //! | summary | [`status`], [`requeue`] | conditions, and when to look again |
+//! | what was done, conditions | [`event`] | what people read beside the object |
 
 #![forbid(unsafe_code)]
 
@@ -38,6 +39,8 @@ pub mod answer;
 pub mod pass;
 
 pub mod summary;
+
+pub mod event;
 
 pub mod effect;
 

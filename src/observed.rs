@@ -254,6 +254,12 @@ impl Inventory {
             .collect()
     }
 
+    /// Every tag, and how many records carry it.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, usize)> {
+        let tags = self.by_tag.iter();
+        tags.map(|(tag, positions)| (tag.as_str(), positions.len()))
+    }
+
     /// What the inventory holds for this owner: by tag first, and only then by exact name or id.
     pub fn claim(&self, owner: &Owner, known: Option<RegistryId>, wanted: Wanted<'_>) -> Claim {
         let mut ours = self.all_of(owner);

@@ -44,6 +44,8 @@ pub struct Pass {
     pub owner: Owner,
     /// The windows of time.
     pub windows: Windows,
+    /// Whether the whole installation only reads SWR (`--read-only`).
+    pub read_only: bool,
     /// When this process started: the oldest write that it cannot know of is older.
     pub process_started_at: Timestamp,
     /// What earlier passes of this process leave behind.

@@ -65,6 +65,8 @@ pub enum Why {
     Drift,
     /// The Secret holds another credential than the one sent last.
     CredentialRotated,
+    /// `spec.resendCredentialEvery` asks for it again.
+    CredentialDue,
     /// The spec allows it.
     Adoption,
     /// The registry belongs to nobody we know, or to somebody else.
@@ -84,6 +86,7 @@ impl Why {
             Why::SpecChanged => "SpecChanged",
             Why::Drift => "Drift",
             Why::CredentialRotated => "CredentialRotated",
+            Why::CredentialDue => "CredentialDue",
             Why::Adoption => "Adoption",
             Why::NotOurs => "NotOurs",
             Why::ObjectDeleted => "ObjectDeleted",
@@ -171,6 +174,8 @@ fn plan_owned(facts: &Facts<'_>, owned: &Owned) -> Plan {
         .is_some_and(|(fingerprint, _)| *fingerprint != facts.credential.desired.whole);
     let why = if changes.only_credential() && rotated {
         Why::CredentialRotated
+    } else if changes.only_credential() && facts.credential.is_as_sent(owned.record()) {
+        Why::CredentialDue
     } else if facts.was_in_sync {
         Why::Drift
     } else {

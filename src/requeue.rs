@@ -62,6 +62,7 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         Verdict::Suspended
         | Verdict::InvalidSpec(_)
         | Verdict::DeletionSuspended
+        | Verdict::DeletionReadOnly
         | Verdict::DeletionProtected => Requeue::ObjectChange,
         Verdict::NoAccount(_) | Verdict::NotGranted(_) | Verdict::BindingChanged(_) => {
             Requeue::AccountChange
@@ -73,6 +74,7 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         Verdict::InSync { health } => in_sync(summary, *health, windows, now),
         Verdict::DriftObserved(_)
         | Verdict::MissingObserved
+        | Verdict::ReadOnly(_)
         | Verdict::Conflict(_)
         | Verdict::OwnershipLost
         | Verdict::TagNotKept => Requeue::Poll,

@@ -17,7 +17,7 @@ use crate::object::Object;
 use crate::observed::{Health, Record};
 use crate::pass::Windows;
 use crate::plan::Foreign;
-use crate::summary::{Hindrance, Note, Operation, Summary, Verdict};
+use crate::summary::{Held, Hindrance, Note, Operation, Summary, Verdict};
 
 /// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
 /// trouble in the cloud must not turn a thousand applications yellow.
@@ -82,11 +82,7 @@ pub fn status(
     if let Some(record) = &summary.observed {
         new.observed = Some(observed(record));
     }
-    new.diff = if let Verdict::DriftObserved(changes) = &summary.verdict {
-        diffs(changes)
-    } else {
-        Vec::new()
-    };
+    new.diff = unwritten(&summary.verdict).map(diffs).unwrap_or_default();
     new.last_handled_reconcile_at
         .clone_from(&object.requested_at);
     new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
@@ -164,6 +160,15 @@ fn observed(record: &Record) -> ObservedRegistry {
         description: record.text().to_owned(),
         status: record.health.word().map(str::to_owned),
         updated_at: record.updated_at.clone(),
+    }
+}
+
+/// The fields that differ and are not going to be written.
+fn unwritten(verdict: &Verdict) -> Option<&Changes> {
+    if let Verdict::DriftObserved(changes) | Verdict::ReadOnly(Held::Update(changes)) = verdict {
+        Some(changes)
+    } else {
+        None
     }
 }
 
@@ -330,6 +335,15 @@ fn judge(
             Reason::DriftObserved,
             "the registry does not exist in SWR".to_owned(),
         ),
+        Verdict::ReadOnly(held) => {
+            let would = match held {
+                Held::Create => "create the registry".to_owned(),
+                Held::Adopt => "adopt the registry of this name".to_owned(),
+                Held::Update(changes) => format!("update: {changes}"),
+            };
+            let message = format!("the operator runs with --read-only; it would {would}");
+            say(False, False, Reason::ReadOnly, message)
+        }
         Verdict::Conflict(foreign) => say(False, False, Reason::Conflict, conflict_message(object, *foreign)),
         Verdict::OwnershipLost => say(
             False,
@@ -363,6 +377,12 @@ fn judge(
             Unknown,
             Reason::Suspended,
             "spec.suspend holds the deletion".to_owned(),
+        ),
+        Verdict::DeletionReadOnly => say(
+            False,
+            Unknown,
+            Reason::ReadOnly,
+            "the operator runs with --read-only, which holds the deletion".to_owned(),
         ),
         Verdict::DeletionProtected => say(
             False,

@@ -65,6 +65,8 @@ pub enum Verdict {
     DriftObserved(Changes),
     /// Mode `Observe`: there is no registry.
     MissingObserved,
+    /// The installation only reads; this would be written.
+    ReadOnly(Held),
     /// A registry that is not ours is in the way.
     Conflict(Foreign),
     /// Our registry lost our tag.
@@ -84,6 +86,8 @@ pub enum Verdict {
     },
     /// A deletion waits because the object is suspended.
     DeletionSuspended,
+    /// A deletion waits because the installation only reads.
+    DeletionReadOnly,
     /// A deletion waits because the object is protected.
     DeletionProtected,
     /// A deletion waits until it is certain that nothing of ours is left.
@@ -93,6 +97,17 @@ pub enum Verdict {
     },
     /// A deletion cannot go on.
     CannotDelete(Hindrance),
+}
+
+/// A write that an installation which only reads does not make.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// The registry would be created.
+    Create,
+    /// The registry of this name would be taken over.
+    Adopt,
+    /// These fields would be written.
+    Update(Changes),
 }
 
 /// What hinders a deletion.

@@ -35,6 +35,13 @@ impl Installation {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this tag is one of ours, whosever object's.
+    pub fn wrote(&self, tag: &str) -> bool {
+        tag.strip_prefix(TAG_OPENING)
+            .and_then(|rest| rest.strip_prefix(self.as_str()))
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
 }
 
 /// The object that owns a registry. Equal owners write equal tags.

@@ -50,6 +50,7 @@ reasons! {
     TargetUnhealthy, Settled, "SWR reports the target as unhealthy: check the url, the network between SWR and the target, and the credential.";
     DriftObserved, Settled, "Mode Observe: SWR differs from the spec; `status.diff` lists the fields.";
     Suspended, Settled, "`spec.suspend` is true: nothing is read from or written to SWR.";
+    ReadOnly, Settled, "The operator runs with `--read-only`: the message says what it would write, and `status.diff` lists the fields. A deletion waits.";
     SecretNotFound, Reconciling, "The Secret of `credentialSecretRef` does not exist in the object's namespace. The operator goes on when it appears.";
     AccountNotReady, Reconciling, "The SwrAccount does not exist or cannot be used yet: see its own conditions.";
     ApiUnavailable, Reconciling, "SWR cannot be reached or answers with an error that passes. The operator tries again.";

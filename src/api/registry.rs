@@ -388,7 +388,8 @@ pub struct ReplicationRegistryStatus {
     /// What SWR reported last; never a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<ObservedRegistry>,
-    /// Fields in which SWR differs from the spec, in mode `Observe`; at most ten, never a secret.
+    /// Fields in which SWR differs from the spec and that are not written, because of mode `Observe`
+    /// or `--read-only`; at most ten, never a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub diff: Vec<FieldDiff>,

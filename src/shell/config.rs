@@ -86,6 +86,11 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID")]
     pub installation_id: Option<String>,
 
+    /// Compare and report, and write nothing to SWR: for a first roll-out, or while something is
+    /// wrong. Deletions of objects wait.
+    #[arg(long, env = "SWR_OPERATOR_READ_ONLY")]
+    pub read_only: bool,
+
     /// Endpoint of SWR for a region, or for all if no region is given. May be repeated. Default:
     /// derived from the account's region.
     #[arg(long = "swr-endpoint", env = "SWR_OPERATOR_SWR_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
@@ -144,13 +149,26 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
     pub secret_retry: Duration,
 
-    /// Address of /livez, /readyz and /metrics.
+    /// Name of the pod, which events give as their source.
+    #[arg(
+        long,
+        env = "POD_NAME",
+        default_value = "swr-operator",
+        value_name = "NAME"
+    )]
+    pub pod_name: String,
+
+    /// Address of /livez and /readyz.
     #[arg(
         long,
         env = "SWR_OPERATOR_HEALTH_ADDRESS",
         default_value = "0.0.0.0:8081"
     )]
     pub health_address: SocketAddr,
+
+    /// Address of /metrics, or `off`.
+    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080", value_parser = metrics_address)]
+    pub metrics_address: MetricsAddress,
 
     /// What is logged, as `info` or `swr_operator=debug`.
     #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info")]
@@ -164,6 +182,15 @@ pub struct RunArgs {
         default_value = "json"
     )]
     pub log_format: LogFormat,
+}
+
+/// Where metrics are served, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAddress {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(SocketAddr),
 }
 
 /// Windows that contradict each other.
@@ -223,6 +250,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         .filter(|secs| *secs > 0)
         .map(Duration::from_secs)
         .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
+}
+
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text == "off" {
+        return Ok(MetricsAddress::Off);
+    }
+    text.parse()
+        .map(MetricsAddress::At)
+        .map_err(|_| "expected an address and a port such as 0.0.0.0:8080, or off".to_owned())
 }
 
 /// `URL` or `REGION=URL`; a URL has no `=` before its scheme.

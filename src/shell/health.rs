@@ -1,5 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics` on a port of their own. Neither answer depends on SWR: a
-//! cloud that is down must not restart pods.
+//! `/livez` and `/readyz` on one port, `/metrics` on another. No answer depends on SWR: a cloud that
+//! is down must not restart pods.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::shell::clock;
-use crate::shell::metrics::{Metrics, OPEN_METRICS};
+use crate::shell::metrics::Metrics;
 
 /// The controller's loop turns at least once a second; after this time it is stuck.
 const STUCK_SECS: i64 = 60;
@@ -63,25 +63,36 @@ impl Health {
     }
 }
 
-/// Serves both and the metrics until the process ends. Returns the address, which tells the port if 0 was asked for.
+/// Serves `/livez` and `/readyz` until the process ends. Returns the address, which tells the port
+/// if 0 was asked for.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn serve(
-    address: SocketAddr,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-) -> std::io::Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
+pub async fn serve(address: SocketAddr, health: Arc<Health>) -> std::io::Result<SocketAddr> {
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .with_state(health)
-        .route("/metrics", get(|| async move { exposition(&metrics) }));
+        .with_state(health);
+    listen(address, router).await
+}
+
+/// Serves `/metrics` until the process ends. Returns the address.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve_metrics(address: SocketAddr, metrics: Metrics) -> std::io::Result<SocketAddr> {
+    let router = Router::new()
+        .route("/metrics", get(exposition))
+        .with_state(metrics);
+    listen(address, router).await
+}
+
+async fn listen(address: SocketAddr, router: Router) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the health port is closed");
+            tracing::error!(%error, %address, "this port is closed");
         }
     });
     Ok(address)
@@ -95,9 +106,14 @@ async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     answer(&health.ready())
 }
 
-fn exposition(metrics: &Metrics) -> Response {
-    match metrics.encode() {
-        Some(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+async fn exposition(State(metrics): State<Metrics>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    match metrics.exposition(accept.unwrap_or_default()) {
+        Some(exposition) => {
+            let content_type = [(header::CONTENT_TYPE, exposition.content_type)];
+            (content_type, exposition.text).into_response()
+        }
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs of the command line, each from its arguments to its exit code.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api;
-use crate::shell::config::{CrdArgs, Kind, RunArgs};
+use crate::shell::config::{CrdArgs, Kind, MetricsAddress, RunArgs};
 use crate::shell::controller::{self, Options};
 use crate::shell::health::{self, Health};
 use crate::shell::kube::connect;
@@ -37,24 +38,33 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
             })?),
             None => None,
         };
+    let metrics = Metrics::new()?;
+    if args.read_only {
+        metrics.reads_only();
+    }
     let transport = Transport::new(Settings {
         read_deadline: args.read_deadline,
         write_deadline: args.write_deadline,
         ca_bundle,
         proxy: args.proxy(),
+        requests: metrics.swr.clone(),
     })?;
-    let connection = connect(args.kubeconfig.as_deref()).await?;
+    let connection = connect(args.kubeconfig.as_deref(), &metrics.kubernetes).await?;
     let health = Arc::new(Health::default());
-    let metrics = Arc::new(Metrics::new()?);
-    let address = health::serve(args.health_address, Arc::clone(&health), metrics)
+    let cannot_listen = |flag: &str, address: SocketAddr, error: std::io::Error| {
+        format!("failed to listen on {flag} {address}: {error}")
+    };
+    let address = health::serve(args.health_address, Arc::clone(&health))
         .await
-        .map_err(|error| {
-            format!(
-                "failed to listen on --health-address {}: {error}",
-                args.health_address
-            )
-        })?;
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening for health checks and scrapes");
+        .map_err(|error| cannot_listen("--health-address", args.health_address, error))?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(%address, version, "listening for health checks");
+    if let MetricsAddress::At(address) = args.metrics_address {
+        let address = health::serve_metrics(address, metrics.clone())
+            .await
+            .map_err(|error| cannot_listen("--metrics-address", address, error))?;
+        tracing::info!(%address, "listening for scrapes");
+    }
 
     let mut shutdown = on_signal()?;
     let endpoints = args.endpoints();
@@ -67,7 +77,10 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         endpoints,
         transport,
         windows,
+        read_only: args.read_only,
         secret_retry: args.secret_retry,
+        pod_name: args.pod_name,
+        metrics,
     };
     if let Some(running) = controller::start(options, health, &mut shutdown).await {
         running.run(shutdown).await;

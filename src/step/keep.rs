@@ -17,7 +17,7 @@ use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
 use crate::pass::{Keep, SentUpdate};
 use crate::plan::{Action, Facts, Foreign, Plan, Why, plan};
-use crate::summary::{Operation, Summary, Verdict};
+use crate::summary::{Held, Operation, Summary, Verdict};
 
 /// How many corrections of drift within [`FIGHT_SECS`] make a fight.
 const FIGHT_CORRECTIONS: usize = 3;
@@ -180,6 +180,16 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
                 None => finished(&keep, Verdict::Conflict(Foreign::Untagged)),
             }
         }
+        Action::Create if keep.work.pass.read_only => {
+            finished(&keep, Verdict::ReadOnly(Held::Create))
+        }
+        Action::Adopt(_) if keep.work.pass.read_only => {
+            finished(&keep, Verdict::ReadOnly(Held::Adopt))
+        }
+        Action::Update(owned, changes) if keep.work.pass.read_only => {
+            let summary = Summary::of(&keep, Verdict::ReadOnly(Held::Update(changes)));
+            Next::Finished(Box::new(summary.holds(&keep, &owned)))
+        }
         Action::Create => intend(keep, Intended::Create, now),
         Action::Adopt(untagged) => {
             let id = untagged.record().id;
@@ -192,7 +202,8 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
 /// SWR is equal to the spec.
 fn rest(keep: Keep, owned: Owned) -> Next {
     // Rule 2 the other way round: what exists must not outlive its object unnoticed.
-    if !keep.work.object.has_finalizer() && !only_observes(&keep.work.object) {
+    let writes = !only_observes(&keep.work.object) && !keep.work.pass.read_only;
+    if !keep.work.object.has_finalizer() && writes {
         return ask(Effect::AddFinalizer {
             then: AddingFinalizer {
                 keep,

@@ -47,6 +47,10 @@ pub(super) fn begin(work: Work) -> Next {
         });
         let desired = object.desired.clone();
         return match desired {
+            // The tag would stay, and nobody could adopt the registry any more.
+            Ok(_) if !was_under_way && work.pass.read_only => {
+                finish(&work, Verdict::DeletionReadOnly)
+            }
             Ok(desired) if !was_under_way => ask(Effect::ReadAccount {
                 then: ReadingAccount {
                     work,
@@ -55,6 +59,9 @@ pub(super) fn begin(work: Work) -> Next {
             }),
             Ok(_) | Err(_) => release(work, Removed::LeftAlone),
         };
+    }
+    if work.pass.read_only {
+        return finish(&work, Verdict::DeletionReadOnly);
     }
     ask(Effect::ReadAccount {
         then: ReadingAccount {

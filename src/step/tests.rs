@@ -44,6 +44,8 @@ struct World {
     hosts: &'static str,
     /// Whether SWR answers a DELETE and does nothing.
     undead: bool,
+    /// Whether the installation only reads.
+    read_only: bool,
     memory: Memory,
     judged: Option<View>,
     now: i64,
@@ -76,6 +78,7 @@ impl World {
             keeps: |description| description,
             hosts: "*",
             undead: false,
+            read_only: false,
             memory: Memory::default(),
             judged: None,
             now: 10_000,
@@ -153,6 +156,7 @@ impl World {
             uid: UID.to_owned(),
             owner: owner(),
             windows: WINDOWS,
+            read_only: self.read_only,
             process_started_at: at(0),
             memory: self.memory.clone(),
         });
@@ -705,4 +709,5 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
     assert!(!world.object.expect("object").has_finalizer());
 }
 
+mod read_only;
 mod removal;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::bed::{cases, check_cases, with_site};
 use crate::cloud::PATIENCE;
-use crate::cluster::Asked;
 use crate::manifest::{body, split_tag};
 use crate::site::{Site, condition, name_of, registry_id, state};
 
@@ -212,8 +211,8 @@ fn a_thousand_objects_cost_what_was_promised() {
         await_all_ready();
         let posts = site.cloud.asked(mark, "CreateInstanceRegistry").len();
         let lists = site.cloud.asked(mark, "ListInstanceRegistries").len();
-        let mut writes = audit.in_namespace(&site.name);
-        writes.retain(Asked::is_write);
+        site.await_events("RegistryCreated", N);
+        let writes = site.kubernetes_writes(&audit);
         crate::bed::say(&format!(
             "creation of {N}: {posts} POST, {lists} pages of LIST, {} Kubernetes writes",
             writes.len()

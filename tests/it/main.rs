@@ -19,6 +19,8 @@
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
+//! | [`events`] | what stands beside an object under Events |
+//! | [`read_only`] | an installation that only reads |
 //! | [`looks`] | what a user sees |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
@@ -42,12 +44,14 @@ mod crash;
 mod deletion;
 mod drift;
 mod edits;
+mod events;
 mod faults;
 mod kills;
 mod lifecycle;
 mod looks;
 mod modes;
 mod permissions;
+mod read_only;
 mod rest;
 mod secrets;
 mod shutdown;

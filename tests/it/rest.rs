@@ -62,8 +62,9 @@ fn create(site: &Site) -> Vec<Value> {
         let asked = requests.iter().filter(|entry| entry.operation == operation);
         asked.count()
     };
+    site.await_events("RegistryCreated", objects.len());
     let asked = audit.in_namespace(&site.name);
-    let writes = asked.iter().filter(|asked| asked.is_write()).count();
+    let writes = site.kubernetes_writes(&audit).len();
     let reads = asked.iter().filter(|asked| asked.verb == "get").count();
     say(&format!(
         "counts of {} creations: {writes} Kubernetes writes, {reads} Kubernetes reads, {} POSTs, {} LISTs, {} SHOWs",

@@ -453,10 +453,50 @@ impl Site {
         assert_eq!(writes, Vec::<String>::new());
     }
 
-    /// Writes of the operator to this namespace.
+    /// What `kubectl describe` shows under Events, oldest first: object, type, reason, note, and how often if more than
+    /// once.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", self.name);
+        let mut events = self.cluster.list(&path);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        events.retain(|event| event["regarding"]["kind"] == "ReplicationRegistry");
+        events.sort_by_key(|event| text(&event["eventTime"]));
+        let line = |event: &Value| {
+            let times = match event["series"]["count"].as_i64() {
+                Some(count) => format!(" (x{count})"),
+                None => String::new(),
+            };
+            format!(
+                "{} {} {}: {}{times}",
+                text(&event["regarding"]["name"]),
+                text(&event["type"]),
+                text(&event["reason"]),
+                text(&event["note"]),
+            )
+        };
+        events.iter().map(line).collect()
+    }
+
+    /// Waits until there are so many events of this reason; more are a failure.
+    pub(crate) fn await_events(&self, reason: &str, n: usize) {
+        let what = format!("{n} events {reason} in {}", self.name);
+        let seen = eventually_blocking(PATIENCE, &what, || {
+            let part = format!(" {reason}: ");
+            let events = self.events();
+            let found = events.iter().filter(|event| event.contains(&part)).count();
+            if found >= n {
+                Ok(found)
+            } else {
+                Err(format!("{found} of them: {events:?}"))
+            }
+        });
+        assert_eq!(seen, n, "{what}");
+    }
+
+    /// Writes of the operator to this namespace, events apart.
     pub(crate) fn kubernetes_writes(&self, audit: &Audit) -> Vec<Asked> {
         let mut asked = audit.in_namespace(&self.name);
-        asked.retain(Asked::is_write);
+        asked.retain(|asked| asked.is_write() && asked.resource != "events");
         asked
     }
 

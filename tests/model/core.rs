@@ -318,6 +318,7 @@ impl Core {
             uid: uid_text(uid),
             owner: self.owners[usize::from(uid)].clone(),
             windows: self.windows,
+            read_only: false,
             process_started_at: time(started),
             memory: Memory::clone(&self.memories.all[memory as usize]),
         };

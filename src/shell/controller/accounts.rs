@@ -11,6 +11,7 @@ use crate::credential::{self, Fingerprint, Sealer, SecretData};
 use crate::desired::{InstanceId, ProjectId, Region};
 use crate::failure::{Class, Failure};
 use crate::shell::kube::Secrets;
+use crate::shell::metrics::Accounts as Meters;
 use crate::shell::swr::{
     AccessKey, Client, Endpoints, Limits, ProjectError, Refused, Transport, project_of,
 };
@@ -59,6 +60,7 @@ pub(super) struct Accounts {
     pub(super) namespace: String,
     pub(super) endpoints: Endpoints,
     pub(super) transport: Transport,
+    meters: Meters,
     known: RwLock<HashMap<String, Option<Arc<Usable>>>>,
 }
 
@@ -68,12 +70,14 @@ impl Accounts {
         namespace: String,
         endpoints: Endpoints,
         transport: Transport,
+        meters: Meters,
     ) -> Self {
         Accounts {
             served,
             namespace,
             endpoints,
             transport,
+            meters,
             known: RwLock::default(),
         }
     }
@@ -102,6 +106,7 @@ impl Accounts {
     }
 
     pub(super) fn forget(&self, name: &str) {
+        self.meters.forget(name);
         self.known
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -190,6 +195,8 @@ impl Accounts {
                 key,
                 limits,
                 Arc::clone(sealer),
+                self.meters
+                    .meter(cr.metadata.name.as_deref().unwrap_or_default()),
             ),
             snapshots: Snapshots::default(),
             made_from,

@@ -10,9 +10,11 @@ use crate::answer::{KubeFailure, SecretProblem};
 use crate::api::registry::CreateIntent;
 use crate::credential::Credential;
 use crate::desired::Desired;
+use crate::diff::Changes;
 use crate::effect::{
     AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
 };
+use crate::event::{self, Event};
 use crate::failure::{Cause, Class, Failure};
 use crate::pass::Work;
 use crate::plan::Why;
@@ -101,6 +103,9 @@ impl<'a> Executor<'a> {
                     }
                     Err(failure) => Err(failure),
                 };
+                if let Ok(id) = &answer {
+                    self.publish(work, event::created(desired, *id));
+                }
                 then.resume(answer, clock::now())
             }
             Effect::RecordId { id, then } => {
@@ -125,6 +130,10 @@ impl<'a> Executor<'a> {
                     }
                     Err(failure) => Err(failure),
                 };
+                self.count_update(work, then.why(), &changes, answer.is_ok());
+                if answer.is_ok() {
+                    self.publish(work, event::updated(desired, then.why(), &changes));
+                }
                 then.resume(answer, clock::now())
             }
             Effect::Adopt {
@@ -144,6 +153,9 @@ impl<'a> Executor<'a> {
                     }
                     Err(failure) => Err(failure),
                 };
+                if answer.is_ok() {
+                    self.publish(work, event::adopted(desired, target.record().id));
+                }
                 then.resume(answer, clock::now())
             }
             Effect::Untag { target, then } => {
@@ -176,6 +188,25 @@ impl<'a> Executor<'a> {
                 let answer = objects.remove_finalizer(then.work().object()).await;
                 then.resume(answer, clock::now())
             }
+        }
+    }
+
+    fn publish(&self, work: &Work, event: Event) {
+        let object = work.object();
+        self.context.events.publish(&object.key, &object.uid, event);
+    }
+
+    fn count_update(&self, work: &Work, why: Why, changes: &Changes, is_done: bool) {
+        let objects = &self.context.metrics.objects;
+        let key = &work.object().key;
+        if why == Why::Drift {
+            objects.drift_detected(key, changes);
+            if is_done {
+                objects.drift_corrected(key);
+            }
+        }
+        if why == Why::CredentialRotated && is_done {
+            objects.credential_rotated(key);
         }
     }
 

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use crate::credential::Sealer;
 use crate::pass::Windows;
-use crate::shell::kube::{Objects, Secrets};
+use crate::shell::kube::{Events, Objects, Secrets};
+use crate::shell::metrics::Metrics;
 use crate::tag::Installation;
 
 use accounts::Accounts;
@@ -27,9 +28,12 @@ use accounts::Accounts;
 struct Context {
     installation: Installation,
     windows: Windows,
+    read_only: bool,
     started_at: Timestamp,
     objects: Objects,
     secrets: Secrets,
+    events: Events,
+    metrics: Metrics,
     sealer: Arc<Sealer>,
     accounts: Accounts,
     /// Set when the process is to end: no write to SWR begins after this.

@@ -8,11 +8,14 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::KubeFailure;
+use crate::api::registry::ReplicationRegistryStatus;
 use crate::effect::Next;
+use crate::event;
 use crate::object::{Object, ObjectKey};
 use crate::pass::{Memory, Pass};
 use crate::requeue::{Requeue, requeue};
 use crate::shell::clock;
+use crate::shell::metrics::{Outcome, Shown};
 use crate::status::status;
 use crate::step;
 use crate::summary::{Judged, Summary, Verdict};
@@ -32,9 +35,31 @@ pub(super) struct Ended {
     pub(super) memory: Memory,
     pub(super) judged: Option<Judged>,
     pub(super) verdict: Verdict,
+    /// Whether a person must change something.
+    pub(super) stalled: bool,
 }
 
 impl Ended {
+    /// In the words of metrics.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.verdict == Verdict::Panicked {
+            return Outcome::Panic;
+        }
+        if self.stalled {
+            return Outcome::TerminalError;
+        }
+        match self.requeue {
+            Requeue::Backoff { .. } => Outcome::Error,
+            Requeue::Now => Outcome::Requeue,
+            Requeue::At(_) | Requeue::SoonUntil(_) => Outcome::RequeueAfter,
+            Requeue::Never
+            | Requeue::Poll
+            | Requeue::SecretChange
+            | Requeue::AccountChange
+            | Requeue::ObjectChange => Outcome::Success,
+        }
+    }
+
     /// Of a pass that left nothing behind.
     pub(super) fn broken() -> Self {
         Ended {
@@ -43,6 +68,7 @@ impl Ended {
             memory: Memory::default(),
             judged: None,
             verdict: Verdict::Panicked,
+            stalled: false,
         }
     }
 }
@@ -57,9 +83,10 @@ pub(super) async fn run(
     let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
     let pass = Pass {
         key: key.clone(),
-        uid,
+        uid: uid.clone(),
         owner,
         windows: context.windows,
+        read_only: context.read_only,
         process_started_at: context.started_at,
         memory,
     };
@@ -76,7 +103,7 @@ pub(super) async fn run(
             }
         }
     };
-    end(&context, &key, summary).await
+    end(&context, &key, &uid, summary).await
 }
 
 async fn drive(context: &Context, pass: Pass) -> Summary {
@@ -94,38 +121,26 @@ async fn drive(context: &Context, pass: Pass) -> Summary {
     }
 }
 
-async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
+async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) -> Ended {
     let now = clock::now();
     let had_object = summary.object.is_some();
     if let Verdict::Released(removed) = summary.verdict {
         tracing::info!(object = %key, ?removed, "finalizer removed");
+        context.events.publish(key, uid, event::removed(removed));
+        context.metrics.objects.released(key, now);
     }
     let mut next = requeue(&summary, &context.windows, now);
-    let written = match (&summary.object, status(&summary, &context.windows, now)) {
-        (Some(object), Some(new)) => {
-            let reason = new.conditions.first().map(|ready| {
-                (
-                    ready.status.as_str(),
-                    ready.reason.clone(),
-                    ready.message.clone(),
-                )
-            });
-            let written = write(context, object, &new).await;
-            if let (Ok(()), Some((ready, reason, message))) = (&written, reason) {
-                tracing::info!(
-                    object = %key,
-                    generation = object.generation,
-                    registry_id = new.registry_id,
-                    ready,
-                    reason,
-                    message,
-                    "status written"
-                );
-            }
-            written
-        }
+    let new = status(&summary, &context.windows, now);
+    let written = match (&summary.object, &new) {
+        (Some(object), Some(new)) => write(context, object, new).await,
         _ => Ok(()),
     };
+    let mut stalled = false;
+    if let Some(object) = summary.object.as_ref().filter(|_| written.is_ok()) {
+        tell(context, object, new.as_ref(), &summary.verdict, now);
+        let status = new.as_ref().unwrap_or(&object.status);
+        stalled = status.conditions.iter().any(|it| it.type_ == "Stalled");
+    }
     match written {
         Ok(()) => {}
         Err(KubeFailure::Conflict | KubeFailure::NotFound) => next = Requeue::Now,
@@ -150,7 +165,55 @@ async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
         // What was not written down must be looked at again, whatever the next poll shows.
         judged: summary.judged.filter(|_| written.is_ok()),
         verdict: summary.verdict,
+        stalled,
     }
+}
+
+/// Says in log, events and metrics what the status says.
+fn tell(
+    context: &Context,
+    object: &Object,
+    new: Option<&ReplicationRegistryStatus>,
+    verdict: &Verdict,
+    now: Timestamp,
+) {
+    let status = new.unwrap_or(&object.status);
+    if new.is_some()
+        && let Some(ready) = status.conditions.first()
+    {
+        tracing::info!(
+            object = %object.key,
+            generation = object.generation,
+            registry_id = status.registry_id,
+            ready = ready.status.as_str(),
+            reason = ready.reason,
+            message = ready.message,
+            "status written"
+        );
+    }
+    let objects = &context.metrics.objects;
+    let told = event::told(
+        verdict,
+        object.deleting,
+        &object.status.conditions,
+        &status.conditions,
+    );
+    // Drift that is not corrected is counted when it is told first.
+    if let Verdict::DriftObserved(changes) | Verdict::Fighting(changes) = verdict
+        && !told.is_empty()
+    {
+        objects.drift_detected(&object.key, changes);
+    }
+    for event in told {
+        context.events.publish(&object.key, &object.uid, event);
+    }
+    let shown = Shown {
+        object,
+        observed_generation: status.observed_generation,
+        conditions: &status.conditions,
+        poll_secs: object.poll_secs.unwrap_or(context.windows.poll_secs),
+    };
+    objects.shown(&shown, now);
 }
 
 /// Writes the status. If somebody changed the object since, but not its status, the decision
@@ -159,7 +222,7 @@ async fn end(context: &Context, key: &ObjectKey, summary: Summary) -> Ended {
 async fn write(
     context: &Context,
     decided_on: &Object,
-    new: &crate::api::registry::ReplicationRegistryStatus,
+    new: &ReplicationRegistryStatus,
 ) -> Result<(), KubeFailure> {
     let mut object = decided_on.clone();
     for _ in 0..REBASES_MAX {

@@ -2,17 +2,20 @@
 //! an instance whether what it was judged by still holds. Only those for which it does not get a
 //! pass of their own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 
 use crate::answer::{KubeFailure, SecretProblem};
 use crate::credential::{Credential, SecretData};
 use crate::desired::{Scope, SecretRef};
 use crate::object::ObjectKey;
+use crate::observed::Inventory;
 use crate::shell::clock;
+use crate::tag::{Installation, Owner};
 
 use super::Context;
 use super::queue::Queue;
@@ -110,6 +113,54 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
         })
         .map(|(key, _, _)| key.clone())
         .collect()
+}
+
+/// What a poll tells metrics: who was verified, and what is ours without an object.
+pub(super) fn count(
+    context: &Context,
+    queue: &Queue,
+    polled: &Polled,
+    differing: &[ObjectKey],
+    now: Timestamp,
+) {
+    let Some(Ok(inventory)) = &polled.look else {
+        return;
+    };
+    let objects = &context.metrics.objects;
+    let differing: HashSet<&ObjectKey> = differing.iter().collect();
+    for (key, _, _) in queue.judged(&polled.scope) {
+        if !differing.contains(key) {
+            objects.verified(key, now);
+        }
+    }
+    let Scope { account, instance } = &polled.scope;
+    let orphans = orphans(&context.installation, queue, &polled.scope, inventory);
+    objects.orphans(account, instance.as_str(), orphans);
+}
+
+/// How many registries carry our installation's tag and that of no object.
+fn orphans(
+    installation: &Installation,
+    queue: &Queue,
+    scope: &Scope,
+    inventory: &Inventory,
+) -> usize {
+    let judged: HashSet<&str> = queue
+        .judged(scope)
+        .map(|(_, _, judged)| judged.lookout.owner.tag())
+        .collect();
+    let mut unknown: HashMap<&str, usize> = inventory
+        .tags()
+        .filter(|(tag, _)| installation.wrote(tag) && !judged.contains(tag))
+        .collect();
+    // Hashing every object's name is for the rare poll that needs it.
+    if !unknown.is_empty() {
+        for (key, uid) in queue.all() {
+            let owner = Owner::new(installation, uid, &key.namespace, &key.name);
+            unknown.remove(owner.tag());
+        }
+    }
+    unknown.values().sum()
 }
 
 /// The Secrets that objects wait for.

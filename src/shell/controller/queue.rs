@@ -11,6 +11,7 @@ use crate::object::ObjectKey;
 use crate::pass::Memory;
 use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
+use crate::shell::metrics::Waiting;
 use crate::summary::{Judged, Verdict};
 
 use super::pass::Ended;
@@ -40,7 +41,7 @@ pub(super) enum Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    Queued,
+    Queued { since: Timestamp },
     Running { again: Option<Lane> },
 }
 
@@ -77,6 +78,8 @@ pub(super) struct Turn {
     pub(super) key: ObjectKey,
     pub(super) uid: String,
     pub(super) memory: Memory,
+    /// Since when it has waited for its turn.
+    pub(super) queued_at: Timestamp,
 }
 
 /// The objects, and whose turn it is.
@@ -87,6 +90,7 @@ pub(super) struct Queue {
     sweeps: VecDeque<ObjectKey>,
     due: BTreeSet<(Timestamp, ObjectKey)>,
     turns: u32,
+    waiting: Waiting,
 }
 
 impl Queue {
@@ -126,7 +130,7 @@ impl Queue {
                         held_until: None,
                     },
                 );
-                self.wake(&key, Lane::Change);
+                self.wake(&key, Lane::Change, now);
             }
         }
     }
@@ -142,7 +146,7 @@ impl Queue {
         let newest = entry.changed_at.back().filter(|_| is_storm).copied();
         let Some(newest) = newest else {
             entry.changed_at.push_back(now);
-            self.wake(key, Lane::Change);
+            self.wake(key, Lane::Change, now);
             return;
         };
         let at = entry.held_until.unwrap_or(newest + window);
@@ -201,15 +205,18 @@ impl Queue {
     }
 
     fn forget(&mut self, key: &ObjectKey) {
-        if let Some(entry) = self.entries.remove(key)
-            && let Some(due) = entry.due
-        {
-            self.due.remove(&(due, key.clone()));
+        if let Some(entry) = self.entries.remove(key) {
+            if let Some(due) = entry.due {
+                self.due.remove(&(due, key.clone()));
+            }
+            if let State::Queued { .. } = entry.state {
+                self.waiting.depth -= 1;
+            }
         }
     }
 
     /// Puts an object into its lane; after the pass under way, if there is one.
-    pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane) {
+    pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -218,7 +225,9 @@ impl Queue {
         }
         match entry.state {
             State::Idle => {
-                entry.state = State::Queued;
+                entry.state = State::Queued { since: now };
+                self.waiting.depth += 1;
+                self.waiting.adds += 1;
                 match lane {
                     Lane::Change => self.changes.push_back(key.clone()),
                     Lane::Sweep => self.sweeps.push_back(key.clone()),
@@ -226,7 +235,7 @@ impl Queue {
             }
             // A person's change overtakes the sweep that queued it; the key that stays behind in
             // the other lane is passed over.
-            State::Queued => {
+            State::Queued { .. } => {
                 if lane == Lane::Change {
                     self.changes.push_back(key.clone());
                 }
@@ -239,7 +248,7 @@ impl Queue {
     }
 
     /// Wakes every object of an account.
-    pub(super) fn account_changed(&mut self, account: &str) {
+    pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
         let keys: Vec<ObjectKey> = self
             .entries
             .iter()
@@ -250,7 +259,7 @@ impl Queue {
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            self.wake(&key, Lane::Sweep);
+            self.wake(&key, Lane::Sweep, now);
         }
     }
 
@@ -269,7 +278,7 @@ impl Queue {
             if at > now {
                 break;
             }
-            self.wake(&key, Lane::Sweep);
+            self.wake(&key, Lane::Sweep, now);
         }
         loop {
             self.turns = self.turns.wrapping_add(1);
@@ -281,14 +290,16 @@ impl Queue {
             }?;
             // A forgotten object's key may still stand in a lane.
             if let Some(entry) = self.entries.get_mut(&key)
-                && entry.state == State::Queued
+                && let State::Queued { since } = entry.state
             {
                 entry.state = State::Running { again: None };
+                self.waiting.depth -= 1;
                 // This look sees every change so far.
                 entry.held_until = None;
                 return Some(Turn {
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
+                    queued_at: since,
                     key,
                 });
             }
@@ -367,12 +378,12 @@ impl Queue {
         };
         let again = match entry.state {
             State::Running { again } => again,
-            State::Idle | State::Queued => None,
+            State::Idle | State::Queued { .. } => None,
         };
         entry.state = State::Idle;
         let held_until = entry.held_until.take();
         if let Some(lane) = again {
-            self.wake(key, lane);
+            self.wake(key, lane, now);
         } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
             self.set_due(key, at);
         }
@@ -416,6 +427,23 @@ impl Queue {
         })
     }
 
+    /// Whether there is such an object.
+    pub(super) fn contains(&self, key: &ObjectKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Every object with its uid.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+        self.entries
+            .iter()
+            .map(|(key, entry)| (key, entry.seen.uid.as_str()))
+    }
+
+    /// What waits for its turn.
+    pub(super) fn waiting_for_turn(&self) -> Waiting {
+        self.waiting
+    }
+
     /// How many objects there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
@@ -441,6 +469,7 @@ mod tests {
             deleting: false,
             has_finalizer: true,
             requested_at: None,
+            created_at: None,
             scope: None,
             poll_secs: None,
         }
@@ -457,6 +486,7 @@ mod tests {
             memory: Memory::default(),
             judged: None,
             verdict: Verdict::Suspended,
+            stalled: false,
         }
     }
 
@@ -533,7 +563,7 @@ mod tests {
         while let Some(name) = take(&mut queue, 0) {
             finish(&mut queue, &name, Requeue::Poll, 0);
         }
-        queue.wake(&key("sweep"), Lane::Sweep);
+        queue.wake(&key("sweep"), Lane::Sweep, at(0));
         for n in 0..20 {
             queue.applied(seen(&format!("{n:02}"), 2), at(0));
         }

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::account::{AccountVerdict, Usage, account_status};
@@ -20,8 +20,10 @@ use crate::pass::Windows;
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
-    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, watch_accounts, watch_objects,
+    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, publisher, watch_accounts,
+    watch_objects,
 };
+use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
 
@@ -46,6 +48,8 @@ const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
 /// and the process must be gone after 25.
 const FAREWELL: Duration = Duration::from_secs(22);
+/// What passes have told people last may take this long to be written.
+const EVENTS_FAREWELL: Duration = Duration::from_secs(2);
 /// A failing start is tried again after this time, doubling.
 const START_GAP: Duration = Duration::from_secs(1);
 const START_GAP_MAX: Duration = Duration::from_secs(30);
@@ -68,8 +72,14 @@ pub struct Options {
     pub transport: Transport,
     /// The windows of time that decisions depend on.
     pub windows: Windows,
+    /// Whether nothing is written to SWR.
+    pub read_only: bool,
     /// Time between two looks at a Secret that is missing or unusable.
     pub secret_retry: Duration,
+    /// What events give as their source.
+    pub pod_name: String,
+    /// Where everything is counted.
+    pub metrics: Metrics,
 }
 
 /// Why the controller cannot start yet.
@@ -95,6 +105,7 @@ pub struct Running {
     context: Arc<Context>,
     options: Options,
     health: Arc<Health>,
+    publishing: JoinHandle<()>,
 }
 
 /// Prepares the controller: installation, key for fingerprints. Waits for what is not there yet,
@@ -120,12 +131,19 @@ pub async fn start(
         }
         gap = (gap * 2).min(START_GAP_MAX);
     };
+    let (events, publishing) =
+        publisher(options.connection.unary.clone(), options.pod_name.clone());
+    let publishing = tokio::spawn(publishing);
+    options.metrics.controller.at_once(PASSES_AT_ONCE);
     let context = Arc::new(Context {
         installation,
         windows: options.windows,
+        read_only: options.read_only,
         started_at: clock::now(),
         objects: Objects::new(options.connection.unary.clone()),
         secrets,
+        events,
+        metrics: options.metrics.clone(),
         no_write_after: OnceLock::new(),
         sealer: Arc::new(sealer),
         accounts: Accounts::new(
@@ -133,13 +151,19 @@ pub async fn start(
             options.namespace.clone(),
             options.endpoints.clone(),
             options.transport.clone(),
+            options.metrics.accounts.clone(),
         ),
     });
+    if options.read_only {
+        // A second lock behind the one in `step`: no writer sends anything.
+        let _ = context.no_write_after.set(Instant::now());
+    }
     tracing::info!(
         installation = context.installation.as_str(),
         namespace = options.namespace,
         watch_namespaces = ?options.watch_namespaces,
         accounts = ?options.accounts,
+        read_only = options.read_only,
         poll_secs = options.windows.poll_secs,
         settle_secs = options.windows.settle_secs,
         "started"
@@ -148,6 +172,7 @@ pub async fn start(
         context,
         options,
         health,
+        publishing,
     })
 }
 
@@ -185,6 +210,7 @@ struct Refreshed {
 struct Loop {
     context: Arc<Context>,
     health: Arc<Health>,
+    publishing: JoinHandle<()>,
     secret_retry: Duration,
     queue: Queue,
     passes: JoinSet<EndedPass>,
@@ -215,6 +241,7 @@ impl Running {
             context,
             options,
             health,
+            publishing,
         } = self;
         let mut objects = object_events(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
@@ -222,6 +249,7 @@ impl Running {
         let mut state = Loop {
             context,
             health,
+            publishing,
             secret_retry: options.secret_retry,
             queue: Queue::default(),
             passes: JoinSet::new(),
@@ -291,10 +319,28 @@ impl Loop {
             Event::Listing => self.queue.listing(namespace),
             Event::Listed => {
                 self.queue.listed(namespace);
+                let objects = &self.context.metrics.objects;
+                objects.retain(|key| self.queue.contains(key));
                 tracing::debug!(objects = self.queue.len(), "objects listed");
             }
-            Event::Applied(seen) => self.queue.applied(seen, clock::now()),
-            Event::Deleted(seen) => self.queue.deleted(&seen.key, &seen.uid),
+            Event::Applied(seen) => {
+                let now = clock::now();
+                // Who was there before us may have been ready before.
+                let created_at = seen.created_at.filter(|at| *at >= self.context.started_at);
+                self.context.metrics.objects.seen(
+                    &seen.key,
+                    &seen.uid,
+                    seen.generation,
+                    seen.deleting,
+                    created_at,
+                    now,
+                );
+                self.queue.applied(seen, now);
+            }
+            Event::Deleted(seen) => {
+                self.queue.deleted(&seen.key, &seen.uid);
+                self.forget_series(&seen.key);
+            }
             Event::Failing(error) => tracing::warn!(error, "the watch of objects begins anew"),
         }
     }
@@ -317,11 +363,18 @@ impl Loop {
         self.accounts_known_at.is_some()
     }
 
+    fn forget_series(&self, key: &ObjectKey) {
+        if !self.queue.contains(key) {
+            self.context.metrics.objects.forget(key);
+        }
+    }
+
     fn forget_account(&mut self, name: &str) {
         self.accounts.remove(name);
         self.refresh_at.remove(name);
         self.context.accounts.forget(name);
-        self.queue.account_changed(name);
+        self.context.metrics.objects.account_forgotten(name);
+        self.queue.account_changed(name, clock::now());
     }
 
     fn account_event(&mut self, event: Event<SwrAccount>) {
@@ -367,8 +420,11 @@ impl Loop {
             && let Some(turn) = self.queue.next(now)
         {
             let (key, uid) = (turn.key.clone(), turn.uid.clone());
+            let waited = now.duration_since(turn.queued_at).unsigned_abs();
+            let counted = self.context.metrics.controller.begins(waited);
             let context = Arc::clone(&self.context);
             let task = self.passes.spawn(async move {
+                let _counted = counted;
                 let ended = pass::run(context, turn.key.clone(), turn.uid.clone(), turn.memory);
                 EndedPass {
                     ended: ended.await,
@@ -378,6 +434,8 @@ impl Loop {
             });
             self.of_task.insert(task.id(), (key, uid));
         }
+        let waiting = self.queue.waiting_for_turn();
+        self.context.metrics.controller.waiting(waiting);
         if self.round_at <= now {
             self.round_at = now + SignedDuration::try_from(ROUND).unwrap_or_default();
             self.start_polls(now);
@@ -389,6 +447,14 @@ impl Loop {
     fn start_polls(&mut self, now: Timestamp) {
         let scopes = self.queue.scopes(self.context.windows.poll_secs);
         self.poll_at.retain(|scope, _| scopes.contains_key(scope));
+        self.context
+            .metrics
+            .objects
+            .retain_instances(|account, instance| {
+                let polled =
+                    |scope: &Scope| scope.account == account && scope.instance.as_str() == instance;
+                scopes.keys().any(polled)
+            });
         for (scope, secs) in scopes {
             let (at, every) = *self
                 .poll_at
@@ -489,13 +555,17 @@ impl Loop {
             Err(error) => {
                 if let Some((key, uid)) = self.of_task.remove(&error.id()) {
                     let ended = Ended::broken();
+                    self.context.metrics.controller.ended(ended.outcome());
                     self.queue.finished(&key, &uid, ended, now, clock::jittered);
                 }
                 return;
             }
         };
+        let outcome = ended.ended.outcome();
+        self.context.metrics.controller.ended(outcome);
         self.queue
             .finished(&ended.key, &ended.uid, ended.ended, now, clock::jittered);
+        self.forget_series(&ended.key);
     }
 
     fn poll_ended(&mut self, polled: Result<Polled, JoinError>) {
@@ -517,8 +587,9 @@ impl Loop {
             differing = differing.len(),
             "polled"
         );
+        poll::count(&self.context, &self.queue, &polled, &differing, now);
         for key in differing {
-            self.queue.wake(&key, Lane::Sweep);
+            self.queue.wake(&key, Lane::Sweep, now);
         }
     }
 
@@ -526,7 +597,7 @@ impl Loop {
         self.secret_look_at = None;
         if let Ok(secrets) = secrets {
             for key in poll::released(&self.queue, &secrets) {
-                self.queue.wake(&key, Lane::Sweep);
+                self.queue.wake(&key, Lane::Sweep, clock::now());
             }
         }
     }
@@ -553,7 +624,7 @@ impl Loop {
             *at = (*at).min(clock::now() + wait);
         }
         if refreshed.changed {
-            self.queue.account_changed(&refreshed.name);
+            self.queue.account_changed(&refreshed.name, clock::now());
         }
     }
 
@@ -577,6 +648,12 @@ impl Loop {
             // What they would have written down is found by its tag at the next start.
             tracing::warn!(abandoned = self.passes.len(), "passes did not end in time");
         }
+        let publishing = self.publishing;
+        let _ = tokio::time::timeout(EVENTS_FAREWELL, async {
+            self.context.events.end().await;
+            let _ = publishing.await;
+        })
+        .await;
     }
 }
 
@@ -600,7 +677,13 @@ async fn refresh(
             .map(|usable| usable.instances())
             .unwrap_or_default(),
     };
-    if let Some(new) = account_status(&verdict, &usage, &old, generation, clock::now()) {
+    let new = account_status(&verdict, &usage, &old, generation, clock::now());
+    let shown = new.as_ref().unwrap_or(&old);
+    context
+        .metrics
+        .objects
+        .account_shown(&name, &shown.conditions);
+    if let Some(new) = new {
         // A lost race is no loss: the next look writes it.
         let written = context.objects.write_account_status(&account, &new).await;
         if written.is_ok()

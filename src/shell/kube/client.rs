@@ -1,10 +1,18 @@
 //! Configuration -> connection, with the cures for what was measured in kube 5.0.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::{Layer, Service};
+
+use crate::shell::metrics::KubeRequests;
 
 /// Clients of one API server.
 #[derive(Clone)]
@@ -39,7 +47,10 @@ pub enum ConnectionError {
 ///
 /// # Errors
 /// When configuration or client cannot be made; whether the server answers is not tried here.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectionError> {
+pub async fn connect(
+    kubeconfig: Option<&Path>,
+    requests: &KubeRequests,
+) -> Result<Connection, ConnectionError> {
     let mut config = match kubeconfig {
         Some(path) => {
             let error = |source| ConnectionError::Kubeconfig {
@@ -59,10 +70,72 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Connection
     config.connect_timeout = Some(Duration::from_secs(5));
     config.write_timeout = Some(Duration::from_secs(15));
     config.disable_compression = true;
-    let unary = Client::try_from(config.clone()).map_err(ConnectionError::Client)?;
+    let unary = counted(config.clone(), requests)?;
     // E3: a body that stalls must die, a little after the server would have ended the watch.
     config.read_timeout = Some(super::watch::WATCH_TIMEOUT + Duration::from_secs(10));
     config.reset_reader_on_write = true;
-    let watch = Client::try_from(config).map_err(ConnectionError::Client)?;
+    let watch = counted(config, requests)?;
     Ok(Connection { unary, watch })
+}
+
+fn counted(config: Config, requests: &KubeRequests) -> Result<Client, ConnectionError> {
+    let url = &config.cluster_url;
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    let layer = CountLayer {
+        requests: requests.clone(),
+        host: Arc::from(host),
+    };
+    let builder = ClientBuilder::try_from(config).map_err(ConnectionError::Client)?;
+    Ok(builder.with_layer(&layer).build())
+}
+
+/// Counts every request when the head of its answer comes, as client-go does.
+#[derive(Clone)]
+struct CountLayer {
+    requests: KubeRequests,
+    host: Arc<str>,
+}
+
+impl<S> Layer<S> for CountLayer {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Counted<S> {
+    inner: S,
+    layer: CountLayer,
+}
+
+impl<S, Q, A> Service<http::Request<Q>> for Counted<S>
+where
+    S: Service<http::Request<Q>, Response = http::Response<A>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Q>) -> Self::Future {
+        let CountLayer { requests, host } = self.layer.clone();
+        let method = request.method().clone();
+        let answer = self.inner.call(request);
+        async move {
+            let answer = answer.await;
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            requests.ended(&host, method.as_str(), status);
+            answer
+        }
+        .boxed()
+    }
 }

@@ -1,12 +1,14 @@
 //! What we ask of the API server. The only place that knows a patch format; knows nothing of SWR.
 
 mod client;
+mod event;
 mod object;
 mod patch;
 mod secret;
 mod watch;
 
 pub use client::{Connection, ConnectionError, connect};
+pub use event::{Events, publisher};
 pub use object::Objects;
 pub use secret::{InstallationKeyError, Secrets};
 pub use watch::{Event, Seen, watch_accounts, watch_objects};

@@ -10,6 +10,7 @@ use axum::response::IntoResponse as _;
 
 use super::*;
 use crate::object::{Object, ObjectKey};
+use crate::shell::metrics::KubeRequests;
 
 struct Server {
     requests: Arc<AtomicUsize>,
@@ -53,7 +54,9 @@ async fn server(code: u16, headers: &'static [(&'static str, &'static str)]) -> 
         "users": [{"name": "u", "user": {}}]
     });
     std::fs::write(kubeconfig.path(), text.to_string()).expect("kubeconfig");
-    let connection = connect(Some(kubeconfig.path())).await.expect("connection");
+    let connection = connect(Some(kubeconfig.path()), &KubeRequests::default())
+        .await
+        .expect("connection");
     Server {
         requests,
         objects: Objects::new(connection.unary),

@@ -51,6 +51,8 @@ pub struct Seen {
     pub has_finalizer: bool,
     /// The newest request for a reconcile.
     pub requested_at: Option<String>,
+    /// When it was created.
+    pub created_at: Option<jiff::Timestamp>,
     /// Account and instance; `None` if the object does not fit our CRD.
     pub scope: Option<Scope>,
     /// `spec.pollInterval`.
@@ -74,6 +76,7 @@ impl Seen {
                 .as_ref()
                 .is_some_and(|all| all.iter().any(|name| name == FINALIZER)),
             requested_at: requested_at(meta),
+            created_at: meta.creation_timestamp.as_ref().map(|time| time.0),
             scope: cr.map(Scope::of),
             poll_secs: cr.and_then(desired::poll_secs),
         })

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
-use super::exchange::{Call, Caller, exchange};
+use super::exchange::{Call, Caller, Verdict, exchange};
 use super::http::Transport;
-use super::limit::{Limiter, Limits, Windows};
+use super::limit::{Limiter, Limits, Permit, Windows};
 use super::pages::{Next, PAGE_LENGTH, Pages};
 use super::sign::{self, AccessKey};
 use super::wire::{self, Body};
@@ -18,6 +18,7 @@ use crate::credential::Sealer;
 use crate::desired::{InstanceId, ProjectId, RegistryId};
 use crate::failure::Failure;
 use crate::observed::{Inventory, Record};
+use crate::shell::metrics::AccountMeter;
 
 /// A list that keeps contradicting itself is given up after this many passes.
 const LIST_PASSES_MAX: usize = 3;
@@ -44,6 +45,7 @@ struct Account {
     project: ProjectId,
     key: AccessKey,
     limiter: Limiter,
+    meter: AccountMeter,
     sealer: Arc<Sealer>,
     /// The last page of each instance's list, the last time it was read whole.
     last_pages: Mutex<HashMap<InstanceId, usize>>,
@@ -73,6 +75,7 @@ impl Client {
         key: AccessKey,
         limits: Limits,
         sealer: Arc<Sealer>,
+        meter: AccountMeter,
     ) -> Self {
         Client(Arc::new(Account {
             transport,
@@ -80,6 +83,7 @@ impl Client {
             project,
             key,
             limiter: Limiter::new(limits, Windows::default()),
+            meter,
             sealer,
             last_pages: Mutex::default(),
             total_counts_all: tokio::sync::OnceCell::new(),
@@ -248,7 +252,7 @@ impl Writer {
         audit: &Audit,
     ) -> Result<Option<RegistryId>, Failure> {
         let account = &self.account;
-        let permit = account.limiter.admit(Some(self.not_after)).await?;
+        let permit = account.admit(Some(self.not_after)).await?;
         let mut line = AuditLine {
             audit,
             operation,
@@ -268,7 +272,7 @@ impl Writer {
             secrets: &secrets,
         };
         let verdict = exchange(&account.caller(), call).await;
-        permit.settle(verdict.result.as_ref().map(|_| ()));
+        account.settle(permit, &verdict);
         line.status = verdict.status;
         line.request_id = verdict.request_id;
         match verdict.result {
@@ -312,7 +316,7 @@ impl Account {
         path: &str,
         query: &str,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
-        let permit = self.limiter.admit(None).await?;
+        let permit = self.admit(None).await?;
         let call = Call {
             operation,
             path,
@@ -321,8 +325,20 @@ impl Account {
             secrets: &[],
         };
         let verdict = exchange(&self.caller(), call).await;
-        permit.settle(verdict.result.as_ref().map(|_| ()));
+        self.settle(permit, &verdict);
         verdict.result
+    }
+
+    async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+        let begun = Instant::now();
+        let permit = self.limiter.admit(not_after).await;
+        self.meter.waited(begun.elapsed());
+        permit
+    }
+
+    fn settle(&self, permit: Permit<'_>, verdict: &Verdict) {
+        permit.settle(verdict.result.as_ref().map(|_| ()));
+        self.meter.circuit_is(self.limiter.circuit_is_open());
     }
 
     fn guess(&self, instance: &InstanceId) -> usize {

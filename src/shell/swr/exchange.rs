@@ -68,7 +68,8 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             request_id: None,
         };
     };
-    let deadline = Instant::now() + caller.transport.deadline(operation.writes());
+    let begun = Instant::now();
+    let deadline = begun + caller.transport.deadline(operation.writes());
     let (head, reported, result) = match caller.transport.exchange(request, deadline).await {
         Err(lost) => (
             Head::default(),
@@ -78,6 +79,17 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         Ok(answer) => judge(operation, answer, &secrets),
     };
     let status = (head.status != 0).then_some(head.status);
+    caller.transport.requests.ended(
+        operation.as_str(),
+        status,
+        // A code that is not well-formed is none: it could be anything.
+        result
+            .as_ref()
+            .err()
+            .and_then(|failure| failure.code.as_ref())
+            .map(Code::as_str),
+        begun.elapsed(),
+    );
     let request_id = head.request_id.map(|id| redact(&id, &secrets));
     match &result {
         Ok(_) => tracing::debug!(

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::endpoint::may_connect;
+use crate::shell::metrics::SwrRequests;
 
 /// A page of 100 registries is some 60 KiB; no answer of SWR comes near 4 MiB.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub ca_bundle: Option<Vec<u8>>,
     /// For https only. The environment's proxies are not looked at.
     pub proxy: Option<Proxy>,
+    /// Where requests are counted.
+    pub requests: SwrRequests,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             write_deadline: Duration::from_secs(20),
             ca_bundle: None,
             proxy: None,
+            requests: SwrRequests::default(),
         }
     }
 }
@@ -85,6 +89,7 @@ pub struct Transport {
     http: reqwest::Client,
     read_deadline: Duration,
     write_deadline: Duration,
+    pub(super) requests: SwrRequests,
 }
 
 /// What came back.
@@ -148,6 +153,7 @@ impl Transport {
             http: builder.build().map_err(TransportError::Client)?,
             read_deadline: settings.read_deadline,
             write_deadline: settings.write_deadline,
+            requests: settings.requests,
         })
     }
 

@@ -169,6 +169,11 @@ impl Limiter {
         }
     }
 
+    /// Whether the key is refused so often that it is tried now and then only.
+    pub(super) fn circuit_is_open(&self) -> bool {
+        self.lock().auth_failures >= AUTH_FAILURES_MAX
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,6 +12,7 @@ use super::*;
 use crate::credential::{Credential, Sealer, Sensitive};
 use crate::desired::{self, InstanceId, ProjectId, Region, RegistryId, Target};
 use crate::failure::{Cause, Class, Code, Failure};
+use crate::shell::metrics::AccountMeter;
 
 mod canned;
 mod log;
@@ -56,6 +57,7 @@ fn client_of(url: &str, key: AccessKey, deadline: Duration) -> Client {
             in_flight: 8,
         },
         Arc::new(sealer()),
+        AccountMeter::default(),
     )
 }
 

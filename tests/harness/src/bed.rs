@@ -100,15 +100,16 @@ impl Bed {
         Ok(bed)
     }
 
-    /// Returns the port of health and metrics.
+    /// Returns the port of the metrics.
     fn start_operator(
         &mut self,
         plan: &OperatorPlan,
         executables: &Executables,
         token: &Path,
     ) -> Result<u16, Error> {
-        let [port] = environment::free_ports()?;
-        let address = format!("127.0.0.1:{port}");
+        let [health, metrics] = environment::free_ports()?;
+        let health = format!("127.0.0.1:{health}");
+        let metrics_address = format!("127.0.0.1:{metrics}");
         let endpoint = self.simulator.endpoint().to_owned();
         let flags = [
             ("--namespace", NAMESPACE),
@@ -118,7 +119,8 @@ impl Bed {
             ("--settle", plan.windows.settle),
             ("--write-deadline", "3s"),
             ("--read-deadline", "5s"),
-            ("--health-address", &address),
+            ("--health-address", &health),
+            ("--metrics-address", &metrics_address),
         ];
         let mut args: Vec<String> = flags
             .iter()
@@ -131,8 +133,8 @@ impl Bed {
             args,
             log_path: self.folder.0.join("operator.log"),
         })?);
-        operator.await_ready(&format!("http://{address}/readyz"), OPERATOR_READY)?;
-        Ok(port)
+        operator.await_ready(&format!("http://{health}/readyz"), OPERATOR_READY)?;
+        Ok(metrics)
     }
 
     /// The file that a shell sources to talk with this bed.

@@ -29,6 +29,13 @@ impl Default for Http {
     }
 }
 
+/// The body that a GET gives.
+pub fn get_text(url: &str) -> Result<String, Error> {
+    let (status, body) = Http::default().get(url)?;
+    answered("GET", url, status, &body)?;
+    Ok(body)
+}
+
 impl Http {
     /// Any status is an answer; an error means that there was none.
     pub fn get(&self, url: &str) -> Result<(u16, String), Error> {

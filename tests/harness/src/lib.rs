@@ -37,6 +37,7 @@ pub mod wait;
 
 pub use controlplane::ControlPlane;
 pub use error::Error;
+pub use http::get_text;
 pub use kubectl::{apply_install, kubectl, kubectl_stdout, service_account_kubeconfig};
 pub use operator::{Operator, OperatorOptions};
 pub use simulator::{Simulator, SimulatorOptions};

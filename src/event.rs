@@ -1,0 +1,460 @@
+//! What happened -> the event that people read beside the object. Its text follows from the class
+//! and from stable facts, as that of the status does; nothing read from a Secret is in it.
+
+use crate::api::Condition;
+use crate::api::reason::Reason;
+use crate::desired::{Desired, RegistryId};
+use crate::diff::Changes;
+use crate::pass::Removed;
+use crate::plan::Why;
+use crate::summary::{Operation, Verdict};
+
+/// `note` of events.k8s.io/v1 takes 1,024 bytes; a longer one is refused (measured).
+const NOTE_BYTES_MAX: usize = 1_024;
+
+/// Severity, as `kubectl describe` shows it under Type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventType {
+    /// Something was done.
+    Normal,
+    /// Something hinders.
+    Warning,
+}
+
+/// What was attempted; events.k8s.io/v1 refuses an event without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A registry is made.
+    Create,
+    /// A registry is changed.
+    Update,
+    /// A registry is taken over.
+    Adopt,
+    /// A registry is removed or let go.
+    Delete,
+    /// A registry is looked at.
+    Verify,
+}
+
+impl Action {
+    /// The word that goes into the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Create => "Create",
+            Action::Update => "Update",
+            Action::Adopt => "Adopt",
+            Action::Delete => "Delete",
+            Action::Verify => "Verify",
+        }
+    }
+}
+
+/// One event. Equal events of one object are counted, not repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// Severity.
+    pub type_: EventType,
+    /// Why, as a word that programs may match on.
+    pub reason: &'static str,
+    /// What was attempted.
+    pub action: Action,
+    /// In words, at most 1,024 bytes.
+    pub note: String,
+}
+
+impl Event {
+    fn new(type_: EventType, reason: &'static str, action: Action, note: &str) -> Self {
+        Event {
+            type_,
+            reason,
+            action,
+            note: clipped(note),
+        }
+    }
+
+    fn normal(reason: &'static str, action: Action, note: &str) -> Self {
+        Event::new(EventType::Normal, reason, action, note)
+    }
+}
+
+/// Cut on a character boundary, with a sign that it was.
+fn clipped(note: &str) -> String {
+    const ELLIPSIS: &str = "…";
+    if note.len() <= NOTE_BYTES_MAX {
+        return note.to_owned();
+    }
+    let end = note.floor_char_boundary(NOTE_BYTES_MAX - ELLIPSIS.len());
+    format!("{}{ELLIPSIS}", &note[..end])
+}
+
+/// SWR created the registry; `id` is missing if it did not say which.
+pub fn created(desired: &Desired, id: Option<RegistryId>) -> Event {
+    let name = &desired.registry.name;
+    let note = match id {
+        Some(id) => format!("created registry {name:?} in SWR (id {id})"),
+        None => format!("created registry {name:?} in SWR"),
+    };
+    Event::normal("RegistryCreated", Action::Create, &note)
+}
+
+/// SWR took our tag onto a registry that belonged to nobody.
+pub fn adopted(desired: &Desired, id: RegistryId) -> Event {
+    let name = &desired.registry.name;
+    let note = format!("adopted the registry that is now {name:?} in SWR (id {id})");
+    Event::normal("RegistryAdopted", Action::Adopt, &note)
+}
+
+/// SWR took an update.
+pub fn updated(desired: &Desired, why: Why, changes: &Changes) -> Event {
+    let secret = &desired.secret.name;
+    let (reason, note) = match why {
+        Why::Drift => (
+            "DriftCorrected",
+            format!("corrected what was changed in SWR: {changes}"),
+        ),
+        Why::CredentialRotated => (
+            "CredentialRotated",
+            format!("sent the changed credential of Secret {secret:?} to SWR"),
+        ),
+        Why::CredentialDue => (
+            "CredentialResent",
+            format!(
+                "sent the credential of Secret {secret:?} to SWR again, as spec.resendCredentialEvery asks"
+            ),
+        ),
+        Why::InSync
+        | Why::Missing
+        | Why::SpecChanged
+        | Why::Adoption
+        | Why::NotOurs
+        | Why::ObjectDeleted
+        | Why::ObjectOrphaned => ("RegistryUpdated", format!("updated in SWR: {changes}")),
+    };
+    Event::normal(reason, Action::Update, &note)
+}
+
+/// The object goes, and this became of its registry.
+pub fn removed(removed: Removed) -> Event {
+    let (reason, note) = match removed {
+        Removed::Deleted => (
+            "RegistryDeleted",
+            "nothing of this object is left in SWR any more",
+        ),
+        Removed::Untagged => (
+            "RegistryOrphaned",
+            "left the registry in SWR, without the operator's tag",
+        ),
+        Removed::LeftAlone => (
+            "RegistryOrphaned",
+            "left in SWR what may be there, with the operator's tag if it carries one",
+        ),
+    };
+    Event::normal(reason, Action::Delete, note)
+}
+
+/// What a new status tells that the old one did not. At rest that is nothing, and a failure that
+/// stays the same is told once.
+pub fn told(verdict: &Verdict, deleting: bool, old: &[Condition], new: &[Condition]) -> Vec<Event> {
+    // Condition `Synced` always carries the newest reason; `Ready` may keep an older one.
+    let (old, new) = (synced(old), synced(new));
+    if old == new {
+        return Vec::new();
+    }
+    let suspended = Reason::Suspended.as_str();
+    let was_suspended = old.is_some_and(|(reason, _)| reason == suspended);
+    let Some((reason, message)) = new else {
+        return Vec::new();
+    };
+    let mut events = Vec::new();
+    let action = action(verdict, deleting);
+    if was_suspended && reason != suspended {
+        let note = "spec.suspend is false: the object is reconciled again";
+        events.push(Event::normal("Resumed", action, note));
+    }
+    if let Some(reason) = Reason::ALL.iter().find(|known| known.as_str() == reason)
+        && let Some(type_) = type_of(*reason, verdict)
+    {
+        events.push(Event::new(type_, reason.as_str(), action, message));
+    }
+    events
+}
+
+fn synced(conditions: &[Condition]) -> Option<(&str, &str)> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Synced")
+        .map(|condition| (condition.reason.as_str(), condition.message.as_str()))
+}
+
+/// `None`: a step on the way is no event.
+fn type_of(reason: Reason, verdict: &Verdict) -> Option<EventType> {
+    match reason {
+        Reason::Available | Reason::Pending | Reason::Progressing | Reason::Verifying => None,
+        Reason::Deleting => {
+            matches!(verdict, Verdict::CannotDelete(_)).then_some(EventType::Warning)
+        }
+        Reason::Suspended => Some(EventType::Normal),
+        Reason::TargetUnhealthy
+        | Reason::DriftObserved
+        | Reason::ReadOnly
+        | Reason::SecretNotFound
+        | Reason::AccountNotReady
+        | Reason::ApiUnavailable
+        | Reason::Throttled
+        | Reason::ClockSkew
+        | Reason::AuthFailed
+        | Reason::InstanceNotRunning
+        | Reason::InvalidSpec
+        | Reason::InvalidSecret
+        | Reason::Conflict
+        | Reason::Forbidden
+        | Reason::QuotaExceeded
+        | Reason::NotApplied
+        | Reason::TagNotKept
+        | Reason::OwnershipLost
+        | Reason::Fighting
+        | Reason::BindingChanged
+        | Reason::NamespaceNotAllowed
+        | Reason::InstanceNotAllowed
+        | Reason::TargetNotAllowed
+        | Reason::DeletionProtected
+        | Reason::DeletionBlocked
+        | Reason::InternalError => Some(EventType::Warning),
+    }
+}
+
+fn action(verdict: &Verdict, deleting: bool) -> Action {
+    if deleting {
+        return Action::Delete;
+    }
+    if let Verdict::Swr { operation, .. } = verdict {
+        match operation {
+            Operation::Create => Action::Create,
+            Operation::Update => Action::Update,
+            Operation::Delete => Action::Delete,
+            Operation::List | Operation::Show => Action::Verify,
+        }
+    } else {
+        Action::Verify
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::ConditionStatus;
+    use crate::diff::{Change, Field};
+    use crate::failure::{Cause, Class, Failure};
+    use crate::observed::Health;
+    use crate::summary::Hindrance;
+
+    fn conditions(reason: &str, message: &str) -> Vec<Condition> {
+        let condition = |type_: &str| Condition {
+            type_: type_.to_owned(),
+            status: ConditionStatus::Unknown,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: Timestamp::UNIX_EPOCH,
+            observed_generation: Some(1),
+        };
+        vec![condition("Ready"), condition("Synced")]
+    }
+
+    fn shown(events: &[Event]) -> Vec<String> {
+        let line = |event: &Event| {
+            format!(
+                "{:?} {} {}: {}",
+                event.type_,
+                event.reason,
+                event.action.as_str(),
+                event.note
+            )
+        };
+        events.iter().map(line).collect()
+    }
+
+    fn check(verdict: &Verdict, old: (&str, &str), new: (&str, &str), expected: &[&str]) {
+        let deleting = matches!(
+            verdict,
+            Verdict::CannotDelete(_) | Verdict::DeletionSettling { .. }
+        );
+        let events = told(
+            verdict,
+            deleting,
+            &conditions(old.0, old.1),
+            &conditions(new.0, new.1),
+        );
+        assert_eq!(shown(&events), expected, "{verdict:?} {old:?} -> {new:?}");
+    }
+
+    #[test]
+    fn a_transition_is_told_once_and_a_step_on_the_way_not_at_all() {
+        let in_sync = Verdict::InSync {
+            health: Health::Healthy,
+        };
+        let failure = Failure::new(Class::Transient, Cause::Unreachable);
+        let down = Verdict::Swr {
+            operation: Operation::Create,
+            failure: failure.clone(),
+        };
+        let until = Timestamp::UNIX_EPOCH;
+        let cannot = Verdict::CannotDelete(Hindrance::Swr {
+            operation: Operation::Delete,
+            failure,
+        });
+        let available = ("Available", "equal");
+        check(&in_sync, ("Pending", "waits"), available, &[]);
+        check(&in_sync, available, available, &[]);
+        check(
+            &down,
+            available,
+            ("ApiUnavailable", "no answer"),
+            &["Warning ApiUnavailable Create: no answer"],
+        );
+        check(
+            &down,
+            ("ApiUnavailable", "no answer"),
+            ("ApiUnavailable", "no answer"),
+            &[],
+        );
+        check(
+            &down,
+            ("ApiUnavailable", "no answer"),
+            ("ApiUnavailable", "another"),
+            &["Warning ApiUnavailable Create: another"],
+        );
+        check(
+            &Verdict::Suspended,
+            available,
+            ("Suspended", "held"),
+            &["Normal Suspended Verify: held"],
+        );
+        check(
+            &in_sync,
+            ("Suspended", "held"),
+            available,
+            &["Normal Resumed Verify: spec.suspend is false: the object is reconciled again"],
+        );
+        check(
+            &Verdict::DeletionSettling { until },
+            available,
+            ("Deleting", "waits"),
+            &[],
+        );
+        check(
+            &cannot,
+            available,
+            ("Deleting", "no answer"),
+            &["Warning Deleting Delete: no answer"],
+        );
+    }
+
+    #[test]
+    fn every_reason_but_those_of_a_settled_or_moving_object_is_told() {
+        let untold: Vec<&str> = Reason::ALL
+            .iter()
+            .filter(|reason| {
+                let new = conditions(reason.as_str(), "new");
+                told(&Verdict::Stale, false, &conditions("-", "old"), &new).is_empty()
+            })
+            .map(|reason| reason.as_str())
+            .collect();
+        assert_eq!(
+            untold,
+            [
+                "Available",
+                "Pending",
+                "Progressing",
+                "Verifying",
+                "Deleting"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_update_names_its_fields_and_the_secret_but_nothing_of_what_is_in_it() {
+        let desired = desired();
+        let changes = Changes::new(vec![
+            change(Field::Url, "https://new.example.com"),
+            change(Field::Credential, "(sensitive)"),
+        ])
+        .expect("changes");
+        let events: Vec<Event> = [
+            Why::SpecChanged,
+            Why::Drift,
+            Why::CredentialRotated,
+            Why::CredentialDue,
+        ]
+        .map(|why| updated(&desired, why, &changes))
+        .into_iter()
+        .chain([
+            created(&desired, Some(RegistryId(42))),
+            created(&desired, None),
+            adopted(&desired, RegistryId(7)),
+            removed(Removed::Deleted),
+            removed(Removed::Untagged),
+            removed(Removed::LeftAlone),
+        ])
+        .collect();
+        expect_test::expect![[r#"
+            [
+                "Normal RegistryUpdated Update: updated in SWR: url, credential",
+                "Normal DriftCorrected Update: corrected what was changed in SWR: url, credential",
+                "Normal CredentialRotated Update: sent the changed credential of Secret \"login\" to SWR",
+                "Normal CredentialResent Update: sent the credential of Secret \"login\" to SWR again, as spec.resendCredentialEvery asks",
+                "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR (id 42)",
+                "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR",
+                "Normal RegistryAdopted Adopt: adopted the registry that is now \"harbor-dr\" in SWR (id 7)",
+                "Normal RegistryDeleted Delete: nothing of this object is left in SWR any more",
+                "Normal RegistryOrphaned Delete: left the registry in SWR, without the operator's tag",
+                "Normal RegistryOrphaned Delete: left in SWR what may be there, with the operator's tag if it carries one",
+            ]
+        "#]]
+        .assert_eq(&format!("{:#?}\n", shown(&events)));
+    }
+
+    #[test]
+    fn a_note_is_cut_at_1024_bytes_and_never_inside_a_character() {
+        for (text, bytes) in [
+            ("a".repeat(1_024), 1_024),
+            ("a".repeat(1_025), 1_024),
+            ("é".repeat(1_000), 1_023),
+            ("汉".repeat(5_000), 1_023),
+        ] {
+            let cut = clipped(&text);
+            assert_eq!(cut.len(), bytes);
+            assert_eq!(cut.ends_with('…'), text.len() > NOTE_BYTES_MAX);
+        }
+    }
+
+    fn change(field: Field, desired: &str) -> Change {
+        Change {
+            field,
+            desired: desired.to_owned(),
+            observed: "else".to_owned(),
+        }
+    }
+
+    fn desired() -> Desired {
+        use crate::api::registry::Mode;
+        use crate::desired::{Adoption, Registry, SecretRef, Target};
+        Desired {
+            registry: Registry {
+                name: "harbor-dr".into(),
+                url: "https://harbor.dr.example.com".into(),
+                insecure: false,
+                description: String::new(),
+                target: Target::SwrBasic,
+            },
+            secret: SecretRef {
+                name: "login".into(),
+                keys: None,
+            },
+            mode: Mode::Enforce,
+            adoption: Adoption::Never,
+            resend_secs: None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! An installation that only reads (`--read-only`).
+
+use super::*;
+use crate::summary::Held;
+
+/// A pass that must leave everything in SWR and Kubernetes but the status as it is.
+fn check(mut world: World, expected: &Expect) {
+    world.read_only = true;
+    let records = world.records.clone();
+    let finalizers = |world: &World| {
+        world
+            .object
+            .as_ref()
+            .map(|object| object.finalizers.clone())
+    };
+    let before = finalizers(&world);
+    world.check(expected);
+    assert_eq!(world.records, records);
+    assert_eq!(finalizers(&world), before);
+}
+
+fn deleting(value: &mut serde_json::Value) {
+    value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn what_is_missing_is_not_created_and_gets_no_finalizer() {
+    check(
+        World::new(|_| {}),
+        &expect![[r#"
+            ReadObject
+            ReadAccount
+            ReadSecret
+            List
+            -> ReadOnly(Create)
+        "#]],
+    );
+}
+
+#[test]
+fn what_could_be_adopted_is_not() {
+    let mut world = World::new(|value| value["spec"]["adoption"] = json!({"policy": "IfUnowned"}));
+    world.records.insert(3, record(3, "harbor-dr", "theirs"));
+    check(
+        world,
+        &expect![[r#"
+            ReadObject
+            ReadAccount
+            ReadSecret
+            List
+            -> ReadOnly(Adopt)
+        "#]],
+    );
+}
+
+#[test]
+fn what_differs_is_named_and_not_written() {
+    let mut world = World::settled(|_| {});
+    world.records.get_mut(&1).expect("there").url = "https://other.example.com".to_owned();
+    world.read_only = true;
+    let before = world.records.clone();
+    let verdict = world.pass();
+    let Verdict::ReadOnly(Held::Update(changes)) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(changes.to_string(), "url");
+    assert_eq!(world.records, before);
+    // And is written once the installation may write again.
+    world.read_only = false;
+    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+}
+
+#[test]
+fn what_is_equal_is_in_sync() {
+    check(
+        World::settled(|_| {}),
+        &expect![[r#"
+            ReadObject
+            ReadAccount
+            ReadSecret
+            List
+            -> InSync { health: Healthy }
+        "#]],
+    );
+}
+
+#[test]
+fn a_deletion_waits_whatever_becomes_of_the_registry() {
+    for policy in ["Delete", "Orphan"] {
+        let world = World::settled(|value| {
+            deleting(value);
+            value["spec"]["deletionPolicy"] = json!(policy);
+        });
+        check(
+            world,
+            &expect![[r#"
+                ReadObject
+                -> DeletionReadOnly
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn an_object_that_only_observes_goes_because_nothing_is_written_for_it() {
+    let mut world = World::settled(|value| {
+        deleting(value);
+        value["spec"]["mode"] = json!("Observe");
+    });
+    world.read_only = true;
+    let records = world.records.clone();
+    world.check(&expect![[r#"
+        ReadObject
+        RemoveFinalizer
+        -> Released(LeftAlone)
+    "#]]);
+    assert_eq!(world.records, records);
+}
