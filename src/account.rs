@@ -129,11 +129,6 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
     }
 }
 
-/// Whether a failure says that the account itself cannot be used, whoever uses it for what.
-pub fn refuses_account(failure: &Failure) -> bool {
-    matches!(failure.cause, Cause::AuthFailed | Cause::ClockSkew)
-}
-
 fn refusal(failure: &Failure) -> Reason {
     match failure.cause {
         Cause::AuthFailed => Reason::AuthFailed,

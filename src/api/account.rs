@@ -122,11 +122,12 @@ pub struct Limits {
     pub requests_per_second: f64,
     /// Requests that may be sent at once after a pause. Default: 20.
     #[serde(default = "default_burst")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
     pub burst: u32,
     /// Requests that may be under way at the same time. Default: 4.
     #[serde(default = "default_in_flight")]
-    #[schemars(range(min = 1, max = 64))]
+    // The API server knows no uint32 and warns of it.
+    #[schemars(range(min = 1, max = 64), extend("format" = "int32"))]
     pub in_flight: u32,
 }
 

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::account::{AccountVerdict, refuses_account};
+use crate::account::AccountVerdict;
 use crate::answer::{Account, AccountProblem};
 use crate::api::account::SwrAccount;
 use crate::credential::{self, Fingerprint, Sealer, SecretData};
-use crate::desired::{InstanceId, ProjectId, Region};
-use crate::failure::{Class, Failure};
+use crate::desired::{InstanceId, ProjectId, Region, Scope};
+use crate::failure::Class;
 use crate::shell::kube::Secrets;
 use crate::shell::metrics::Accounts as Meters;
 use crate::shell::swr::{
@@ -34,14 +34,6 @@ struct MadeFrom {
 }
 
 impl Usable {
-    /// Why SWR refused the account when it was used last, if it did.
-    fn refusal(&self) -> Option<Failure> {
-        let looks = self.snapshots.newest();
-        looks
-            .into_iter()
-            .find_map(|(_, look)| look.err().filter(refuses_account))
-    }
-
     /// The instances that were listed, and how many registries each holds.
     pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
         let looks = self.snapshots.newest().into_iter();
@@ -113,6 +105,13 @@ impl Accounts {
             .remove(name);
     }
 
+    /// No object uses this instance any more.
+    pub(super) fn forget_instance(&self, scope: &Scope) {
+        if let Ok(account) = self.get(&scope.account) {
+            account.snapshots.forget(&scope.instance);
+        }
+    }
+
     /// Looks at an account: reads its key, looks its project up, makes a client if anything
     /// changed. Says what it found, and whether objects of the account should be looked at.
     pub(super) async fn refresh(
@@ -129,7 +128,7 @@ impl Accounts {
             Ok(usable) => {
                 let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
                 let project = usable.account.project.clone();
-                let refusal = usable.refusal();
+                let refusal = usable.client.refusal();
                 known.insert(name, Some(usable));
                 let verdict = match refusal {
                     Some(failure) => AccountVerdict::Refused(project, failure),

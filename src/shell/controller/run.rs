@@ -446,15 +446,16 @@ impl Loop {
 
     fn start_polls(&mut self, now: Timestamp) {
         let scopes = self.queue.scopes(self.context.windows.poll_secs);
-        self.poll_at.retain(|scope, _| scopes.contains_key(scope));
-        self.context
-            .metrics
-            .objects
-            .retain_instances(|account, instance| {
-                let polled =
-                    |scope: &Scope| scope.account == account && scope.instance.as_str() == instance;
-                scopes.keys().any(polled)
-            });
+        self.poll_at.retain(|scope, _| {
+            let is_used = scopes.contains_key(scope);
+            if !is_used {
+                self.context.accounts.forget_instance(scope);
+                let Scope { account, instance } = scope;
+                let objects = &self.context.metrics.objects;
+                objects.forget_instance(account, instance.as_str());
+            }
+            is_used
+        });
         for (scope, secs) in scopes {
             let (at, every) = *self
                 .poll_at

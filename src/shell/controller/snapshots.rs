@@ -92,8 +92,16 @@ impl Snapshots {
     }
 }
 
-/// What the newest LIST of each instance gave; those under way are left out.
 impl Snapshots {
+    /// Nobody asks for this instance any more: ten thousand registries are megabytes.
+    pub(super) fn forget(&self, instance: &InstanceId) {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(instance);
+    }
+
+    /// What the newest LIST of each instance gave; those under way are left out.
     pub(super) fn newest(&self) -> Vec<(InstanceId, Look)> {
         let instances = self
             .instances

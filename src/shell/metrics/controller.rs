@@ -267,19 +267,19 @@ impl Collector for Running {
         for (name, help, label, value) in [
             (
                 "controller_runtime_max_concurrent_reconciles",
-                "Passes that may be under way at once",
+                "Passes that may be under way at once.",
                 "controller",
                 at_once,
             ),
             (
                 "workqueue_longest_running_processor_seconds",
-                "How long the longest pass under way has taken so far",
+                "How long the longest pass under way has taken so far.",
                 "name",
                 longest.as_secs_f64(),
             ),
             (
                 "workqueue_unfinished_work_seconds",
-                "How long all passes under way have taken so far, added up",
+                "How long all passes under way have taken so far, added up.",
                 "name",
                 sum.as_secs_f64(),
             ),

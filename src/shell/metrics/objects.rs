@@ -306,11 +306,10 @@ impl Objects {
         self.locked().orphans.insert(of, orphans);
     }
 
-    /// Only these instances are polled.
-    pub fn retain_instances(&self, is_polled: impl Fn(&str, &str) -> bool) {
-        self.locked()
-            .orphans
-            .retain(|(account, instance), _| is_polled(account, instance));
+    /// This instance is not looked at any more.
+    pub fn forget_instance(&self, account: &str, instance: &str) {
+        let of = (account.to_owned(), instance.to_owned());
+        self.locked().orphans.remove(&of);
     }
 }
 

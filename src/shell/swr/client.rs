@@ -90,6 +90,11 @@ impl Client {
         }))
     }
 
+    /// Why SWR refused the key when it was used last, if it did.
+    pub fn refusal(&self) -> Option<Failure> {
+        self.0.limiter.refusal()
+    }
+
     /// What only reads.
     pub fn reader(&self) -> Reader {
         Reader(Arc::clone(&self.0))

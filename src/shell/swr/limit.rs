@@ -169,6 +169,13 @@ impl Limiter {
         }
     }
 
+    /// The failure by which the key was refused when it was tried last, if it was.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        let state = self.lock();
+        let is_refused = state.auth_failures > 0;
+        state.auth_failure.clone().filter(|_| is_refused)
+    }
+
     /// Whether the key is refused so often that it is tried now and then only.
     pub(super) fn circuit_is_open(&self) -> bool {
         self.lock().auth_failures >= AUTH_FAILURES_MAX
