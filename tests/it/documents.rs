@@ -52,7 +52,7 @@ pub(crate) fn compare(path: &str, expected: &str) {
 }
 
 /// Puts `part` between the markers `<!-- generated: name -->` and `<!-- end -->`.
-fn with_part(text: &str, name: &str, part: &str) -> String {
+pub(crate) fn with_part(text: &str, name: &str, part: &str) -> String {
     let marker = format!("<!-- generated: {name} -->\n");
     let (before, after) = text
         .split_once(&marker)
@@ -353,7 +353,7 @@ fn objects(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+pub(crate) fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.split(&format!("\n```{language}\n"))
         .skip(1)
         .filter_map(|block| block.split("\n```").next())

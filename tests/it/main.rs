@@ -24,6 +24,7 @@
 //! | [`looks`] | what a user sees |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
+//! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
 //!
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
@@ -61,3 +62,4 @@ mod unkept;
 mod architecture;
 mod coverage;
 mod documents;
+mod monitoring;

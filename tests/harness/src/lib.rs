@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`process`] | a child that ends with us, however we end |
 //! | [`assets`] | the control plane's binaries: given, cached, or built by Go |
+//! | `gomodule` | a Go module whose tools are built once |
+//! | [`promtool`] | the checker that comes with Prometheus |
 //! | [`controlplane`] | etcd, kube-apiserver, kube-controller-manager on loopback |
 //! | [`mod@kubectl`] | the real kubectl, the installation, kubeconfigs |
 //! | [`operator`] | the operator as a process |
@@ -24,12 +26,14 @@ pub mod controlplane;
 pub mod demo;
 pub mod environment;
 pub mod error;
+mod gomodule;
 pub mod http;
 pub mod kubectl;
 pub mod operator;
 pub mod pki;
 pub mod process;
 pub mod progress;
+pub mod promtool;
 pub mod proxy;
 pub mod simulator;
 pub mod suite;

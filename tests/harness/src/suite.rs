@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::assets::hash;
 use crate::bed::{
     ACCESS_KEY, DevFolder, INSTANCE_IDS, PROJECT_ID, REGION, SECRET_KEY, simulator_options,
 };
 use crate::cargo::{self, Executables};
+use crate::gomodule::hash;
 use crate::process::{output_of, seconds_since, tethered};
 use crate::progress::say;
-use crate::{ControlPlane, Error, Simulator, controlplane, environment};
+use crate::{ControlPlane, Error, Simulator, controlplane, environment, promtool};
 
 /// Runs everything and prints how long each part took. A part that fails does not keep the next from running, so that
 /// one run tells all. Logs and the audit log stay in `target/dev/test`.
@@ -33,17 +33,21 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
     let plane = summary.part("control plane", || {
         ControlPlane::start(&folder.join("control-plane")).map(|plane| (plane, OK.to_owned()))
     })?;
+    // Else the first test that needs it builds it, and nobody sees why that takes minutes.
+    let provided = summary.part("promtool", || {
+        promtool::provide().map(|_| ((), OK.to_owned()))
+    });
     let tested = summary.part("cargo test", || {
         cargo_test(&plane, &folder.join("control-plane.json"), filter).map(|()| ((), OK.to_owned()))
     });
     plane.stop();
     if filter.is_some() {
-        return tested;
+        return provided.and(tested);
     }
     let conforms = summary.part("conformance by the vendor's SDK", || {
         conformance(&executables, folder).map(|verdict| ((), verdict))
     });
-    tested.and(conforms)
+    provided.and(tested).and(conforms)
 }
 
 /// The model checker with all its bounds, optimised.
