@@ -137,6 +137,10 @@ fn a_release_comes_changes_goes_and_comes_back() {
     release("rollback", "swr-operator", None, &[]).or_panic();
     assert_key_is_kept("a rollback");
     assert_object_is_there("a rollback");
+    // The one way that throws away what the release does not render, as the README says.
+    let args = ["--server-side=false", "--force-replace"];
+    release("upgrade", "swr-operator", Some(&tomorrow), &args).or_panic();
+    assert_eq!(key().expect("the key's Secret")["data"], Value::Null);
 
     let said = release("uninstall", "swr-operator", None, &[]).or_panic();
     for kept in [
