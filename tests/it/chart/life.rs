@@ -220,10 +220,12 @@ impl Life {
         let args = arguments(&self.manifest);
         let (verb, flags) = args.split_first().expect("a verb");
         assert_eq!(verb, "run");
-        let health = flags
-            .iter()
-            .find_map(|flag| flag.strip_prefix("--health-address="));
-        let ready = format!("http://{}/readyz", health.expect("an address"));
+        let address = |flag: &str| {
+            let address = flags.iter().find_map(|given| given.strip_prefix(flag));
+            address.expect("an address").to_owned()
+        };
+        let ready = format!("http://{}/readyz", address("--health-address="));
+        let metrics = format!("http://{}/metrics", address("--metrics-address="));
         let mut flags = flags.to_vec();
         // In a pod this comes from the environment.
         flags.push(format!("--namespace={}", self.own));
@@ -239,6 +241,14 @@ impl Life {
         operator
             .await_ready(&ready, PATIENCE)
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+        let (status, text) = harness::http::Http::default()
+            .get(&metrics)
+            .expect("metrics");
+        assert_eq!(
+            (status, text.contains("swr_build_info")),
+            (200, true),
+            "{text}"
+        );
     }
 
     fn stop_operator(&mut self) {

@@ -379,6 +379,24 @@ fn the_permissions_are_those_of_deploy_base() {
     assert_eq!(people(&chart), people(&base));
 }
 
+/// But for what the values say in arguments, and names.
+#[test]
+fn the_pod_is_that_of_deploy_base() {
+    let spec = |objects: &[Value]| {
+        let mut spec = only(objects, "Deployment")["spec"].clone();
+        let pod = &mut spec["template"]["spec"];
+        pod["automountServiceAccountToken"] = Value::Null;
+        for field in ["args", "image", "imagePullPolicy"] {
+            pod["containers"][0][field] = Value::Null;
+        }
+        spec["template"]["metadata"] = Value::Null;
+        spec["selector"] = Value::Null;
+        spec
+    };
+    let base = objects(&read("deploy/base/deployment.yaml"));
+    assert_eq!(spec(&rendered(&[])), spec(&base));
+}
+
 #[test]
 fn alerts_and_monitors_agree_on_the_job_of_the_release() {
     let all = |release: &str, set: &str| {
