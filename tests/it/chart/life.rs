@@ -241,14 +241,8 @@ impl Life {
         operator
             .await_ready(&ready, PATIENCE)
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
-        let (status, text) = harness::http::Http::default()
-            .get(&metrics)
-            .expect("metrics");
-        assert_eq!(
-            (status, text.contains("swr_build_info")),
-            (200, true),
-            "{text}"
-        );
+        let text = harness::get_text(&metrics).unwrap_or_else(|error| panic!("{error}"));
+        assert!(text.contains("swr_build_info"), "{text}");
     }
 
     fn stop_operator(&mut self) {
