@@ -160,13 +160,7 @@ impl Cluster {
 
     /// What the operator has asked the API server from now on.
     pub(crate) fn audit(&self) -> Audit {
-        let path = self.plane.audit_log().to_path_buf();
-        let start = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        Audit {
-            path,
-            start,
-            since: now(),
-        }
+        Audit::of(self.plane, OPERATOR, OPERATOR)
     }
 }
 
@@ -182,6 +176,7 @@ async fn client(kubeconfig: &Path) -> Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Audit {
     path: PathBuf,
+    user: String,
     start: u64,
     /// What is seen of a write may come before its line in the log, so the time of the request counts.
     since: Timestamp,
@@ -229,6 +224,18 @@ impl std::fmt::Display for Asked {
 }
 
 impl Audit {
+    /// What this ServiceAccount asks from now on.
+    pub(crate) fn of(plane: &ControlPlane, namespace: &str, account: &str) -> Self {
+        let path = plane.audit_log().to_path_buf();
+        let start = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        Self {
+            path,
+            user: format!("system:serviceaccount:{namespace}:{account}"),
+            start,
+            since: now(),
+        }
+    }
+
     /// Everything that operators have asked, oldest first. A watch counts when it has ended.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         let mut file = File::open(&self.path).expect("the audit log");
@@ -236,14 +243,13 @@ impl Audit {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).expect("the audit log");
         let text = String::from_utf8_lossy(&bytes);
-        let user = format!("system:serviceaccount:{OPERATOR}:{OPERATOR}");
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole
             .lines()
-            .filter(|line| line.contains(&user))
+            .filter(|line| line.contains(&self.user))
             .map(|line| serde_json::from_str(line).expect("an audit event"))
             .filter(|event: &Value| {
-                event["user"]["username"] == user
+                event["user"]["username"] == self.user
                     && event["stage"] == "ResponseComplete"
                     && received_at(event) >= self.since
             })

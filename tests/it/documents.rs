@@ -349,7 +349,7 @@ fn every_field_that_can_be_left_out_says_what_happens_then() {
 }
 
 /// Every object of a YAML text, as it is written.
-fn objects(text: &str) -> Vec<Value> {
+pub(crate) fn objects(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -373,7 +373,7 @@ fn typed<T: DeserializeOwned + serde::Serialize>(origin: &str, object: &Value) -
 }
 
 /// The path of the first value of `written` that `kept` does not have.
-fn lost(written: &Value, kept: &Value) -> Option<String> {
+pub(crate) fn lost(written: &Value, kept: &Value) -> Option<String> {
     match (written, kept) {
         (Value::Object(written), Value::Object(kept)) => {
             written.iter().find_map(|(name, value)| {

@@ -22,6 +22,7 @@
 //! | [`events`] | what stands beside an object under Events |
 //! | [`read_only`] | an installation that only reads |
 //! | [`looks`] | what a user sees |
+//! | [`chart`] | the Helm chart, from its values to the operator that lives by it |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
 //! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
@@ -60,6 +61,7 @@ mod switches;
 mod unkept;
 
 mod architecture;
+mod chart;
 mod coverage;
 mod documents;
 mod monitoring;
