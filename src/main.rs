@@ -25,11 +25,8 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.verb {
-        Verb::Run(args) => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(verbs::Failed::from)
-            .and_then(|runtime| runtime.block_on(verbs::run(*args))),
+        Verb::Run(args) => block_on(verbs::run(*args)),
+        Verb::Probe(args) => block_on(verbs::probe(args)),
         Verb::Crd(args) => verbs::crd(&args),
         Verb::Version => verbs::version(),
     };
@@ -37,4 +34,13 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "error: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn block_on(
+    verb: impl Future<Output = Result<ExitCode, verbs::Failed>>,
+) -> Result<ExitCode, verbs::Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(verb)
 }

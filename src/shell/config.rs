@@ -28,8 +28,23 @@ pub enum Verb {
     Run(Box<RunArgs>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd(CrdArgs),
+    /// Ask a running operator whether it is well, as `helm test` does: exit code 0 for an answer
+    /// of 2xx.
+    Probe(ProbeArgs),
     /// Print the version.
     Version,
+}
+
+/// Whom to ask.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// What to ask for; plain HTTP.
+    #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
+    pub url: http::Uri,
+
+    /// For how long it is asked until it is well.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub timeout: Duration,
 }
 
 /// Which CRD to print.
@@ -289,7 +304,7 @@ mod tests {
                 Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
             match cli.verb {
                 Verb::Run(args) => args.windows(),
-                Verb::Crd(_) | Verb::Version => panic!("another verb"),
+                Verb::Crd(_) | Verb::Probe(_) | Verb::Version => panic!("another verb"),
             }
         };
         assert!(run("40s").is_ok());

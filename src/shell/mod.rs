@@ -7,6 +7,7 @@ pub mod controller;
 pub mod health;
 pub mod kube;
 pub mod metrics;
+pub mod probe;
 pub mod swr;
 pub mod telemetry;
 pub mod verbs;

@@ -10,11 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api;
-use crate::shell::config::{CrdArgs, Kind, MetricsAddress, RunArgs};
+use crate::shell::config::{CrdArgs, Kind, MetricsAddress, ProbeArgs, RunArgs};
 use crate::shell::controller::{self, Options};
 use crate::shell::health::{self, Health};
 use crate::shell::kube::connect;
 use crate::shell::metrics::Metrics;
+use crate::shell::probe;
 use crate::shell::swr::{Settings, Transport};
 use crate::shell::telemetry;
 
@@ -144,6 +145,16 @@ pub fn crd(args: &CrdArgs) -> Result<ExitCode, Failed> {
         }
         write!(out, "{}", serde_saphyr::to_string(crd)?)?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a running operator whether it is well, and prints its answer.
+///
+/// # Errors
+/// When it is not, or does not answer.
+pub async fn probe(args: ProbeArgs) -> Result<ExitCode, Failed> {
+    let answer = probe::probe(&args.url, args.timeout).await?;
+    write!(std::io::stdout(), "{answer}")?;
     Ok(ExitCode::SUCCESS)
 }
 
