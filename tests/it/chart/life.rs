@@ -136,6 +136,8 @@ struct Life {
     /// Of the objects.
     namespace: String,
     manifest: Vec<Value>,
+    /// What `helm test` would run.
+    test_pod: Value,
     notes: String,
     cloud: Cloud,
     folder: tempfile::TempDir,
@@ -205,6 +207,7 @@ impl Life {
             namespace: namespace.to_owned(),
             notes: text("/info/notes").to_owned(),
             manifest,
+            test_pod: objects(text("/hooks/0/manifest")).remove(0),
             cloud,
             folder,
             operator: None,
@@ -243,6 +246,21 @@ impl Life {
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
         let text = harness::get_text(&metrics).unwrap_or_else(|error| panic!("{error}"));
         assert!(text.contains("swr_build_info"), "{text}");
+        self.helm_test();
+    }
+
+    /// What the pod of `helm test` runs, with loopback in place of the Service.
+    fn helm_test(&self) {
+        let service = name(only(&self.manifest, "Service"));
+        let host = format!("{service}.{}:", self.own);
+        let args = texts(&self.test_pod["spec"]["containers"][0]["args"]);
+        let output = Command::new(env!("CARGO_BIN_EXE_swr-operator"))
+            .args(args.iter().map(|arg| arg.replace(&host, "127.0.0.1:")))
+            .output()
+            .expect("the operator's binary");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        assert!(said.ends_with("\nok\n"), "{said}");
     }
 
     fn stop_operator(&mut self) {
