@@ -238,6 +238,23 @@ impl Audit {
 
     /// Everything that operators have asked, oldest first. A watch counts when it has ended.
     pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.events().iter().map(asked).collect()
+    }
+
+    /// What came of each write of a status, oldest first: the whole object.
+    pub(crate) fn statuses(&self) -> Vec<Value> {
+        let is_status = |event: &Value| {
+            event["objectRef"]["subresource"] == "status" && event["responseStatus"]["code"] == 200
+        };
+        let mut events = self.events();
+        events.retain(is_status);
+        events
+            .iter_mut()
+            .map(|event| event["responseObject"].take())
+            .collect()
+    }
+
+    fn events(&self) -> Vec<Value> {
         let mut file = File::open(&self.path).expect("the audit log");
         file.seek(SeekFrom::Start(self.start)).expect("its part");
         let mut bytes = Vec::new();
@@ -253,7 +270,6 @@ impl Audit {
                     && event["stage"] == "ResponseComplete"
                     && received_at(event) >= self.since
             })
-            .map(|event| asked(&event))
             .collect()
     }
 
