@@ -29,6 +29,7 @@ const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
+omitManagedFields: true
 rules:
 - level: RequestResponse
   verbs: [update, patch]

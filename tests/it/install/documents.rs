@@ -1,11 +1,13 @@
 //! The commands in the documents, typed one after the other as a reader would.
 
+use expect_test::expect_file;
 use harness::eventually_blocking;
 
 use super::place::Place;
 use crate::architecture::read;
 use crate::cloud::PATIENCE;
 use crate::cluster::OPERATOR;
+use crate::looks::without_ages;
 
 /// The fenced blocks of a language below a heading, to the next heading of its level or a higher one.
 fn blocks(path: &str, heading: &str, language: &str) -> Vec<String> {
@@ -79,6 +81,9 @@ fn type_all(place: &Place, path: &str, headings: &[&str]) {
 fn the_documents_are_followed_from_the_installation_to_the_last_command() {
     let mut place = Place::start();
     follow_readme(&mut place, WAYS[1]);
+
+    let all = place.type_in("kubectl get swr --all-namespaces");
+    expect_file!["../goldens/get-swr.txt"].assert_eq(&without_ages(&all));
 
     // The same once more changes nothing, whatever the operator has filled in meanwhile.
     place.type_in(WAYS[1]);
