@@ -1,5 +1,6 @@
 //! An empty cluster with a cloud beside it, and a person with a shell who has this checkout, kubectl and Helm.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,11 @@ use crate::cluster::{Audit, OPERATOR};
 use crate::status;
 
 /// As in every test: seconds show what takes minutes in production.
-const WINDOWS: [(&str, &str); 5] = [
+const WINDOWS: [(&str, &str); 6] = [
     ("SWR_OPERATOR_POLL_INTERVAL", "2s"),
     ("SWR_OPERATOR_SETTLE", "6s"),
     ("SWR_OPERATOR_WRITE_DEADLINE", "2s"),
+    ("SWR_OPERATOR_READ_DEADLINE", "3s"),
     ("SWR_OPERATOR_GRACE", "2s"),
     ("SWR_OPERATOR_SECRET_RETRY", "2s"),
 ];
@@ -125,11 +127,33 @@ impl Place {
         let token = self.path("operator.kubeconfig");
         service_account_kubeconfig(&self.plane, OPERATOR, account, &token).expect("a token");
 
-        let container = &pod["containers"][0];
         let [health, metrics] = environment::free_ports().expect("free ports");
+        let health = format!("127.0.0.1:{health}");
+        let mut others: BTreeMap<String, String> = WINDOWS
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        for (name, value) in [
+            ("KUBECONFIG", token.display().to_string()),
+            ("SWR_ENDPOINTS", self.cloud.url()),
+            ("IAM_ENDPOINTS", self.cloud.url()),
+            ("HEALTH_ADDRESS", health.clone()),
+            ("METRICS_ADDRESS", format!("127.0.0.1:{metrics}")),
+        ] {
+            others.insert(format!("SWR_OPERATOR_{name}"), value);
+        }
+
+        let container = &pod["containers"][0];
         let mut command = tethered(env!("CARGO_BIN_EXE_swr-operator"));
         for argument in container["args"].as_array().into_iter().flatten() {
-            command.arg(argument.as_str().expect("an argument"));
+            let argument = argument.as_str().expect("an argument");
+            let flag = argument.split('=').next().unwrap_or_default();
+            let variable = flag.trim_start_matches("--").replace('-', "_");
+            let variable = format!("SWR_OPERATOR_{}", variable.to_uppercase());
+            // A flag wins over its variable.
+            if !others.contains_key(&variable) {
+                command.arg(argument);
+            }
         }
         for variable in container["env"].as_array().into_iter().flatten() {
             let name = variable["name"].as_str().expect("a name");
@@ -140,17 +164,7 @@ impl Place {
                 None => panic!("{variable} has no value here"),
             };
         }
-        let health = format!("127.0.0.1:{health}");
-        command
-            .envs(WINDOWS)
-            .env("SWR_OPERATOR_KUBECONFIG", &token)
-            .env("SWR_OPERATOR_SWR_ENDPOINTS", self.cloud.url())
-            .env("SWR_OPERATOR_IAM_ENDPOINTS", self.cloud.url())
-            .env("SWR_OPERATOR_HEALTH_ADDRESS", &health)
-            .env(
-                "SWR_OPERATOR_METRICS_ADDRESS",
-                format!("127.0.0.1:{metrics}"),
-            );
+        command.envs(&others);
         let log = self.path("operator.log");
         let operator = Process::spawn(OPERATOR, command, &log).expect("the operator starts");
         self.operator = Some(operator);
