@@ -105,7 +105,7 @@ fn described(text: &str) -> String {
         if is_event {
             let ages = without_ages(&line.replace('(', "( ").replace(')', " )"));
             let words: Vec<&str> = ages.split_whitespace().collect();
-            return words.join("  ");
+            return words.join(" ").replace("( ", "(").replace(" )", ")");
         }
         let is_of_a_run = ["UID", "Resource Version", "Fingerprint"].contains(&key.trim());
         if is_of_a_run || value.parse::<jiff::Timestamp>().is_ok() {

@@ -10,7 +10,7 @@ use super::place::Place;
 use crate::cloud::PATIENCE;
 use crate::cluster::OPERATOR;
 use crate::manifest;
-use crate::site::{shown, state};
+use crate::site::{registry_id, shown, state};
 
 /// Verb, resource and namespace; no namespace for what is of the cluster.
 type Permission = (String, String, String);
@@ -76,7 +76,6 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
             }
         });
     };
-    // Twice without a Secret: the event of the second time is the one of the first, counted up.
     await_state("False SecretNotFound");
     for namespace in ["images", "others"] {
         place.type_in(&format!(
@@ -88,6 +87,7 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
     place.cloud.await_lists(instance, 2);
     assert_eq!(place.n_registries(), 1);
     assert_eq!(state(&read("others"), "Ready"), "Unknown Pending");
+    drift_twice(&place, &read("images"));
     place.stop_operator();
     place.assert_permitted();
 
@@ -98,4 +98,30 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
         .map(|asked| (asked.verb, asked.resource, asked.namespace))
         .collect();
     assert_eq!(used, granted(&built("deploy/overlays/namespaced")));
+}
+
+/// The event of the second correction is the one of the first, counted up.
+fn drift_twice(place: &Place, object: &Value) {
+    let instance = &place.cloud.instances[0];
+    let id = registry_id(object);
+    for n_before in 0..2 {
+        let mark = place.cloud.mark();
+        let url = json!(format!("https://elsewhere-{n_before}.example.com"));
+        place.cloud.console_edit(instance, id, "/url", url);
+        eventually_blocking(PATIENCE, "the correction", || {
+            match place.cloud.writes(mark).as_slice() {
+                [] => Err("nothing written"),
+                _ => Ok(()),
+            }
+        });
+        place.cloud.await_lists(instance, 2);
+    }
+    eventually_blocking(PATIENCE, "an event that counts", || {
+        let asked = place.audit.asked();
+        let mut events = asked.iter().filter(|asked| asked.resource == "events");
+        match events.any(|asked| asked.verb == "patch") {
+            true => Ok(()),
+            false => Err(format!("{:?}", events.collect::<Vec<_>>())),
+        }
+    });
 }

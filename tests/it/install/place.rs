@@ -157,12 +157,14 @@ impl Place {
         }
         for variable in container["env"].as_array().into_iter().flatten() {
             let name = variable["name"].as_str().expect("a name");
-            let of_pod = &variable["valueFrom"]["fieldRef"]["fieldPath"];
-            match variable["value"].as_str() {
-                Some(value) => command.env(name, value),
-                None if of_pod == "metadata.namespace" => command.env(name, OPERATOR),
-                None => panic!("{variable} has no value here"),
+            let of_pod = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
+            let value = match (variable["value"].as_str(), of_pod) {
+                (Some(value), _) => value,
+                (None, Some("metadata.namespace")) => OPERATOR,
+                (None, Some("metadata.name")) => "swr-operator-0123456789-abcde",
+                _ => panic!("{variable} has no value here"),
             };
+            command.env(name, value);
         }
         command.envs(&others);
         let log = self.path("operator.log");
