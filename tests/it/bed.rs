@@ -1,5 +1,5 @@
 //! An operator process as it ships, with a site for each case, and what must hold after every test: it ends in order, it
-//! asked for nothing it may not have, and no secret got out.
+//! asked for nothing it may not have, each status that it wrote kept the contract, and no secret got out.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use harness::{Operator, OperatorOptions, environment};
 
 use crate::cluster::{Audit, Cluster, OPERATOR};
 use crate::site::{Logs, Site};
+use crate::status;
 
 /// The operator answers in a second; a machine that compiles beside it needs more.
 const READY: Duration = Duration::from_secs(60);
@@ -269,6 +270,7 @@ impl Bed {
             self.terminate();
         }
         self.assert_permitted();
+        status::assert_kept(&self.audit.statuses());
         for site in &self.sites {
             let log = site.log();
             assert!(!log.contains("panicked"), "the operator panicked:\n{log}");

@@ -11,6 +11,8 @@ use harness::{ControlPlane, apply_install, kubectl_stdout, service_account_kubec
 use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -238,6 +240,33 @@ impl Audit {
 
     /// Everything that operators have asked, oldest first. A watch counts when it has ended.
     pub(crate) fn asked(&self) -> Vec<Asked> {
+        let events = self.events::<Event>("").into_iter();
+        events
+            .filter(|event| self.is_of_operator(event))
+            .map(asked)
+            .collect()
+    }
+
+    /// What came of each write of a status, oldest first: the whole object.
+    pub(crate) fn statuses(&self) -> Vec<Value> {
+        let written = self
+            .events::<Written>("\"subresource\":\"status\"")
+            .into_iter();
+        written
+            .filter(|written| self.is_of_operator(&written.event))
+            .filter(|written| written.event.response_status.code == 200)
+            .map(|written| written.response_object)
+            .collect()
+    }
+
+    fn is_of_operator(&self, event: &Event) -> bool {
+        event.user.username == self.user
+            && event.stage == "ResponseComplete"
+            && event.request_received_timestamp >= self.since
+    }
+
+    /// The events in whose lines these words stand beside the operator's name.
+    fn events<T: DeserializeOwned>(&self, words: &str) -> Vec<T> {
         let mut file = File::open(&self.path).expect("the audit log");
         file.seek(SeekFrom::Start(self.start)).expect("its part");
         let mut bytes = Vec::new();
@@ -246,14 +275,8 @@ impl Audit {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole
             .lines()
-            .filter(|line| line.contains(&self.user))
+            .filter(|line| line.contains(&self.user) && line.contains(words))
             .map(|line| serde_json::from_str(line).expect("an audit event"))
-            .filter(|event: &Value| {
-                event["user"]["username"] == self.user
-                    && event["stage"] == "ResponseComplete"
-                    && received_at(event) >= self.since
-            })
-            .map(|event| asked(&event))
             .collect()
     }
 
@@ -265,25 +288,68 @@ impl Audit {
     }
 }
 
-fn received_at(event: &Value) -> Timestamp {
-    let text = event["requestReceivedTimestamp"].as_str();
-    text.and_then(|text| text.parse().ok())
-        .expect("the time of an audit event")
+/// What is read of an event of the audit log.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    stage: String,
+    verb: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    request_received_timestamp: Timestamp,
+    user: User,
+    #[serde(default)]
+    object_ref: Reference,
+    #[serde(default)]
+    response_status: Status,
 }
 
-fn asked(event: &Value) -> Asked {
-    let reference = &event["objectRef"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let resource = match reference["subresource"].as_str() {
-        Some(subresource) => format!("{}/{subresource}", text(&reference["resource"])),
-        None => text(&reference["resource"]),
-    };
-    Asked {
-        verb: text(&event["verb"]),
+/// An event with the object that was answered.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    #[serde(flatten)]
+    event: Event,
+    #[serde(default)]
+    response_object: Value,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Reference {
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    code: u64,
+}
+
+fn asked(event: Event) -> Asked {
+    let Reference {
         resource,
-        namespace: text(&reference["namespace"]),
-        name: text(&reference["name"]),
-        code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
-        uri: text(&event["requestURI"]),
+        subresource,
+        namespace,
+        name,
+    } = event.object_ref;
+    Asked {
+        verb: event.verb,
+        resource: match subresource.as_str() {
+            "" => resource,
+            subresource => format!("{resource}/{subresource}"),
+        },
+        namespace,
+        name,
+        code: event.response_status.code,
+        uri: event.request_uri,
     }
 }

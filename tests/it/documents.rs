@@ -265,7 +265,6 @@ fn the_generated_parts_of_the_readme_are_those_of_the_code() {
     for (name, part) in [
         ("fields", field_table("ReplicationRegistry")),
         ("account fields", field_table("SwrAccount")),
-        ("reasons", reason_table()),
     ] {
         text = with_part(&text, name, &part);
     }

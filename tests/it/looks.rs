@@ -40,6 +40,16 @@ fn kubectl_shows_what_a_user_needs() {
         let account = masked(site, site.account_now()["status"].clone());
         expect_file!["goldens/status-account.yaml"].assert_eq(&account);
 
+        let describe = |what: &[&str]| {
+            let args = [&["describe"], what, &namespace[..]].concat();
+            described(&site.cluster.kubectl(&args))
+        };
+        expect_file!["goldens/describe.txt"].assert_eq(&describe(&["rreg", "harbor-dr"]));
+        let text = describe(&["rreg", "archive"]);
+        expect_file!["goldens/describe-without-secret.txt"].assert_eq(&text);
+        let text = describe(&["swraccount", &site.name]);
+        expect_file!["goldens/describe-account.txt"].assert_eq(&text);
+
         // Whoever waits with kubectl gets through.
         let wait = [
             "wait",
@@ -84,8 +94,31 @@ fn mask(value: &mut Value) {
     }
 }
 
+/// What `kubectl describe` shows, without what differs from run to run. The width of the columns of events depends on
+/// their ages, so it goes too.
+fn described(text: &str) -> String {
+    let mut is_event = false;
+    let line = |line: &str| {
+        is_event |= line.starts_with("Events:");
+        let (key, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.trim();
+        if is_event {
+            let ages = without_ages(&line.replace('(', "( ").replace(')', " )"));
+            let words: Vec<&str> = ages.split_whitespace().collect();
+            return words.join(" ").replace("( ", "(").replace(" )", ")");
+        }
+        let is_of_a_run = ["UID", "Resource Version", "Fingerprint"].contains(&key.trim());
+        if is_of_a_run || value.parse::<jiff::Timestamp>().is_ok() {
+            return line.replace(value, "...");
+        }
+        line.to_owned()
+    };
+    let lines: Vec<String> = text.lines().map(line).collect();
+    lines.join("\n") + "\n"
+}
+
 /// Every age, such as `7s` or `12s`, as `#s` of the same width: it differs from run to run.
-fn without_ages(table: &str) -> String {
+pub(crate) fn without_ages(table: &str) -> String {
     let is_age = |word: &str| {
         let digits = word.trim_end_matches('s');
         digits.len() + 1 == word.len() && digits.chars().all(|c| c.is_ascii_digit())

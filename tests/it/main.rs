@@ -23,6 +23,8 @@
 //! | [`read_only`] | an installation that only reads |
 //! | [`looks`] | what a user sees |
 //! | [`chart`] | the Helm chart, from its values to the operator that lives by it |
+//! | [`gitops`] | what kubectl, Argo CD, Flux and Helm make of each moment; several managers of one object |
+//! | [`install`] | the ways into a cluster, as the documents tell them |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
 //! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
@@ -30,7 +32,8 @@
 //!
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
 //! cloud of its own), [`bed`] (an operator that serves some sites), [`manifest`], [`canary`]. After every test the bed
-//! checks that the operator ended in order, asked for nothing that it may not have, and let no secret out.
+//! checks that the operator ended in order, asked for nothing that it may not have, kept the contract of the [`status`] in
+//! each write, and let no secret out.
 
 mod bed;
 mod canary;
@@ -38,6 +41,7 @@ mod cloud;
 mod cluster;
 mod manifest;
 mod site;
+mod status;
 
 mod account;
 mod admission;
@@ -48,6 +52,8 @@ mod drift;
 mod edits;
 mod events;
 mod faults;
+mod gitops;
+mod install;
 mod kills;
 mod lifecycle;
 mod looks;

@@ -23,12 +23,19 @@ pub const SHARED: &str = "SWR_TEST_CONTROL_PLANE";
 /// 3 s on two idle cores; a machine that compiles beside it needs more.
 const READY: Duration = Duration::from_secs(90);
 
-/// Metadata of every request, once, when it has been answered. Long-running ones also when they start.
+/// Metadata of every request, once, when it has been answered. Long-running ones also when they start. Of each write of
+/// a status also the object that came of it, so that a test can look at states that nobody was quick enough to read.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
+omitManagedFields: true
 rules:
+- level: RequestResponse
+  verbs: [update, patch]
+  resources:
+  - group: swr.huaweicloud.com
+    resources: [replicationregistries/status, swraccounts/status]
 - level: Metadata
 ";
 
@@ -247,7 +254,7 @@ impl ControlPlane {
         &self.facts.assets.folder
     }
 
-    /// One JSON object per line for every answered request (audit.k8s.io/v1 Event, level Metadata).
+    /// One JSON object per line for every answered request (audit.k8s.io/v1 Event).
     pub fn audit_log(&self) -> &Path {
         &self.facts.audit_log
     }
