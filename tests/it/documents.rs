@@ -511,8 +511,20 @@ fn every_flag_in_the_documents_exists() {
         let out = Command::new(binary).args(args).output().expect("it runs");
         String::from_utf8(out.stdout).expect("UTF-8")
     };
-    let known = help(&["run", "--help"]) + &help(&["crd", "--help"]);
-    for path in ["README.md", "ARCHITECTURE.md", "docs/protocol.md"] {
+    // Helm's, which the same sentences speak of.
+    let others = "--wait --take-ownership ";
+    let verbs = ["run", "crd", "probe"].map(|verb| help(&[verb, "--help"]));
+    let known = verbs.concat() + others;
+    for path in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/gitops.md",
+        "docs/operations.md",
+        "docs/protocol.md",
+        "docs/reasons.md",
+        "docs/uninstall.md",
+        "docs/upgrade.md",
+    ] {
         let text = read(path);
         // Only in backticks; a shell block may name flags of kubectl and cargo.
         for quoted in text.split('`').skip(1).step_by(2) {

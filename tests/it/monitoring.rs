@@ -98,11 +98,14 @@ fn every_alert_says_what_to_type_and_where_to_read() {
     let alerts = alerts();
     let names: BTreeSet<&str> = alerts.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names.len(), alerts.len(), "a name stands twice");
+    let guide = read("docs/operations.md");
     for (name, rule) in &alerts {
         let text = |pointer: &str| {
             let found = rule.pointer(pointer).and_then(Value::as_str);
             found.unwrap_or_else(|| panic!("{name} has no {pointer}"))
         };
+        let heading = format!("### {name}\n");
+        assert!(guide.contains(&heading), "docs/operations.md lacks {name}");
         let severity = text("/labels/severity");
         assert!(
             ["critical", "warning", "info"].contains(&severity),
