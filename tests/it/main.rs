@@ -22,6 +22,7 @@
 //! | [`looks`] | what a user sees |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
+//! | [`release`] | what a release is made of, as far as text can show it |
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
 //!
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
@@ -57,3 +58,4 @@ mod unkept;
 mod architecture;
 mod coverage;
 mod documents;
+mod release;

@@ -12,6 +12,8 @@
 //! | [`bed`] | all of it together, as `cargo dev up` and `cargo dev demo` use it |
 //! | [`demo`] | the story that `cargo dev demo` tells |
 //! | [`suite`] | `cargo dev test` |
+//! | [`image`] | `cargo dev image` |
+//! | [`sbom`] | `cargo dev sbom` |
 //! | [`proxy`] | stops an operator at a request to the API server |
 //! | [`wait`] | waits with a deadline that say what they saw last |
 
@@ -25,12 +27,14 @@ pub mod demo;
 pub mod environment;
 pub mod error;
 pub mod http;
+pub mod image;
 pub mod kubectl;
 pub mod operator;
 pub mod pki;
 pub mod process;
 pub mod progress;
 pub mod proxy;
+pub mod sbom;
 pub mod simulator;
 pub mod suite;
 pub mod wait;
