@@ -1,11 +1,13 @@
 //! `cargo dev sbom`: the bill of materials of what ships, as CycloneDX, by the CycloneDX project's own cargo-cyclonedx.
-//! It is written only if it names exactly the crates that cargo would link, with the checksums of Cargo.lock.
+//! It is written only if it names every crate that cargo links, with the checksums of Cargo.lock, and no crate that the
+//! build does not use.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::process::{output_of, tethered};
 use crate::progress::say;
@@ -26,8 +28,12 @@ pub fn run(target: Option<String>, output: Option<PathBuf>) -> Result<(), Error>
     let output = output
         .unwrap_or_else(|| environment::dev_folder().join(format!("{PACKAGE}-{target}.cdx.json")));
     let bill = generate(&target)?;
-    let (named, linked) = (named(&bill)?, linked(&target)?);
-    assert_equal(&named, &linked)?;
+    // With derive macros, and what these link on this machine.
+    let used = tree(&target, "normal")?;
+    let linked = tree(&target, "normal,no-proc-macro")?;
+    let bill = without_unused(&bill, &used)?;
+    let named = named(&bill)?;
+    compare(&named, &linked, &used)?;
     fs::write(&output, bill).map_err(Error::io(format!("write {}", output.display())))?;
     say(&format!(
         "{}: {} crates of {target}, as in Cargo.lock",
@@ -111,12 +117,12 @@ fn named(bill: &str) -> Result<Crates, Error> {
     Ok(crates.collect())
 }
 
-/// What cargo links into the operator for a target, or needs to make its code (derive macros).
-fn linked(target: &str) -> Result<Crates, Error> {
+/// What the operator for a target depends on, by these kinds of edges.
+fn tree(target: &str, edges: &str) -> Result<Crates, Error> {
     let mut command = cargo::command();
     command
         .args(["tree", "--locked", "--package", PACKAGE])
-        .args(["--edges", "normal", "--target", target])
+        .args(["--edges", edges, "--target", target])
         .args(["--prefix", "none", "--format", "{p}"]);
     let tree = output_of(&mut command)?;
     let path = environment::checkout().join("Cargo.lock");
@@ -157,17 +163,45 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
         .collect()
 }
 
-fn assert_equal(named: &Crates, linked: &Crates) -> Result<(), Error> {
-    let differing: Vec<String> = named
+/// The tool asks `cargo metadata`, which also names optional crates that no feature asks for (jiff's own).
+fn without_unused(bill: &str, used: &Crates) -> Result<String, Error> {
+    let mut bill: Value =
+        serde_json::from_str(bill).map_err(Error::json("the bill of materials".to_owned()))?;
+    let mut unused = Vec::new();
+    if let Some(components) = bill["components"].as_array_mut() {
+        components.retain(|component| {
+            let text = |key: &str| component[key].as_str().unwrap_or_default().to_owned();
+            let is_used = used.contains_key(&(text("name"), text("version")));
+            if !is_used {
+                unused.push(component["bom-ref"].clone());
+            }
+            is_used
+        });
+    }
+    if let Some(dependencies) = bill["dependencies"].as_array_mut() {
+        dependencies.retain(|of| !unused.contains(&of["ref"]));
+        for of in dependencies {
+            if let Some(on) = of.get_mut("dependsOn").and_then(Value::as_array_mut) {
+                on.retain(|on| !unused.contains(on));
+            }
+        }
+    }
+    serde_json::to_string_pretty(&bill)
+        .map(|bill| bill + "\n")
+        .map_err(Error::json("the bill of materials".to_owned()))
+}
+
+fn compare(named: &Crates, linked: &Crates, used: &Crates) -> Result<(), Error> {
+    let other = named
         .iter()
-        .filter(|(package, checksum)| linked.get(*package) != Some(*checksum))
-        .map(|(package, _)| ("only in the bill, or with another checksum", package))
-        .chain(
-            linked
-                .keys()
-                .filter(|package| !named.contains_key(*package))
-                .map(|package| ("not in the bill", package)),
-        )
+        .filter(|(package, checksum)| used.get(*package) != Some(*checksum))
+        .map(|(package, _)| ("not used, or with another checksum", package));
+    let missing = linked
+        .keys()
+        .filter(|package| !named.contains_key(*package))
+        .map(|package| ("not in the bill", package));
+    let differing: Vec<String> = other
+        .chain(missing)
         .map(|(what, (name, version))| format!("{name} {version}: {what}"))
         .collect();
     if differing.is_empty() {
@@ -231,35 +265,55 @@ mod tests {
     #[test]
     fn a_bill_with_more_less_or_other_crates_is_refused() {
         let linked = crates(&[("a", "1.0.0", Some("11")), ("b", "1.0.0", Some("22"))]);
+        let mut used = linked.clone();
+        used.extend(crates(&[("derive", "1.0.0", Some("33"))]));
         let check = |named: &[(&str, &str, Option<&str>)], seen: Option<&str>| {
-            let refused = assert_equal(&crates(named), &linked).err();
+            let refused = compare(&crates(named), &linked, &used).err();
             let seen = seen.map(|seen| {
                 format!("expected the bill of materials to name what cargo links; saw {seen}")
             });
             assert_eq!(refused.map(|error| error.to_string()), seen);
         };
-        check(
-            &[("a", "1.0.0", Some("11")), ("b", "1.0.0", Some("22"))],
-            None,
-        );
-        check(
-            &[("a", "1.0.0", Some("11"))],
-            Some("b 1.0.0: not in the bill"),
-        );
+        let a = ("a", "1.0.0", Some("11"));
+        let b = ("b", "1.0.0", Some("22"));
+        check(&[a, b], None);
+        check(&[a, b, ("derive", "1.0.0", Some("33"))], None);
+        check(&[a], Some("b 1.0.0: not in the bill"));
         check(
             &[("a", "1.0.0", Some("33")), ("b", "1.0.0", None)],
             Some(
-                "a 1.0.0: only in the bill, or with another checksum; \
-                 b 1.0.0: only in the bill, or with another checksum",
+                "a 1.0.0: not used, or with another checksum; b 1.0.0: not used, or with another checksum",
             ),
         );
         check(
-            &[
-                ("a", "1.0.0", Some("11")),
-                ("b", "1.0.0", Some("22")),
-                ("c", "1.0.0", Some("44")),
-            ],
-            Some("c 1.0.0: only in the bill, or with another checksum"),
+            &[a, b, ("c", "1.0.0", Some("44"))],
+            Some("c 1.0.0: not used, or with another checksum"),
+        );
+    }
+
+    #[test]
+    fn what_the_build_does_not_use_leaves_the_bill_with_its_edges() {
+        let bill = r#"{
+            "components": [
+                {"bom-ref": "x#a", "name": "a", "version": "1.0.0"},
+                {"bom-ref": "x#b", "name": "b", "version": "1.0.0"},
+                {"bom-ref": "x#c", "name": "c", "version": "1.0.0"}],
+            "dependencies": [
+                {"ref": "x#a", "dependsOn": ["x#b", "x#c"]},
+                {"ref": "x#b"},
+                {"ref": "x#c"}]}"#;
+        let used = crates(&[("a", "1.0.0", None), ("c", "1.0.0", None)]);
+        let kept = without_unused(bill, &used).expect("a bill");
+        let kept: Value = serde_json::from_str(&kept).expect("JSON");
+        assert_eq!(
+            kept,
+            serde_json::json!({
+                "components": [
+                    {"bom-ref": "x#a", "name": "a", "version": "1.0.0"},
+                    {"bom-ref": "x#c", "name": "c", "version": "1.0.0"},
+                ],
+                "dependencies": [{"ref": "x#a", "dependsOn": ["x#c"]}, {"ref": "x#c"}],
+            })
         );
     }
 }
