@@ -14,6 +14,7 @@
 //! | [`suite`] | `cargo dev test` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
+//! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
 //! | [`proxy`] | stops an operator at a request to the API server |
 //! | [`wait`] | waits with a deadline that say what they saw last |
 
@@ -37,6 +38,7 @@ pub mod proxy;
 pub mod sbom;
 pub mod simulator;
 pub mod suite;
+pub mod tools;
 pub mod wait;
 
 pub use controlplane::ControlPlane;

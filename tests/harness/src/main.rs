@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, demo, environment, image, sbom, suite};
+use harness::{Error, demo, environment, image, sbom, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -64,6 +64,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Judge the dependencies by deny.toml: licences, sources, duplicates
+    Deny,
     /// Start only the control plane, print the path of its kubeconfig, and stay until Ctrl-C
     ControlPlane,
 }
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         }
         Command::Image { twice } => image::run(twice),
         Command::Sbom { target, output } => sbom::run(target, output),
+        Command::Deny => tools::deny(),
         Command::ControlPlane => control_plane(&signals),
     });
     match outcome {

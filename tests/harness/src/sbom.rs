@@ -11,10 +11,8 @@ use serde_json::Value;
 
 use crate::process::{output_of, tethered};
 use crate::progress::say;
-use crate::{Error, cargo, environment, image};
+use crate::{Error, cargo, environment, image, tools};
 
-/// Crate and version of the tool.
-const TOOL: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 /// The newest that the tool writes.
 const SPEC: &str = "1.5";
 const PACKAGE: &str = "swr-operator";
@@ -45,7 +43,7 @@ pub fn run(target: Option<String>, output: Option<PathBuf>) -> Result<(), Error>
 
 /// What the tool says about a copy of this checkout, in which it may leave its files.
 fn generate(target: &str) -> Result<String, Error> {
-    let tool = provide_tool()?;
+    let tool = tools::provide(&tools::CYCLONEDX)?;
     let copy = environment::dev_folder().join("sbom");
     image::remove(&copy)?;
     image::copy_checkout(&copy)?;
@@ -65,23 +63,6 @@ fn generate(target: &str) -> Result<String, Error> {
     let bill = bill.replace(&format!("file://{}", copy.display()), "file:///src");
     image::remove(&copy)?;
     Ok(bill)
-}
-
-/// The tool, installed once where it outlasts the checkout.
-fn provide_tool() -> Result<PathBuf, Error> {
-    let (name, version) = TOOL;
-    let folder = environment::cache_folder()?.join(format!("{name}-{version}"));
-    let tool = folder.join("bin").join(name);
-    if !tool.is_file() {
-        say(&format!("installing {name} {version} (once)"));
-        let mut command = cargo::command();
-        // cargo puts the finished program there in one step, and holds a lock while it builds.
-        command
-            .args(["install", "--locked", name, "--version", version, "--root"])
-            .arg(&folder);
-        cargo::stream(command)?;
-    }
-    Ok(tool)
 }
 
 #[derive(Deserialize)]
