@@ -28,6 +28,7 @@
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
 //! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
+//! | [`release`] | what a release is made of, as far as text can show it |
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
 //!
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
@@ -71,3 +72,4 @@ mod chart;
 mod coverage;
 mod documents;
 mod monitoring;
+mod release;

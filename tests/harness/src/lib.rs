@@ -14,6 +14,9 @@
 //! | [`bed`] | all of it together, as `cargo dev up` and `cargo dev demo` use it |
 //! | [`demo`] | the story that `cargo dev demo` tells |
 //! | [`suite`] | `cargo dev test` |
+//! | [`image`] | `cargo dev image` |
+//! | [`sbom`] | `cargo dev sbom` |
+//! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
 //! | [`proxy`] | stops an operator at a request to the API server |
 //! | [`wait`] | waits with a deadline that say what they saw last |
 
@@ -28,6 +31,7 @@ pub mod environment;
 pub mod error;
 mod gomodule;
 pub mod http;
+pub mod image;
 pub mod kubectl;
 pub mod operator;
 pub mod pki;
@@ -35,8 +39,10 @@ pub mod process;
 pub mod progress;
 pub mod promtool;
 pub mod proxy;
+pub mod sbom;
 pub mod simulator;
 pub mod suite;
+pub mod tools;
 pub mod wait;
 
 pub use controlplane::ControlPlane;

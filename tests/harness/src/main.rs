@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, demo, environment, suite};
+use harness::{Error, demo, environment, image, sbom, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -49,6 +49,23 @@ enum Command {
         #[arg(last = true)]
         operator_args: Vec<String>,
     },
+    /// Build the operator as it ships, look at what its image holds, and make the image where buildah is
+    Image {
+        /// Build it again elsewhere and compare the bytes
+        #[arg(long)]
+        twice: bool,
+    },
+    /// Write the bill of materials of what ships, and compare it with Cargo.lock
+    Sbom {
+        /// Of which build, as `aarch64-unknown-linux-musl`
+        #[arg(long)]
+        target: Option<String>,
+        /// Where to
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Judge the dependencies by deny.toml: licences, sources, duplicates
+    Deny,
     /// Start only the control plane, print the path of its kubeconfig, and stay until Ctrl-C
     ControlPlane,
 }
@@ -76,6 +93,9 @@ fn main() -> ExitCode {
                 },
             )
         }
+        Command::Image { twice } => image::run(twice),
+        Command::Sbom { target, output } => sbom::run(target, output),
+        Command::Deny => tools::deny(),
         Command::ControlPlane => control_plane(&signals),
     });
     match outcome {

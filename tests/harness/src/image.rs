@@ -1,0 +1,350 @@
+//! `cargo dev image`: what the operator's image holds, twice for the same bytes, and the image itself where buildah is.
+//! The rules of the build stand in `release/` and `Containerfile`; nothing here repeats them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::geteuid;
+
+use crate::process::{output_of, seconds_since, tethered};
+use crate::progress::say;
+use crate::{Error, cargo, environment};
+
+/// Where `release/root` lays out the image's files below the folder that stands for the Containerfile's first stage.
+const ROOT: &str = "out/root";
+const BINARY: &str = "usr/local/bin/swr-operator";
+
+/// Builds it here; with `twice` also from a copy of the checkout in another folder, with another target folder and
+/// another home of cargo.
+pub fn run(twice: bool) -> Result<(), Error> {
+    let folder = environment::dev_folder().join("image");
+    let build = Build {
+        target: target(),
+        epoch: epoch()?,
+    };
+    let here = folder.join("here");
+    build.root(&environment::checkout(), &here, None)?;
+    let binary = here.join(ROOT).join(BINARY);
+    assert_static(&read(&binary)?, &binary)?;
+    runs_alone(&here.join(ROOT))?;
+    let image = Image::build(&build, &here, &folder)?;
+    if !twice {
+        return Ok(());
+    }
+    let again = folder.join("again");
+    remove(&again)?;
+    // Longer than ours by a folder, so that no path has the other's length by accident.
+    let copy = again.join("another/checkout");
+    copy_checkout(&copy)?;
+    let home = second_home(&again.join("cargo"))?;
+    let there = folder.join("there");
+    build.root(&copy, &there, Some(&home))?;
+    assert_equal(&binary, &there.join(ROOT).join(BINARY))?;
+    if let Some(image) = image {
+        image.assert_equal(Image::build(&build, &there, &folder)?.as_ref())?;
+    }
+    remove(&again)
+}
+
+/// The one that this machine can run.
+pub fn target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+struct Build {
+    target: String,
+    /// Seconds since 1970 that files and image carry: those of the commit, whenever it is built.
+    epoch: String,
+}
+
+impl Build {
+    fn root(&self, checkout: &Path, into: &Path, home: Option<&Path>) -> Result<(), Error> {
+        let started = environment::now();
+        let mut command = tethered(checkout.join("release/root"));
+        command
+            .arg(&self.target)
+            .arg(into.join(ROOT))
+            .current_dir(checkout)
+            .env("SOURCE_DATE_EPOCH", &self.epoch);
+        if let Some(home) = home {
+            command
+                .env("CARGO_HOME", home)
+                .env_remove("CARGO_TARGET_DIR");
+        }
+        cargo::stream(command)?;
+        let binary = into.join(ROOT).join(BINARY);
+        say(&format!(
+            "{} in {}: {} bytes",
+            binary.display(),
+            seconds_since(started),
+            read(&binary)?.len()
+        ));
+        Ok(())
+    }
+}
+
+/// The time of the last commit.
+pub(crate) fn epoch() -> Result<String, Error> {
+    let mut command = git();
+    command.args(["log", "-1", "--format=%ct"]);
+    Ok(text(output_of(&mut command)?))
+}
+
+fn git() -> Command {
+    let mut command = tethered("git");
+    command.current_dir(environment::checkout());
+    command
+}
+
+fn text(output: Vec<u8>) -> String {
+    String::from_utf8_lossy(&output).trim().to_owned()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(Error::io(format!("read {}", path.display())))
+}
+
+pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Error::io(format!("remove {}", folder.display())))?;
+    }
+    Ok(())
+}
+
+/// What git knows or would know, as it lies here.
+pub(crate) fn copy_checkout(into: &Path) -> Result<(), Error> {
+    let mut command = git();
+    command.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let listed = output_of(&mut command)?;
+    for name in String::from_utf8_lossy(&listed)
+        .split('\0')
+        .filter(|name| !name.is_empty())
+    {
+        let (from, to) = (environment::checkout().join(name), into.join(name));
+        // Listed, and removed without a commit yet.
+        if !from.is_file() {
+            continue;
+        }
+        let parent = to.parent().unwrap_or(into);
+        fs::create_dir_all(parent).map_err(Error::io(format!("create {}", parent.display())))?;
+        fs::copy(&from, &to).map_err(Error::io(format!("copy {name}")))?;
+    }
+    Ok(())
+}
+
+/// A home of cargo under another path, with the same crates and the same settings.
+fn second_home(folder: &Path) -> Result<PathBuf, Error> {
+    let home = environment::variable("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| environment::variable("HOME").map(|home| PathBuf::from(home).join(".cargo")))
+        .ok_or_else(|| {
+            Error::unmet(
+                "cargo's home",
+                "neither CARGO_HOME nor HOME is set",
+                "set one of them",
+            )
+        })?;
+    fs::create_dir_all(folder).map_err(Error::io(format!("create {}", folder.display())))?;
+    for name in ["registry", "config.toml"] {
+        let original = home.join(name);
+        if original.exists() {
+            symlink(&original, folder.join(name))
+                .map_err(Error::io(format!("link {}", original.display())))?;
+        }
+    }
+    Ok(folder.to_path_buf())
+}
+
+fn assert_equal(one: &Path, other: &Path) -> Result<(), Error> {
+    let (first, second) = (read(one)?, read(other)?);
+    let differs = first
+        .iter()
+        .zip(&second)
+        .position(|(first, second)| first != second);
+    if differs.is_none() && first.len() == second.len() {
+        say("the second build has the same bytes");
+        return Ok(());
+    }
+    Err(Error::Unexpected {
+        expected: format!("{} and {} to be equal", one.display(), other.display()),
+        seen: format!(
+            "{} and {} bytes, different from byte {} on",
+            first.len(),
+            second.len(),
+            differs.unwrap_or_else(|| first.len().min(second.len()))
+        ),
+    })
+}
+
+/// A program that asks for a dynamic loader does not start in an empty image.
+fn assert_static(bytes: &[u8], path: &Path) -> Result<(), Error> {
+    match asks_for_a_loader(bytes) {
+        Some(false) => Ok(()),
+        Some(true) => Err(Error::Unexpected {
+            expected: format!("{} to be static", path.display()),
+            seen: "a program that asks for a dynamic loader".to_owned(),
+        }),
+        None => Err(Error::Unexpected {
+            expected: format!("{} to be a 64-bit ELF program", path.display()),
+            seen: "something else".to_owned(),
+        }),
+    }
+}
+
+/// Reads the program headers of a little-endian 64-bit ELF file.
+fn asks_for_a_loader(bytes: &[u8]) -> Option<bool> {
+    const INTERPRETER: u32 = 3;
+    let half = |at: usize| -> Option<usize> {
+        let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
+        Some(u16::from_le_bytes(bytes).into())
+    };
+    if bytes.get(..6)? != b"\x7fELF\x02\x01" {
+        return None;
+    }
+    let table = u64::from_le_bytes(bytes.get(32..40)?.try_into().ok()?);
+    let (size, n_headers) = (half(54)?, half(56)?);
+    let mut found = false;
+    for index in 0..n_headers {
+        let at = usize::try_from(table).ok()? + index * size;
+        let kind = u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+        found |= kind == INTERPRETER;
+    }
+    Some(found)
+}
+
+/// With nothing around it but what the image has.
+fn runs_alone(root: &Path) -> Result<(), Error> {
+    let chroot = ["/usr/sbin/chroot", "/usr/bin/chroot"]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.is_file());
+    let Some(chroot) = chroot.filter(|_| geteuid().is_root()) else {
+        say("skipped: the binary in a root of its own (chroot needs root)");
+        return Ok(());
+    };
+    for verb in ["version", "crd"] {
+        let mut command = tethered(chroot);
+        command
+            .env_clear()
+            .arg("--userspec=65532:65532")
+            .arg(root)
+            .arg(format!("/{BINARY}"))
+            .arg(verb);
+        output_of(&mut command)?;
+    }
+    say("the binary runs with nothing around it but the image's files");
+    Ok(())
+}
+
+/// An image in a storage of our own.
+struct Image {
+    id: String,
+}
+
+impl Image {
+    /// None without buildah, which no machine must have to build and test the operator.
+    fn build(build: &Build, stage: &Path, folder: &Path) -> Result<Option<Self>, Error> {
+        let Some(buildah) = environment::find_program("buildah") else {
+            say("skipped: the image itself (buildah is absent)");
+            return Ok(None);
+        };
+        let buildah = || {
+            let mut command = tethered(&buildah);
+            command
+                .current_dir(environment::checkout())
+                .arg("--root")
+                .arg(folder.join("storage"))
+                .arg("--runroot")
+                .arg(folder.join("storage-run"))
+                .args(["--storage-driver", "vfs"]);
+            command
+        };
+        let mut command = git();
+        command.args(["rev-parse", "HEAD"]);
+        let revision = text(output_of(&mut command)?);
+        let id_file = folder.join("image-id");
+        let mut command = buildah();
+        command
+            .args([
+                "build",
+                "--isolation",
+                "chroot",
+                "--quiet",
+                "--file",
+                "Containerfile",
+            ])
+            .args(["--build-arg", &format!("REVISION={revision}")])
+            .args(["--timestamp", &build.epoch])
+            .arg(format!("--build-context=build={}", stage.display()))
+            .arg(format!("--iidfile={}", id_file.display()))
+            .args(["--tag", "swr-operator", "."]);
+        output_of(&mut command)?;
+        let id = text(read(&id_file)?);
+
+        let mut command = buildah();
+        command.args(["from", "--pull-never", &id]);
+        let container = text(output_of(&mut command)?);
+        let mut command = buildah();
+        command
+            .args(["run", "--isolation", "chroot", &container, "--"])
+            .args([&format!("/{BINARY}"), "version"]);
+        let version = text(output_of(&mut command)?);
+        let mut command = buildah();
+        command.args(["rm", &container]);
+        output_of(&mut command)?;
+
+        let archive = folder.join("swr-operator.tar");
+        let mut command = buildah();
+        command
+            .args(["push", &id])
+            .arg(format!("oci-archive:{}:swr-operator", archive.display()));
+        output_of(&mut command)?;
+        say(&format!("{} is image {id}: {version}", archive.display()));
+        Ok(Some(Self { id }))
+    }
+
+    fn assert_equal(&self, other: Option<&Self>) -> Result<(), Error> {
+        match other {
+            Some(other) if other.id == self.id => {
+                say("the second image has the same id");
+                Ok(())
+            }
+            other => Err(Error::Unexpected {
+                expected: format!("image {}", self.id),
+                seen: other.map_or_else(|| "none".to_owned(), |other| other.id.clone()),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_dynamic_program_asks_for_a_loader() {
+        let header = |kinds: &[u8]| {
+            let mut bytes = vec![0; 64 + 56 * kinds.len()];
+            bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            bytes[32] = 64;
+            bytes[54] = 56;
+            bytes[56] = u8::try_from(kinds.len()).expect("few headers");
+            for (index, kind) in kinds.iter().enumerate() {
+                bytes[64 + 56 * index] = *kind;
+            }
+            bytes
+        };
+        assert_eq!(asks_for_a_loader(&header(&[6, 3, 1])), Some(true));
+        assert_eq!(asks_for_a_loader(&header(&[1, 2])), Some(false));
+        assert_eq!(asks_for_a_loader(&header(&[1, 2])[..100]), None);
+        assert_eq!(asks_for_a_loader(b"#!/bin/sh\n"), None);
+    }
+}

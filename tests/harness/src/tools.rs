@@ -1,0 +1,48 @@
+//! Programs of others that judge or describe what we build, installed from crates once where they outlast the checkout.
+
+use std::path::PathBuf;
+
+use crate::process::tethered;
+use crate::progress::say;
+use crate::{Error, cargo, environment};
+
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const CYCLONEDX: Tool = Tool {
+    name: "cargo-cyclonedx",
+    version: "0.5.9",
+};
+const DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+
+/// The rules of `deny.toml` that need nothing from outside; advisories are the workflows' part.
+pub fn deny() -> Result<(), Error> {
+    let mut command = tethered(provide(&DENY)?);
+    command
+        .current_dir(environment::checkout())
+        .args(["--locked", "--offline", "check", "--deny", "warnings"])
+        .args(["bans", "licenses", "sources"]);
+    cargo::stream(command)
+}
+
+/// The program's path.
+pub(crate) fn provide(tool: &Tool) -> Result<PathBuf, Error> {
+    let Tool { name, version } = tool;
+    let folder = environment::cache_folder()?.join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if !program.is_file() {
+        say(&format!("installing {name} {version} (once)"));
+        let mut command = cargo::command();
+        // cargo puts the finished program there in one step, and holds a lock while it builds.
+        command
+            .args(["install", "--locked", name, "--version", version, "--root"])
+            .arg(&folder);
+        cargo::stream(command)?;
+    }
+    Ok(program)
+}

@@ -1,0 +1,229 @@
+//! What a release is made of, as far as text can show it: Containerfile, scripts, workflows, versions. What takes a
+//! compiler is `cargo dev image` and `cargo dev sbom`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::architecture::{files, read, root};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// As `rust-version` in Cargo.toml.
+const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+fn workflows() -> Vec<(String, Value)> {
+    let found: Vec<_> = files(".github/workflows", "yaml")
+        .into_iter()
+        .map(|path| {
+            let workflow = serde_saphyr::from_str(&read(&path))
+                .unwrap_or_else(|error| panic!("{path}: {error}"));
+            (path, workflow)
+        })
+        .collect();
+    assert_eq!(found.len(), 2);
+    found
+}
+
+/// Job -> its fields, of every workflow.
+fn jobs() -> Vec<(String, Value)> {
+    let of = |(path, workflow): (String, Value)| {
+        let jobs = workflow["jobs"].as_object().expect("jobs").clone();
+        jobs.into_iter()
+            .map(move |(name, job)| (format!("{path}, job {name}"), job))
+    };
+    workflows().into_iter().flat_map(of).collect()
+}
+
+fn steps() -> Vec<(String, Value)> {
+    let of = |(name, job): (String, Value)| {
+        let steps = job["steps"].as_array().expect("steps").clone();
+        steps.into_iter().map(move |step| (name.clone(), step))
+    };
+    jobs().into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_file_names_the_same_version() {
+    let named = [
+        ("Containerfile", "ARG VERSION="),
+        ("deploy/base/kustomization.yaml", "    newTag: "),
+    ];
+    let chart = [
+        ("charts/swr-operator/Chart.yaml", "version: "),
+        ("charts/swr-operator/Chart.yaml", "appVersion: "),
+    ];
+    let chart = chart
+        .into_iter()
+        .filter(|(path, _)| root().join(path).exists());
+    for (path, key) in named.into_iter().chain(chart) {
+        let text = read(path);
+        let found: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(key))
+            .map(|value| value.trim_matches('"'))
+            .collect();
+        assert_eq!(found, [VERSION], "{path}, {key}");
+    }
+}
+
+#[test]
+fn the_image_is_nobodys_and_holds_nothing_but_the_first_stage() {
+    let text = read("Containerfile");
+    let last = text.rsplit_once("\nFROM ").expect("stages").1;
+    let instructions: Vec<&str> = last
+        .lines()
+        .filter(|line| !line.starts_with(['#', ' ']))
+        .collect();
+    let words = instructions.iter().map(|line| line.split(' ').next());
+    assert_eq!(
+        words.flatten().collect::<Vec<_>>(),
+        [
+            "scratch",
+            "ARG",
+            "ARG",
+            "LABEL",
+            "COPY",
+            "USER",
+            "ENTRYPOINT",
+            "CMD"
+        ]
+    );
+    for line in [
+        "COPY --from=build /out/root/ /",
+        "USER 65532:65532",
+        "ENTRYPOINT [\"/usr/local/bin/swr-operator\"]",
+        "CMD [\"run\"]",
+    ] {
+        assert!(instructions.contains(&line), "{line}");
+    }
+    // What moves makes no two builds equal.
+    assert!(!text.contains(":latest"));
+    let base = format!("ARG BUILDER=rust:{RUST}-");
+    assert!(text.lines().any(|line| line.starts_with(&base)), "{base}");
+}
+
+#[test]
+fn the_image_is_built_from_the_whole_workspace() {
+    let ignored = read(".dockerignore");
+    let taken: BTreeSet<&str> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    // Cargo reads the manifests of all members, whichever it builds.
+    let members = ["tests/harness", "tests/simulator"];
+    let manifest = read("Cargo.toml");
+    for member in members {
+        assert!(manifest.contains(&format!("\"{member}\"")), "{member}");
+    }
+    let ours = [".cargo", "Cargo.lock", "Cargo.toml", "release", "src"];
+    assert_eq!(taken, members.into_iter().chain(ours).collect());
+}
+
+#[test]
+fn scripts_of_the_release_are_programs_that_the_shell_can_read() {
+    let entries = std::fs::read_dir(root().join("release")).expect("the folder");
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        names.insert(name.into_owned());
+        let read = Command::new("sh").arg("-n").arg(&path).status();
+        assert!(read.expect("sh").success(), "{}", path.display());
+        let runs = Command::new("test").arg("-x").arg(&path).status();
+        assert!(runs.expect("test").success(), "{}", path.display());
+    }
+    let named = ["binary", "name-image", "root"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(named));
+}
+
+#[test]
+fn actions_are_named_by_commit_and_each_by_one() {
+    let mut commits: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, _) in workflows() {
+        let text = read(&path);
+        let lines = text.lines().filter_map(|line| line.split_once("uses: "));
+        for (_, used) in lines {
+            let (action, pin) = used.split_once('@').expect("an action at a commit");
+            let (commit, version) = pin.split_once(" # v").expect("a commit # a version");
+            assert!(
+                commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{used}"
+            );
+            assert!(
+                version.starts_with(|first: char| first.is_ascii_digit()),
+                "{used}"
+            );
+            commits
+                .entry(action.to_owned())
+                .or_default()
+                .insert(pin.to_owned());
+        }
+    }
+    assert!(!commits.is_empty());
+    for (action, pins) in commits {
+        assert_eq!(pins.len(), 1, "{action}: {pins:?}");
+    }
+}
+
+#[test]
+fn jobs_have_a_deadline_and_only_the_permissions_that_they_name() {
+    for (path, workflow) in workflows() {
+        assert_eq!(workflow["permissions"], serde_json::json!({}), "{path}");
+    }
+    let writes = |job: &Value| {
+        let permissions = job["permissions"].as_object().expect("permissions");
+        permissions
+            .iter()
+            .filter(|(_, level)| *level != "read")
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut found = BTreeMap::new();
+    for (name, job) in jobs() {
+        assert!(job["timeout-minutes"].as_u64().is_some(), "{name}");
+        let writes = writes(&job);
+        if !writes.is_empty() {
+            found.insert(name, writes);
+        }
+    }
+    let release = |job: &str, permissions: &[&str]| {
+        (
+            format!(".github/workflows/release.yaml, job {job}"),
+            permissions.iter().map(|name| (*name).to_owned()).collect(),
+        )
+    };
+    assert_eq!(
+        found,
+        BTreeMap::from([
+            release("chart", &["attestations", "id-token"]),
+            release("image", &["attestations", "id-token"]),
+            release("publish", &["contents", "id-token"]),
+        ])
+    );
+}
+
+#[test]
+fn workflows_use_our_rust_and_keep_no_credential_in_the_checkout() {
+    let mut n_checkouts = 0;
+    for (job, step) in steps() {
+        if let Some(script) = step["run"].as_str() {
+            for line in script.lines().filter(|line| line.contains("rustup ")) {
+                assert!(
+                    line.starts_with(&format!("rustup toolchain install {RUST}.0 "))
+                        && line.ends_with(&format!(" && rustup default {RUST}.0")),
+                    "{job}: {line}"
+                );
+            }
+            // An expression in a script is text that the shell runs.
+            assert!(!script.contains("${{"), "{job}: {script}");
+        }
+        let action = step["uses"].as_str().unwrap_or_default();
+        if action.starts_with("actions/checkout@") {
+            n_checkouts += 1;
+            assert_eq!(step["with"]["persist-credentials"], false, "{job}");
+        }
+    }
+    assert_eq!(n_checkouts, jobs().len());
+}
