@@ -209,6 +209,8 @@ pub struct Removal {
     /// Registries that this pass has dealt with, so that a LIST that lags does not bring it back
     /// to one of them for ever.
     pub(crate) done: Vec<RegistryId>,
+    /// Whether one of them is not ours any more, and so stays.
+    pub(crate) leaves: bool,
 }
 
 /// Waits for an inventory.

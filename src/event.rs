@@ -134,8 +134,9 @@ pub fn updated(desired: &Desired, why: Why, changes: &Changes) -> Event {
 }
 
 /// The object goes, and this became of its registry.
-pub fn removed(removed: Removed) -> Event {
+pub fn removed(removed: Removed) -> Option<Event> {
     let (reason, note) = match removed {
+        Removed::Nothing => return None,
         Removed::Deleted => (
             "RegistryDeleted",
             "nothing of this object is left in SWR any more",
@@ -149,7 +150,7 @@ pub fn removed(removed: Removed) -> Event {
             "left in SWR what may be there, with the operator's tag if it carries one",
         ),
     };
-    Event::normal(reason, Action::Delete, note)
+    Some(Event::normal(reason, Action::Delete, note))
 }
 
 /// What a new status tells that the old one did not. At rest that is nothing, and a failure that
@@ -393,10 +394,17 @@ mod tests {
             created(&desired, Some(RegistryId(42))),
             created(&desired, None),
             adopted(&desired, RegistryId(7)),
-            removed(Removed::Deleted),
-            removed(Removed::Untagged),
-            removed(Removed::LeftAlone),
         ])
+        .chain(
+            [
+                Removed::Nothing,
+                Removed::Deleted,
+                Removed::Untagged,
+                Removed::LeftAlone,
+            ]
+            .into_iter()
+            .filter_map(removed),
+        )
         .collect();
         expect_test::expect![[r#"
             [

@@ -149,6 +149,8 @@ impl Keep {
 /// What became of the registry of an object that goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Removed {
+    /// There was none.
+    Nothing,
     /// It is gone.
     Deleted,
     /// It stays without our tag.

@@ -110,7 +110,9 @@ fn in_sync(summary: &Summary, health: Health, windows: &Windows, now: Timestamp)
         .ok()
         .and_then(|desired| desired.resend_secs)
         .zip(sent_at)
-        .and_then(|(secs, at)| at.checked_add(SignedDuration::from_secs(secs)).ok());
+        .and_then(|(secs, at)| at.checked_add(SignedDuration::from_secs(secs)).ok())
+        // What is due and not sent waits for the end of --read-only.
+        .filter(|at| now < *at);
     match [grace_end, resend_at].into_iter().flatten().min() {
         Some(at) => Requeue::At(at),
         None => Requeue::Poll,

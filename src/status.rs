@@ -82,7 +82,7 @@ pub fn status(
     if let Some(record) = &summary.observed {
         new.observed = Some(observed(record));
     }
-    new.diff = unwritten(&summary.verdict).map(diffs).unwrap_or_default();
+    new.diff = summary.verdict.unwritten().map(diffs).unwrap_or_default();
     new.last_handled_reconcile_at
         .clone_from(&object.requested_at);
     new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
@@ -118,7 +118,9 @@ pub fn with_intent(
     // A failure that was reported for this spec stays reported while it is tried again.
     let is_retry = object.status.observed_generation == object.generation
         && new.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.status == ConditionStatus::False
+            condition.type_ == "Ready"
+                && condition.status == ConditionStatus::False
+                && condition.reason != Reason::ReadOnly.as_str()
         });
     if !is_retry {
         new.conditions = conditions(&judgement, &new.conditions, object.generation, now);
@@ -160,15 +162,6 @@ fn observed(record: &Record) -> ObservedRegistry {
         description: record.text().to_owned(),
         status: record.health.word().map(str::to_owned),
         updated_at: record.updated_at.clone(),
-    }
-}
-
-/// The fields that differ and are not going to be written.
-fn unwritten(verdict: &Verdict) -> Option<&Changes> {
-    if let Verdict::DriftObserved(changes) | Verdict::ReadOnly(Held::Update(changes)) = verdict {
-        Some(changes)
-    } else {
-        None
     }
 }
 
@@ -338,7 +331,7 @@ fn judge(
         Verdict::ReadOnly(held) => {
             let would = match held {
                 Held::Create => "create the registry".to_owned(),
-                Held::Adopt => "adopt the registry of this name".to_owned(),
+                Held::Adopt => "adopt the registry".to_owned(),
                 Held::Update(changes) => format!("update: {changes}"),
             };
             let message = format!("the operator runs with --read-only; it would {would}");

@@ -99,12 +99,39 @@ pub enum Verdict {
     CannotDelete(Hindrance),
 }
 
+impl Verdict {
+    /// Whether the pass learnt anything about the object; if not, its status says what it said.
+    pub fn is_of_object(&self) -> bool {
+        !matches!(
+            self,
+            Verdict::Gone
+                | Verdict::Released(_)
+                | Verdict::Stale
+                | Verdict::KubernetesUnavailable
+                | Verdict::KubernetesRefuses
+                | Verdict::NoCredential {
+                    problem: SecretProblem::Unavailable,
+                    ..
+                }
+        )
+    }
+
+    /// The fields that differ and are not going to be written.
+    pub fn unwritten(&self) -> Option<&Changes> {
+        if let Verdict::DriftObserved(changes) | Verdict::ReadOnly(Held::Update(changes)) = self {
+            Some(changes)
+        } else {
+            None
+        }
+    }
+}
+
 /// A write that an installation which only reads does not make.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Held {
     /// The registry would be created.
     Create,
-    /// The registry of this name would be taken over.
+    /// A registry that is there would be taken over.
     Adopt,
     /// These fields would be written.
     Update(Changes),

@@ -45,12 +45,13 @@ pub enum ProbeError {
 /// Asks until the answer is 2xx, and gives its body.
 ///
 /// # Errors
-/// What the last try gave when `within` is over.
+/// What the last answer was, or why there was none, when `within` is over.
 pub async fn probe(url: &Uri, within: Duration) -> Result<String, ProbeError> {
     let is_http = url.scheme_str() == Some("http");
     let host = url.host().filter(|_| is_http);
     let host = host.ok_or_else(|| ProbeError::Url(url.clone()))?;
     let deadline = Instant::now() + within;
+    let mut last = None;
     loop {
         let silent = |cause: String| ProbeError::Silent {
             url: url.clone(),
@@ -64,11 +65,15 @@ pub async fn probe(url: &Uri, within: Duration) -> Result<String, ProbeError> {
                 body,
             },
             Ok(Err(error)) => silent(error.to_string()),
-            Err(_) => return Err(silent(format!("not within {} s", within.as_secs_f64()))),
+            Err(_) => {
+                let silent = silent(format!("not within {} s", within.as_secs_f64()));
+                return Err(last.unwrap_or(silent));
+            }
         };
         if Instant::now() + GAP >= deadline {
             return Err(error);
         }
+        last = Some(error);
         tokio::time::sleep(GAP).await;
     }
 }

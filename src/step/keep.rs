@@ -120,10 +120,16 @@ fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
     let status = &keep.work.object.status;
     let was_in_sync = status.observed_generation == keep.work.object.generation
         && status.conditions.iter().any(|condition| {
-            // A fight is a difference from what was in sync; to look again must not end it.
-            condition.type_ == "Synced"
-                && (condition.status == crate::api::ConditionStatus::True
-                    || condition.reason == Reason::Fighting.as_str())
+            let is = |reason: Reason| condition.reason == reason.as_str();
+            match condition.type_.as_str() {
+                // A fight is a difference from what was in sync; to look again must not end it.
+                "Synced" => {
+                    condition.status == crate::api::ConditionStatus::True || is(Reason::Fighting)
+                }
+                // It was equal, and a failure that passes left it so.
+                "Ready" => is(Reason::Available) || is(Reason::TargetUnhealthy),
+                _ => false,
+            }
         });
     plan(&Facts {
         desired: &keep.desired,
@@ -185,6 +191,10 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
         }
         Action::Adopt(_) if keep.work.pass.read_only => {
             finished(&keep, Verdict::ReadOnly(Held::Adopt))
+        }
+        // Sending the same again is no difference, only due.
+        Action::Update(owned, _) if keep.work.pass.read_only && why == Why::CredentialDue => {
+            rest(keep, owned)
         }
         Action::Update(owned, changes) if keep.work.pass.read_only => {
             let summary = Summary::of(&keep, Verdict::ReadOnly(Held::Update(changes)));

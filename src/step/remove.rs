@@ -77,6 +77,7 @@ pub(super) fn look(work: Work, now: Timestamp) -> Next {
     let removal = Removal {
         work,
         done: Vec::new(),
+        leaves: false,
     };
     match known {
         Some(id) => show(removal, id),
@@ -124,6 +125,7 @@ pub(super) fn shown(
                     finish(work, Verdict::CannotDelete(Hindrance::TagNotKept))
                 } else {
                     // Not ours any more, and so not ours to delete.
+                    removal.leaves = true;
                     list(removal, now)
                 }
             }
@@ -197,7 +199,12 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
             return finish(work, Verdict::DeletionSettling { until: settled_at });
         }
     }
-    release(removal.work, Removed::Deleted)
+    let removed = match (removal.leaves, removal.done.is_empty()) {
+        (true, _) => Removed::LeftAlone,
+        (false, true) => Removed::Nothing,
+        (false, false) => Removed::Deleted,
+    };
+    release(removal.work, removed)
 }
 
 /// Takes the tag off, so that the registry belongs to nobody we know.

@@ -268,11 +268,18 @@ impl Audit {
     /// The events in whose lines these words stand beside the operator's name.
     fn events<T: DeserializeOwned>(&self, words: &str) -> Vec<T> {
         let mut file = File::open(&self.path).expect("the audit log");
-        file.seek(SeekFrom::Start(self.start)).expect("its part");
+        // From the end of the line before: the log may have ended within a line, which is older than `since`.
+        let start = self.start.saturating_sub(1);
+        file.seek(SeekFrom::Start(start)).expect("its part");
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).expect("the audit log");
         let text = String::from_utf8_lossy(&bytes);
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let begin = match self.start {
+            0 => 0,
+            _ => text.find('\n').map_or(text.len(), |end| end + 1),
+        };
+        let end = text.rfind('\n').map_or(begin, |end| end.max(begin));
+        let whole = &text[begin..end];
         whole
             .lines()
             .filter(|line| line.contains(&self.user) && line.contains(words))

@@ -13,7 +13,9 @@ fn what_happens_is_told_in_events() {
             a_life_is_told_deed_by_deed,
             the_same_again_is_counted_and_something_else_is_not_mixed_in,
             a_hindrance_is_told_once_while_it_lasts,
+            drift_whose_correction_fails_at_first_is_told_as_drift,
             an_adoption_and_an_orphan_are_told_as_such,
+            a_registry_that_is_not_ours_any_more_is_not_told_as_deleted,
             a_blocked_deletion_is_told,
             an_object_with_the_longest_name_has_events,
         ],
@@ -114,6 +116,49 @@ fn a_hindrance_is_told_once_while_it_lasts(site: &Site) {
     assert_eq!(of_it(), [missing, &created]);
     site.cloud.await_lists(&site.cloud.instances[0], 3);
     assert_eq!(of_it(), [missing, &created]);
+}
+
+fn drift_whose_correction_fails_at_first_is_told_as_drift(site: &Site) {
+    let object = site.ready_with(named(site)).0;
+    let id = registry_id(&object);
+    site.cloud.fault(&json!({
+        "match": {"operation": "UpdateInstanceRegistry", "ordinal": 1}, "phase": "before",
+        "kind": "status", "status": 503,
+    }));
+    drift(site, "/url", json!("https://elsewhere.example.com"));
+    let events = site.events();
+    let (first, last) = (&events[0], events.last().expect("an event"));
+    assert_eq!(
+        *first,
+        format!("it Normal RegistryCreated: created registry \"it\" in SWR (id {id})")
+    );
+    assert_eq!(
+        last,
+        "it Normal DriftCorrected: corrected what was changed in SWR: url"
+    );
+    assert!(
+        events[1].starts_with("it Warning ApiUnavailable: cannot update the registry: "),
+        "{events:#?}"
+    );
+    assert_eq!(events.len(), 3, "{events:#?}");
+}
+
+fn a_registry_that_is_not_ours_any_more_is_not_told_as_deleted(site: &Site) {
+    let object = site.ready_with(named(site)).0;
+    let (instance, id) = (&site.cloud.instances[0], registry_id(&object));
+    site.cloud
+        .console_edit(instance, id, "/description", json!("mine now"));
+    let (_, lost) = site.await_state("it", "False OwnershipLost");
+    site.delete("it");
+    site.await_gone("it");
+    check(
+        site,
+        &[
+            &format!("it Normal RegistryCreated: created registry \"it\" in SWR (id {id})"),
+            &format!("it Warning OwnershipLost: {lost}"),
+            "it Normal RegistryOrphaned: left in SWR what may be there, with the operator's tag if it carries one",
+        ],
+    );
 }
 
 fn an_adoption_and_an_orphan_are_told_as_such(site: &Site) {

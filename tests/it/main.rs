@@ -20,6 +20,7 @@
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
 //! | [`events`] | what stands beside an object under Events |
+//! | [`orphans`] | what is ours in SWR without an object |
 //! | [`read_only`] | an installation that only reads |
 //! | [`looks`] | what a user sees |
 //! | [`chart`] | the Helm chart, from its values to the operator that lives by it |
@@ -59,6 +60,7 @@ mod kills;
 mod lifecycle;
 mod looks;
 mod modes;
+mod orphans;
 mod permissions;
 mod read_only;
 mod rest;

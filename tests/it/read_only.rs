@@ -65,10 +65,7 @@ fn what_differs_is_reported(bed: &Bed, site: &Site) {
         ("drifted", format!("{would} update: insecure")),
         ("gone", format!("{would} create the registry")),
         ("new", format!("{would} create the registry")),
-        (
-            "adopted",
-            format!("{would} adopt the registry of this name"),
-        ),
+        ("adopted", format!("{would} adopt the registry")),
         (
             "going",
             "the operator runs with --read-only, which holds the deletion".to_owned(),

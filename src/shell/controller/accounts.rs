@@ -8,7 +8,7 @@ use crate::account::AccountVerdict;
 use crate::answer::{Account, AccountProblem};
 use crate::api::account::SwrAccount;
 use crate::credential::{self, Fingerprint, Sealer, SecretData};
-use crate::desired::{InstanceId, ProjectId, Region, Scope};
+use crate::desired::{InstanceId, ProjectId, Region};
 use crate::failure::Class;
 use crate::shell::kube::Secrets;
 use crate::shell::metrics::Accounts as Meters;
@@ -105,10 +105,15 @@ impl Accounts {
             .remove(name);
     }
 
-    /// No object uses this instance any more.
-    pub(super) fn forget_instance(&self, scope: &Scope) {
-        if let Ok(account) = self.get(&scope.account) {
-            account.snapshots.forget(&scope.instance);
+    /// Only these instances, by account, are used.
+    pub(super) fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, usable) in known.iter() {
+            if let Some(usable) = usable {
+                usable
+                    .snapshots
+                    .retain(|instance| is_used(name, instance.as_str()));
+            }
         }
     }
 
@@ -141,6 +146,8 @@ impl Accounts {
                 (verdict, false)
             }
             Err(verdict) => {
+                // Without a key nothing is refused.
+                self.meters.meter(&name).circuit_is(false);
                 let changed = !matches!(known.insert(name, None), Some(None));
                 (verdict, changed)
             }

@@ -199,11 +199,9 @@ impl<'a> Executor<'a> {
     fn count_update(&self, work: &Work, why: Why, changes: &Changes, is_done: bool) {
         let objects = &self.context.metrics.objects;
         let key = &work.object().key;
-        if why == Why::Drift {
+        if why == Why::Drift && is_done {
             objects.drift_detected(key, changes);
-            if is_done {
-                objects.drift_corrected(key);
-            }
+            objects.drift_corrected(key);
         }
         if why == Why::CredentialRotated && is_done {
             objects.credential_rotated(key);

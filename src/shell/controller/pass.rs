@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::KubeFailure;
+use crate::api::ConditionStatus;
 use crate::api::registry::ReplicationRegistryStatus;
 use crate::effect::Next;
 use crate::event;
@@ -126,7 +127,9 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
     let had_object = summary.object.is_some();
     if let Verdict::Released(removed) = summary.verdict {
         tracing::info!(object = %key, ?removed, "finalizer removed");
-        context.events.publish(key, uid, event::removed(removed));
+        if let Some(event) = event::removed(removed) {
+            context.events.publish(key, uid, event);
+        }
         context.metrics.objects.released(key, now);
     }
     let mut next = requeue(&summary, &context.windows, now);
@@ -136,8 +139,9 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
         _ => Ok(()),
     };
     let mut stalled = false;
-    if let Some(object) = summary.object.as_ref().filter(|_| written.is_ok()) {
-        tell(context, object, new.as_ref(), &summary.verdict, now);
+    let is_told = written.is_ok() && summary.verdict.is_of_object();
+    if let Some(object) = summary.object.as_ref().filter(|_| is_told) {
+        tell(context, object, new.as_ref(), &summary, now);
         let status = new.as_ref().unwrap_or(&object.status);
         stalled = status.conditions.iter().any(|it| it.type_ == "Stalled");
     }
@@ -174,7 +178,7 @@ fn tell(
     context: &Context,
     object: &Object,
     new: Option<&ReplicationRegistryStatus>,
-    verdict: &Verdict,
+    summary: &Summary,
     now: Timestamp,
 ) {
     let status = new.unwrap_or(&object.status);
@@ -192,19 +196,16 @@ fn tell(
         );
     }
     let objects = &context.metrics.objects;
-    let told = event::told(
-        verdict,
-        object.deleting,
-        &object.status.conditions,
-        &status.conditions,
-    );
-    // Drift that is not corrected is counted when it is told first.
-    if let Verdict::DriftObserved(changes) | Verdict::Fighting(changes) = verdict
-        && !told.is_empty()
-    {
+    let before = &object.status.conditions;
+    // Drift that is not going to be corrected is counted where what was equal is found different.
+    let was_equal = before
+        .iter()
+        .any(|it| it.type_ == "Synced" && it.status == ConditionStatus::True);
+    if let Some(changes) = summary.verdict.unwritten().filter(|_| was_equal) {
         objects.drift_detected(&object.key, changes);
     }
-    for event in told {
+    let verdict = &summary.verdict;
+    for event in event::told(verdict, object.deleting, before, &status.conditions) {
         context.events.publish(&object.key, &object.uid, event);
     }
     let shown = Shown {
@@ -212,6 +213,7 @@ fn tell(
         observed_generation: status.observed_generation,
         conditions: &status.conditions,
         poll_secs: object.poll_secs.unwrap_or(context.windows.poll_secs),
+        was_compared: summary.judged.is_some(),
     };
     objects.shown(&shown, now);
 }
@@ -239,4 +241,39 @@ async fn write(
         }
     }
     Err(KubeFailure::Conflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_ends_in_the_words_of_controller_runtime() {
+        let at = Timestamp::UNIX_EPOCH;
+        let backoff = Requeue::Backoff { min_secs: 0 };
+        let ended = |requeue, verdict, stalled| Ended {
+            requeue,
+            again_at: None,
+            memory: Memory::default(),
+            judged: None,
+            verdict,
+            stalled,
+        };
+        for (requeue, stalled, outcome) in [
+            (Requeue::Poll, false, Outcome::Success),
+            (Requeue::Never, false, Outcome::Success),
+            (Requeue::SecretChange, false, Outcome::Success),
+            (Requeue::Now, false, Outcome::Requeue),
+            (Requeue::At(at), false, Outcome::RequeueAfter),
+            (Requeue::SoonUntil(at), false, Outcome::RequeueAfter),
+            (backoff, false, Outcome::Error),
+            (backoff, true, Outcome::TerminalError),
+            (Requeue::ObjectChange, true, Outcome::TerminalError),
+        ] {
+            let ended = ended(requeue, Verdict::Suspended, stalled);
+            assert_eq!(ended.outcome(), outcome, "{requeue:?} {stalled}");
+        }
+        let broken = ended(backoff, Verdict::Panicked, true);
+        assert_eq!(broken.outcome(), Outcome::Panic);
+    }
 }

@@ -1,6 +1,6 @@
 //! Which object is looked at next. A data structure without tasks: time comes in as an argument.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -320,11 +320,11 @@ impl Queue {
         now: Timestamp,
         jitter: impl Fn(Duration) -> Duration,
     ) {
-        let Some(entry) = self
-            .entries
-            .get_mut(key)
-            .filter(|entry| entry.seen.uid == uid)
-        else {
+        // One that was forgotten and seen again meanwhile has its own turn before it.
+        let is_its = |entry: &&mut Entry| {
+            entry.seen.uid == uid && matches!(entry.state, State::Running { .. })
+        };
+        let Some(entry) = self.entries.get_mut(key).filter(is_its) else {
             return;
         };
         if ended.verdict == Verdict::Gone && entry.state == (State::Running { again: None }) {
@@ -437,6 +437,17 @@ impl Queue {
         self.entries
             .iter()
             .map(|(key, entry)| (key, entry.seen.uid.as_str()))
+    }
+
+    /// Account and instance of every object.
+    pub(super) fn all_scopes(&self) -> HashSet<(&str, &str)> {
+        let scopes = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.seen.scope.as_ref());
+        scopes
+            .map(|scope| (scope.account.as_str(), scope.instance.as_str()))
+            .collect()
     }
 
     /// What waits for its turn.

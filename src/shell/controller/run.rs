@@ -43,6 +43,8 @@ const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
 const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(10);
 /// What is due by the minute needs no look at every event: it walks all objects.
 const ROUND: Duration = Duration::from_millis(250);
+/// Between two sweeps of what nobody uses any more.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
@@ -232,6 +234,8 @@ struct Loop {
     accounts_known_at: Option<Timestamp>,
     /// When polls and looked-for Secrets are gone through next.
     round_at: Timestamp,
+    /// When unused instances were forgotten last.
+    swept_at: Timestamp,
 }
 
 impl Running {
@@ -267,6 +271,7 @@ impl Running {
             accounts_were_listed: false,
             accounts_known_at: None,
             round_at: clock::now(),
+            swept_at: clock::now(),
         };
         loop {
             state.health.beat();
@@ -441,21 +446,28 @@ impl Loop {
             self.start_polls(now);
             self.start_secret_look(now);
         }
+        if self.swept_at + SWEEP_EVERY <= now {
+            self.swept_at = now;
+            self.forget_unused_instances();
+        }
         self.start_refreshes(now);
+    }
+
+    /// Inventories and counts of instances that no object names any more. Those that a look under
+    /// way brings back go with the next sweep.
+    fn forget_unused_instances(&self) {
+        let used = self.queue.all_scopes();
+        let is_used = |account: &str, instance: &str| {
+            let accounts = self.accounts.contains_key(account);
+            accounts && used.contains(&(account, instance))
+        };
+        self.context.accounts.retain_instances(is_used);
+        self.context.metrics.objects.retain_instances(is_used);
     }
 
     fn start_polls(&mut self, now: Timestamp) {
         let scopes = self.queue.scopes(self.context.windows.poll_secs);
-        self.poll_at.retain(|scope, _| {
-            let is_used = scopes.contains_key(scope);
-            if !is_used {
-                self.context.accounts.forget_instance(scope);
-                let Scope { account, instance } = scope;
-                let objects = &self.context.metrics.objects;
-                objects.forget_instance(account, instance.as_str());
-            }
-            is_used
-        });
+        self.poll_at.retain(|scope, _| scopes.contains_key(scope));
         for (scope, secs) in scopes {
             let (at, every) = *self
                 .poll_at
@@ -614,6 +626,11 @@ impl Loop {
             return;
         };
         self.refreshing.remove(&refreshed.name);
+        if !self.accounts.contains_key(&refreshed.name) {
+            // It was deleted during this look, which brought it back.
+            self.forget_account(&refreshed.name);
+            return;
+        }
         let wait = if retries_soon(&refreshed.verdict) {
             self.secret_retry
         } else {

@@ -90,15 +90,13 @@ impl Snapshots {
         let broken = || Failure::new(Class::Transient, Cause::Malformed);
         listing.await.unwrap_or_else(|_| Err(broken()))
     }
-}
 
-impl Snapshots {
-    /// Nobody asks for this instance any more: ten thousand registries are megabytes.
-    pub(super) fn forget(&self, instance: &InstanceId) {
+    /// Nobody asks for the others any more: ten thousand registries are megabytes.
+    pub(super) fn retain(&self, is_used: impl Fn(&InstanceId) -> bool) {
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(instance);
+            .retain(|instance, _| is_used(instance));
     }
 
     /// What the newest LIST of each instance gave; those under way are left out.

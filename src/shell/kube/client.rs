@@ -131,11 +131,29 @@ where
         let method = request.method().clone();
         let answer = self.inner.call(request);
         async move {
+            // Counted on the way out, so that a request is counted, too, whose deadline passes here.
+            let mut ends = Ends {
+                layer: CountLayer { requests, host },
+                method,
+                status: None,
+            };
             let answer = answer.await;
-            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-            requests.ended(&host, method.as_str(), status);
+            ends.status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             answer
         }
         .boxed()
+    }
+}
+
+struct Ends {
+    layer: CountLayer,
+    method: http::Method,
+    status: Option<u16>,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let CountLayer { requests, host } = &self.layer;
+        requests.ended(host, self.method.as_str(), self.status);
     }
 }

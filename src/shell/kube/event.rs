@@ -26,12 +26,14 @@ use crate::shell::clock;
 /// Must be a qualified name (measured).
 const CONTROLLER: &str = "swr.huaweicloud.com/swr-operator";
 /// Events that wait to be written. A thousand new objects make a thousand events within seconds;
-/// at about 500 bytes each they take half a megabyte.
+/// with notes of 1,024 bytes at most they take 1.5 MiB.
 const WAITING_MAX: usize = 1_024;
 /// The API server forgets an event after an hour by default, and so does its count.
 const COUNTED_FOR: Duration = Duration::from_secs(3_600);
-/// At about 300 bytes each, a megabyte.
-const COUNTED_MAX: usize = 4_096;
+/// With notes of 1,024 bytes at most, 1.5 MiB.
+const COUNTED_MAX: usize = 1_024;
+/// `reportingInstance` may have 128 characters, and must have one.
+const INSTANCE_CHARS_MAX: usize = 128;
 /// Names of objects may have 253 characters; 17 of them are needed to tell events apart.
 const NAME_CHARS_MAX: usize = 253 - 17;
 
@@ -78,6 +80,11 @@ impl Events {
 /// Where to hand events in, and what writes them; `instance` is the pod's name.
 pub fn publisher(client: Client, instance: String) -> (Events, impl Future<Output = ()> + Send) {
     let (queue, mut waiting) = mpsc::channel(WAITING_MAX);
+    let end = instance.floor_char_boundary(INSTANCE_CHARS_MAX);
+    let instance = match &instance[..end] {
+        "" => CONTROLLER.to_owned(),
+        instance => instance.to_owned(),
+    };
     let mut publisher = Publisher {
         client,
         instance,

@@ -55,19 +55,21 @@ pub struct Shown<'a> {
     pub conditions: &'a [Condition],
     /// Seconds between two polls of it.
     pub poll_secs: i64,
+    /// Whether the pass compared it with what SWR holds.
+    pub was_compared: bool,
 }
 
 #[derive(Clone, Default)]
 struct State(Arc<Mutex<Series>>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Series {
     objects: HashMap<ObjectKey, OfObject>,
     accounts: BTreeMap<String, Vec<OfCondition>>,
     orphans: BTreeMap<(String, String), usize>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct OfObject {
     uid: String,
     generation: i64,
@@ -84,6 +86,7 @@ struct OfObject {
 }
 
 /// What the last pass left.
+#[derive(Clone)]
 struct Last {
     observed_generation: i64,
     suspended: bool,
@@ -91,6 +94,7 @@ struct Last {
     conditions: Vec<OfCondition>,
 }
 
+#[derive(Clone)]
 struct OfCondition {
     type_: String,
     status: ConditionStatus,
@@ -99,10 +103,13 @@ struct OfCondition {
 
 impl OfCondition {
     fn all(conditions: &[Condition]) -> Vec<OfCondition> {
+        // prometheus-client 0.23 escapes nothing, and anybody who may write a status could write a
+        // quote, which would spoil the whole scrape.
+        let word = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect();
         let of = |condition: &Condition| OfCondition {
-            type_: condition.type_.clone(),
+            type_: word(&condition.type_),
             status: condition.status,
-            reason: condition.reason.clone(),
+            reason: word(&condition.reason),
         };
         conditions.iter().map(of).collect()
     }
@@ -148,7 +155,7 @@ impl Objects {
         );
         registry.register(
             "swr_deletion_seconds",
-            "Time from the deletion of an object to the end of its finalizer",
+            "Time from the deletion of an object, as this process saw it, to the end of its finalizer",
             objects.deletion.clone(),
         );
         registry.register(
@@ -233,7 +240,7 @@ impl Objects {
                 self.convergence.get_or_create(&kind).observe(secs(at, now));
             }
         }
-        if !last.is("Synced", ConditionStatus::Unknown) {
+        if shown.was_compared && !last.is("Synced", ConditionStatus::Unknown) {
             of.last_success = Some(now);
         }
         of.shown = Some(last);
@@ -306,10 +313,12 @@ impl Objects {
         self.locked().orphans.insert(of, orphans);
     }
 
-    /// This instance is not looked at any more.
-    pub fn forget_instance(&self, account: &str, instance: &str) {
-        let of = (account.to_owned(), instance.to_owned());
-        self.locked().orphans.remove(&of);
+    /// Only these instances are looked at.
+    pub fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
+        let mut series = self.locked();
+        series
+            .orphans
+            .retain(|(account, instance), _| is_used(account, instance));
     }
 }
 
@@ -327,7 +336,8 @@ impl fmt::Debug for State {
 
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let series = self.locked();
+        // A copy: the loop must not wait for ten thousand objects to be written out.
+        let series = self.locked().clone();
         encode_conditions(&mut encoder, &series)?;
         let with_shown = || {
             series
@@ -374,7 +384,7 @@ impl Collector for State {
         counter(
             &mut encoder,
             "swr_drift_detected",
-            "How often something else had changed the registry in SWR.",
+            "How often something else was found to have changed the registry in SWR.",
             series
                 .objects
                 .iter()
@@ -392,7 +402,7 @@ impl Collector for State {
         counter(
             &mut encoder,
             "swr_credential_rotations",
-            "How often a changed credential was sent.",
+            "How often a credential was sent because it alone had changed, in its Secret.",
             series.objects.iter().map(|(key, of)| (key, of.rotations)),
         )?;
         let mut metric = encoder.encode_descriptor(
@@ -536,6 +546,7 @@ mod tests {
             observed_generation: 2,
             conditions,
             poll_secs: 600,
+            was_compared: true,
         };
         objects.shown(&shown, at(now));
     }

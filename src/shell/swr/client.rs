@@ -77,6 +77,8 @@ impl Client {
         sealer: Arc<Sealer>,
         meter: AccountMeter,
     ) -> Self {
+        // A new key has not been refused yet.
+        meter.circuit_is(false);
         Client(Arc::new(Account {
             transport,
             endpoint,

@@ -85,6 +85,22 @@ fn what_is_equal_is_in_sync() {
 }
 
 #[test]
+fn a_credential_that_is_only_due_again_leaves_the_registry_in_sync() {
+    let mut world = World::settled(|value| value["spec"]["resendCredentialEvery"] = json!("1h"));
+    world.now += 4_000;
+    check(
+        world,
+        &expect![[r#"
+            ReadObject
+            ReadAccount
+            ReadSecret
+            List
+            -> InSync { health: Healthy }
+        "#]],
+    );
+}
+
+#[test]
 fn a_deletion_waits_whatever_becomes_of_the_registry() {
     for policy in ["Delete", "Orphan"] {
         let world = World::settled(|value| {
