@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use harness::{Operator, OperatorOptions, environment};
+use harness::{Operator, OperatorOptions};
 
 use crate::cluster::{Audit, Cluster, OPERATOR};
 use crate::site::{Logs, Site};
@@ -193,15 +193,12 @@ impl Bed {
     }
 
     fn start_operator_as(&self, kubeconfig: &Path, further: &[&str]) {
-        let [health, metrics] = environment::free_ports().expect("free ports");
-        let health = format!("127.0.0.1:{health}");
-        let metrics = format!("127.0.0.1:{metrics}");
         let mut args: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
         flag("--installation-id", &self.name);
-        flag("--health-address", &health);
-        flag("--metrics-address", &metrics);
+        flag("--health-address", "127.0.0.1:0");
+        flag("--metrics-address", "127.0.0.1:0");
         flag("--log-level", "info,swr_operator=debug");
         for (name, value) in WINDOWS {
             flag(name, value);
@@ -221,6 +218,13 @@ impl Bed {
             log_path: self.next_log(),
         })
         .expect("the operator starts");
+        let mut address = |message| {
+            operator
+                .await_address(message, READY)
+                .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()))
+        };
+        let health = address("listening for health checks");
+        let metrics = address("listening for scrapes");
         operator
             .await_ready(&format!("http://{health}/readyz"), READY)
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));

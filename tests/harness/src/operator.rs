@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::Error;
 use crate::http::Http;
 use crate::process::{Process, tethered};
@@ -59,6 +61,31 @@ impl Operator {
     /// An error with the end of the log when it has ended.
     pub fn assert_running(&mut self) -> Result<(), Error> {
         self.process.assert_running()
+    }
+
+    /// Waits until the log says where the operator listens: the address in the line with this message, which tells the
+    /// port when 0 was asked for.
+    pub fn await_address(&mut self, message: &str, deadline: Duration) -> Result<String, Error> {
+        until(
+            deadline,
+            format!("{message:?} in the operator's log"),
+            || {
+                if let Err(error) = self.assert_running() {
+                    return Look::Hopeless(error);
+                }
+                let log = self.log();
+                let lines = log
+                    .lines()
+                    .filter_map(|line| serde_json::from_str(line).ok());
+                let address = lines
+                    .filter(|line: &Value| line["message"] == message)
+                    .find_map(|line| line["address"].as_str().map(str::to_owned));
+                match address {
+                    Some(address) => Look::Ready(address),
+                    None => Look::NotYet("no such line".to_owned()),
+                }
+            },
+        )
     }
 
     /// Waits until this address answers 200 (`http://127.0.0.1:PORT/readyz`).
