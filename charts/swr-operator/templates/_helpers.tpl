@@ -14,6 +14,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "swr-operator.healthService" -}}
+{{- include "swr-operator.fullname" . }}-health
+{{- end -}}
+
 {{- define "swr-operator.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use k8s_openapi::api::core::v1::{PodSecurityContext, ResourceRequirements, SecurityContext};
+use schemars::schema_for;
+use serde_json::{Map, Value, json};
 
 use super::CHART;
 use crate::architecture::{files, read};
@@ -140,8 +142,93 @@ fn the_readme_of_the_chart_shows_every_value() {
     compare(&path, &text);
 }
 
+/// Values whose shape is that of a type of Kubernetes.
+fn shapes_of_kubernetes() -> [(&'static str, Value); 3] {
+    let shapes = [
+        ("resources", schema_for!(ResourceRequirements)),
+        ("podSecurityContext", schema_for!(PodSecurityContext)),
+        ("securityContext", schema_for!(SecurityContext)),
+    ];
+    shapes.map(|(name, schema)| {
+        let schema = schema.to_value();
+        let definitions = schema["$defs"].as_object().cloned();
+        (name, closed(&schema, &definitions.unwrap_or_default()))
+    })
+}
+
+/// A schema that takes no other fields than it names, whole in itself.
+fn closed(schema: &Value, definitions: &Map<String, Value>) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.trim_start_matches("#/$defs/");
+        if name.ends_with(".Quantity") {
+            // People write both `1` and `500m`.
+            return json!({"type": ["string", "number"]});
+        }
+        return closed(&definitions[name], definitions);
+    }
+    let mut found = json!({"type": schema["type"]});
+    if let Some(properties) = schema["properties"].as_object() {
+        let properties = properties.iter();
+        let properties: Map<String, Value> = properties
+            .map(|(name, schema)| (name.clone(), closed(schema, definitions)))
+            .collect();
+        found["properties"] = json!(properties);
+        found["additionalProperties"] = json!(false);
+    }
+    for field in ["items", "additionalProperties"] {
+        if schema[field].is_object() {
+            found[field] = closed(&schema[field], definitions);
+        }
+    }
+    if let Some(required) = schema.get("required") {
+        found["required"] = required.clone();
+    }
+    found
+}
+
+/// Every object in a schema that takes fields of any name.
+fn open_objects(path: &str, schema: &Value, found: &mut Vec<String>) {
+    let takes_objects = schema["type"]
+        .as_array()
+        .map_or(schema["type"] == "object", |types| {
+            types.contains(&json!("object"))
+        });
+    if takes_objects && schema.get("additionalProperties").is_none() {
+        found.push(path.to_owned());
+        return;
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        open_objects(path.trim_start_matches('.'), schema, found);
+    }
+    for field in ["items", "additionalProperties"] {
+        open_objects(path, &schema[field], found);
+    }
+}
+
+#[test]
+fn the_readme_of_the_chart_names_every_value_that_is_handed_on_as_it_is() {
+    let schema = read(&format!("{CHART}/values.schema.json"));
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let mut open = Vec::new();
+    open_objects("", &schema, &mut open);
+    let readme = read(&format!("{CHART}/README.md"));
+    let (_, sentence) = readme.split_once("\nA misspelt value ").expect("it");
+    let (_, list) = sentence.split_once(": ").expect("a list");
+    let (list, _) = list.split_once(".\n\n").expect("its end");
+    let named: Vec<&str> = list
+        .split(',')
+        .map(|name| name.trim().trim_matches('`'))
+        .collect();
+    assert_eq!(named, open);
+}
+
 /// Walks schema and values together; every difference is a breach.
 fn compare_shapes(path: &str, schema: &Value, value: &Value, breaches: &mut Vec<String>) {
+    let is_kubernetes = |(name, _): &(&str, Value)| path == format!(".{name}");
+    if shapes_of_kubernetes().iter().any(is_kubernetes) {
+        return;
+    }
     let Some(properties) = schema["properties"].as_object() else {
         return;
     };
@@ -160,7 +247,7 @@ fn compare_shapes(path: &str, schema: &Value, value: &Value, breaches: &mut Vec<
     }
 }
 
-/// The schema is written by hand but for the descriptions, which editors show.
+/// The schema is written by hand but for the descriptions, which editors show, and what is of Kubernetes' own shape.
 #[test]
 fn the_schema_is_strict_and_describes_every_value() {
     let path = format!("{CHART}/values.schema.json");
@@ -169,6 +256,9 @@ fn the_schema_is_strict_and_describes_every_value() {
     let mut breaches = Vec::new();
     compare_shapes("", &schema, &values, &mut breaches);
     assert!(breaches.is_empty(), "{breaches:#?}");
+    for (name, shape) in shapes_of_kubernetes() {
+        schema["properties"][name] = shape;
+    }
     for entry in entries() {
         let pointer = format!("/properties/{}", entry.path.replace('.', "/properties/"));
         let place = schema
@@ -188,6 +278,52 @@ fn package(field: &str) -> String {
         .find_map(|line| line.strip_prefix(&format!("{field} = ")))
         .unwrap_or_else(|| panic!("no {field}"));
     line.trim_matches('"').to_owned()
+}
+
+/// A change as users of the chart can read it: no sentence about work on the operator itself, and no link to a file that
+/// only the repository has.
+fn for_users(change: &str) -> String {
+    let kept = change
+        .split_inclusive(". ")
+        .filter(|sentence| !sentence.contains("`cargo "));
+    let mut shown = String::new();
+    let text: String = kept.collect();
+    let mut rest = text.trim_end();
+    while let Some((before, behind)) = rest.split_once('[') {
+        let link = behind
+            .split_once("](")
+            .and_then(|(name, behind)| Some((name, behind.split_once(')')?)));
+        shown.push_str(before);
+        match link {
+            Some((name, (target, behind))) if !target.contains("://") => {
+                shown.push_str(name);
+                rest = behind;
+            }
+            Some(_) | None => {
+                shown.push('[');
+                rest = behind;
+            }
+        }
+    }
+    shown + rest
+}
+
+#[test]
+fn a_change_is_shown_without_what_only_the_repository_has() {
+    for (change, shown) in [
+        (
+            "Alerts, in [docs/a.md](docs/a.md) too.",
+            "Alerts, in docs/a.md too.",
+        ),
+        (
+            "See [it](https://example.com), [0-9] and [docs](docs).",
+            "See [it](https://example.com), [0-9] and docs.",
+        ),
+        ("An image. `cargo dev image` shows it.", "An image."),
+        ("`cargo dev demo`: a demo.", ""),
+    ] {
+        assert_eq!(for_users(change), shown, "{change}");
+    }
 }
 
 /// The bullets of a release in CHANGELOG.md, or of what is not released yet, by the heading above them.
@@ -218,6 +354,12 @@ fn changes(version: &str) -> Vec<Value> {
         "fixed",
         "security",
     ];
+    found.retain_mut(|change| {
+        let shown = for_users(change["description"].as_str().unwrap_or_default());
+        let is_for_users = !shown.is_empty();
+        change["description"] = json!(shown);
+        is_for_users
+    });
     assert!(!found.is_empty());
     assert!(
         found

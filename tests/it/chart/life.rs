@@ -251,7 +251,11 @@ impl Life {
 
     /// What the pod of `helm test` runs, with loopback in place of the Service.
     fn helm_test(&self) {
-        let service = name(only(&self.manifest, "Service"));
+        let of_health = |object: &&Value| {
+            kind(object) == "Service" && object["spec"]["ports"][0]["name"] == "health"
+        };
+        let service = self.manifest.iter().find(of_health);
+        let service = name(service.expect("the Service of health"));
         let host = format!("{service}.{}:", self.own);
         let args = texts(&self.test_pod["spec"]["containers"][0]["args"]);
         let output = Command::new(env!("CARGO_BIN_EXE_swr-operator"))

@@ -198,13 +198,36 @@ fn a_misspelt_value_is_refused_with_its_name() {
         ("rbac.secrets.names={a}", "/rbac/secrets", "names"),
         ("networkPolicy.cloud.port=1", "/networkPolicy/cloud", "port"),
         ("imagePullSecrets[0].nam=a", "/imagePullSecrets/0", "nam"),
+        ("resources.request.cpu=1", "/resources", "request"),
+        (
+            "podSecurityContext.runAsUsr=1",
+            "/podSecurityContext",
+            "runAsUsr",
+        ),
+        (
+            "podSecurityContext.seccompProfile.typ=a",
+            "/podSecurityContext/seccompProfile",
+            "typ",
+        ),
+        (
+            "securityContext.capabilities.dorp={ALL}",
+            "/securityContext/capabilities",
+            "dorp",
+        ),
     ] {
         let said = template(&["--set", set]).refused();
         let sentence = format!("at '{place}': additional properties '{word}' not allowed");
         assert!(said.contains(&sentence), "{set}: {said}");
     }
-    // What a parent chart hands down is its own affair.
-    template(&["--set", "global.anything=1,enabled=true"]).or_panic();
+    for set in [
+        // What a parent chart hands down is its own affair.
+        "global.anything=1,enabled=true",
+        // As some clusters choose the user themselves.
+        "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null",
+        "resources.limits.cpu=1,resources.limits.example\\.com/device=2",
+    ] {
+        template(&["--set", set]).or_panic();
+    }
 }
 
 #[test]
@@ -220,6 +243,11 @@ fn a_value_of_the_wrong_form_is_refused() {
         ),
         ("log.format=xml", "/log/format"),
         ("health.port=0", "/health/port"),
+        ("networkPolicy.cloud.ports=null", "/networkPolicy/cloud"),
+        (
+            "networkPolicy.apiServer.ports=null",
+            "/networkPolicy/apiServer",
+        ),
         ("watch.namespaces={a,a}", "/watch/namespaces"),
         (
             "metrics.serviceMonitor.renderMode=skip",
@@ -228,6 +256,13 @@ fn a_value_of_the_wrong_form_is_refused() {
     ] {
         let said = template(&["--set", set]).refused();
         assert!(said.contains(&format!("- at '{place}': ")), "{set}: {said}");
+    }
+    // A rule without ports and addresses would allow everything.
+    for side in ["apiServer", "cloud"] {
+        let set = format!("networkPolicy.{side}.ports=[]");
+        let said = template(&["--set-json", &set]).refused();
+        let sentence = format!("- at '/networkPolicy/{side}/ports': minItems: got 0, want 1");
+        assert!(said.contains(&sentence), "{set}: {said}");
     }
 }
 
@@ -243,6 +278,13 @@ fn contradictions_are_refused_with_a_sentence() {
         "metrics.port=8081",
         "reconcile.settle=39s",
         "cloud.proxy.noProxy=example.com",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://proxy.example.com:3128",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://[2001:db8::1]",
+        "networkPolicy.enabled=true,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=https://p:8443/",
+        "networkPolicy.enabled=true,cloud.swrEndpoints.r=https://swr.example.com:8443",
+        "networkPolicy.enabled=true,cloud.iamEndpoints.r=http://iam.example.com,cloud.proxy.url=https://p",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p,networkPolicy.extraEgress[0].ports[0].port=81",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p,networkPolicy.extraEgress[0].ports[0].protocol=UDP",
         "metrics.podMonitor.enabled=true,metrics.podMonitor.renderMode=failIfMissing",
         "prometheusRule.enabled=true,prometheusRule.renderMode=alwaysRender,prometheusRule.disabled={Nonsense}",
     ] {
@@ -262,6 +304,18 @@ fn contradictions_are_refused_with_a_sentence() {
         "reconcile.settle=40s",
         "metrics.enabled=false,metrics.port=8081",
         "cloud.proxy.noProxy=a,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=http://p:1",
+        "metrics.service.port=8081",
+        "networkPolicy.enabled=true,cloud.proxy.url=https://p",
+        "networkPolicy.enabled=true,cloud.swrEndpoints.r=https://swr.example.com/path:1",
+        // A proxy that is not known here, and serves what is https.
+        "networkPolicy.enabled=true,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=http://$(HOST):1",
+        "networkPolicy.enabled=true,cloud.iamEndpoints.r=https://i:1,extraEnv[0].name=SWR_OPERATOR_PROXY",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p:3128,networkPolicy.cloud.ports={3128}",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p,networkPolicy.extraEgress[0].ports[0].port=80",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p,networkPolicy.extraEgress[0].ports[0].port=proxy",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p,networkPolicy.extraEgress[0].to[0].podSelector.a=b",
+        "networkPolicy.enabled=true,cloud.proxy.url=http://p:90,networkPolicy.extraEgress[0].ports[0].port=80,\
+         networkPolicy.extraEgress[0].ports[0].endPort=90",
     ] {
         template(&["--set", set]).or_panic();
     }
@@ -439,6 +493,79 @@ fn alerts_and_monitors_agree_on_the_job_of_the_release() {
         assert!(!rules.contains("--namespace swr-operator "), "{rules}");
         assert_eq!(rules.contains("\"SwrReadOnly\""), set == service);
     }
+}
+
+/// Health stays inside the cluster, wherever the metrics are served.
+#[test]
+fn health_and_metrics_have_services_of_their_own() {
+    let shared = "metrics.service.type=LoadBalancer,metrics.service.port=8081";
+    let of_metrics = json!(["swr-operator", "LoadBalancer", [8081, "metrics"]]);
+    let of_health = json!(["swr-operator-health", "ClusterIP", [8081, "health"]]);
+    for (set, wanted) in [
+        (shared.to_owned(), vec![of_metrics, of_health.clone()]),
+        (
+            format!("{shared},metrics.enabled=false"),
+            vec![of_health.clone()],
+        ),
+        (
+            format!("{shared},metrics.service.enabled=false"),
+            vec![of_health],
+        ),
+    ] {
+        let objects = rendered(&["--set", &set]);
+        let pod = &only(&objects, "Deployment")["spec"]["template"];
+        let services = objects.iter().filter(|object| kind(object) == "Service");
+        let found: Vec<Value> = services
+            .map(|service| {
+                let spec = &service["spec"];
+                let [port] = &spec["ports"].as_array().expect("ports")[..] else {
+                    panic!("{service}");
+                };
+                for (label, value) in spec["selector"].as_object().expect("labels") {
+                    assert_eq!(&pod["metadata"]["labels"][label], value, "{label}");
+                }
+                json!([
+                    name(service),
+                    spec["type"],
+                    [port["port"], port["targetPort"]]
+                ])
+            })
+            .collect();
+        assert_eq!(found, wanted, "{set}");
+    }
+}
+
+#[test]
+fn notes_and_alerts_name_what_there_is() {
+    let chart = chart().display().to_string();
+    let notes = |set: &str| {
+        let args = ["install", "swr-operator", &chart, "--dry-run=client"];
+        let args = [&args[..], &["--output=json", "--set", set]].concat();
+        let said: Value = serde_json::from_str(&helm(None, &args).or_panic()).expect("JSON");
+        said["info"]["notes"].as_str().expect("notes").to_owned()
+    };
+    // Nothing becomes ready that is not written.
+    for (set, waits) in [("readOnly=false", true), ("readOnly=true", false)] {
+        let notes = notes(set);
+        assert_eq!(notes.contains("kubectl wait"), waits, "{notes}");
+        assert!(notes.contains("\nYAML\n\n# 5. See "), "{notes}");
+        assert!(
+            notes.contains("\nkubectl get replicationregistries --namespace images"),
+            "{notes}"
+        );
+    }
+    let set = "prometheusRule.enabled=true,nameOverride=replication";
+    let objects = rendered(&[&MONITORING[..], &["--set", set]].concat());
+    let labels = &only(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(labels["app.kubernetes.io/name"], "replication");
+    let rules = only(&objects, "PrometheusRule")["spec"].to_string();
+    let selectors: BTreeSet<&str> = rules
+        .split("--selector ")
+        .skip(1)
+        .filter_map(|rest| rest.split([' ', '"']).next())
+        .collect();
+    let wanted = BTreeSet::from(["app.kubernetes.io/name=replication"]);
+    assert_eq!(selectors, wanted);
 }
 
 #[test]
