@@ -202,7 +202,9 @@ fn open_objects(path: &str, schema: &Value, found: &mut Vec<String>) {
         open_objects(path.trim_start_matches('.'), schema, found);
     }
     for field in ["items", "additionalProperties"] {
-        open_objects(path, &schema[field], found);
+        if schema[field].is_object() {
+            open_objects(path, &schema[field], found);
+        }
     }
 }
 
@@ -292,6 +294,7 @@ fn for_users(change: &str) -> String {
     while let Some((before, behind)) = rest.split_once('[') {
         let link = behind
             .split_once("](")
+            .filter(|(name, _)| !name.contains(['[', ']']))
             .and_then(|(name, behind)| Some((name, behind.split_once(')')?)));
         shown.push_str(before);
         match link {
