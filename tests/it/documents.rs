@@ -480,11 +480,13 @@ fn every_sample_is_one_that_the_operator_would_carry_out() {
     }
     assert!(samples.registries.len() >= 3 && !samples.accounts.is_empty());
     samples.check();
-    let listed = read("deploy/samples/kustomization.yaml");
+    // Each file is in the kustomization of its folder, and each folder in the one above it.
     for path in files("deploy/samples", "yaml") {
-        let name = path.rsplit('/').next().expect("a name");
+        let part = path.strip_suffix("/kustomization.yaml").unwrap_or(&path);
+        let (folder, name) = part.rsplit_once('/').expect("a folder");
         assert!(
-            name == "kustomization.yaml" || listed.contains(&format!("- {name}")),
+            part == "deploy/samples"
+                || read(&format!("{folder}/kustomization.yaml")).contains(&format!("- {name}\n")),
             "{path} is in no kustomization"
         );
     }
@@ -494,7 +496,10 @@ fn every_sample_is_one_that_the_operator_would_carry_out() {
 fn the_objects_in_the_readme_are_valid() {
     let text = read("README.md");
     let mut samples = Samples::default();
-    for path in ["deploy/samples/account.yaml", "deploy/samples/secrets.yaml"] {
+    for path in [
+        "deploy/samples/accounts/account.yaml",
+        "deploy/samples/secrets/secrets.yaml",
+    ] {
         samples.take(path, &read(path));
     }
     for block in blocks(&text, "yaml") {

@@ -46,18 +46,12 @@ fn steps() -> Vec<(String, Value)> {
 
 #[test]
 fn every_file_names_the_same_version() {
-    let named = [
+    for (path, key) in [
         ("Containerfile", "ARG VERSION="),
-        ("deploy/base/kustomization.yaml", "    newTag: "),
-    ];
-    let chart = [
         ("charts/swr-operator/Chart.yaml", "version: "),
         ("charts/swr-operator/Chart.yaml", "appVersion: "),
-    ];
-    let chart = chart
-        .into_iter()
-        .filter(|(path, _)| root().join(path).exists());
-    for (path, key) in named.into_iter().chain(chart) {
+        ("deploy/base/kustomization.yaml", "    newTag: "),
+    ] {
         let text = read(path);
         let found: Vec<&str> = text
             .lines()
@@ -66,6 +60,48 @@ fn every_file_names_the_same_version() {
             .collect();
         assert_eq!(found, [VERSION], "{path}, {key}");
     }
+}
+
+/// `1.2.3` and `v1.2.3` in a text, without the `v`.
+fn versions(text: &str) -> Vec<&str> {
+    let is_version = |word: &&str| {
+        let parts: Vec<&str> = word.split('.').collect();
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        parts.len() == 3 && parts.iter().all(is_number)
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+        .map(|word| word.trim_start_matches('v').trim_end_matches('.'))
+        .filter(is_version)
+        .collect()
+}
+
+#[test]
+fn what_argo_cd_and_flux_follow_is_pinned_to_the_same_version() {
+    assert_eq!(
+        versions("a:v1.2.3 10.0.0.1, 4.5.6. v1alpha1 1.2"),
+        ["1.2.3", "4.5.6"]
+    );
+    let folders = ["deploy/argocd/applications", "deploy/flux"];
+    let mut n_pins = BTreeMap::new();
+    for path in folders.iter().flat_map(|folder| files(folder, "yaml")) {
+        let text = read(&path);
+        let found = versions(&text);
+        assert!(found.iter().all(|it| *it == VERSION), "{path}: {found:?}");
+        if !found.is_empty() {
+            n_pins.insert(path, found.len());
+        }
+    }
+    let wanted = [
+        ("argocd/applications/swr-accounts.yaml", 1),
+        ("argocd/applications/swr-operator.yaml", 2),
+        ("argocd/applications/swr-registries.yaml", 1),
+        ("flux/helm/source.yaml", 1),
+        ("flux/kustomizations.yaml", 1),
+        ("flux/source-oci.yaml", 3),
+        ("flux/source.yaml", 1),
+    ];
+    let wanted = wanted.map(|(path, n)| (format!("deploy/{path}"), n));
+    assert_eq!(n_pins, BTreeMap::from(wanted));
 }
 
 #[test]

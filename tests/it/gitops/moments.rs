@@ -331,6 +331,21 @@ fn target_unhealthy(site: &Site) {
     check_helm(site, &object);
 }
 
+/// Settled, and not ready: what holds it is somebody's wish.
+const fn held(states: [&'static str; 2]) -> Expected {
+    let [ready, synced] = states;
+    ([ready, synced, "-", "-"], "InProgress", "Degraded", false)
+}
+
+fn drift_observed(site: &Site) {
+    ready(site);
+    let url = json!({"spec": {"mode": "Observe", "url": "https://changed.example.com"}});
+    site.patch(NAME, &url);
+    let wanted = held(["False DriftObserved", "False DriftObserved"]);
+    let object = check_object(site, wanted, None);
+    check_helm(site, &object);
+}
+
 fn updating(site: &Site) {
     ready(site);
     // SWR shows the old registry for a while, so that the operator cannot say yet.
@@ -482,16 +497,32 @@ fn unseen(bed: &Bed, site: &Site) {
     site.await_ready(NAME);
 }
 
+/// While the operator only reads.
+fn read_only(bed: &Bed, site: &Site) {
+    ready(site);
+    bed.terminate();
+    bed.start_operator_with(&["--read-only"]);
+    check_object(site, STEADY, None);
+    site.patch(NAME, &json!({"spec": {"description": "Edited"}}));
+    let wanted = held(["False ReadOnly", "False ReadOnly"]);
+    let object = check_object(site, wanted, None);
+    check_helm(site, &object);
+    bed.terminate();
+    bed.start_operator();
+    site.await_ready(NAME);
+}
+
 /// A name for the site and what happens there.
 type Moment = (&'static str, fn(&Site));
 
-const MOMENTS: [Moment; 13] = [
+const MOMENTS: [Moment; 14] = [
     ("pass", first_pass),
     ("secret", secret_missing),
     ("503", unavailable_before_the_first_success),
     ("refused", refused_for_good),
     ("steady", steady_and_drift),
     ("unhealthy", target_unhealthy),
+    ("observed", drift_observed),
     ("updating", updating),
     ("suspended", suspended),
     ("deleting", deleting),
@@ -506,7 +537,7 @@ fn every_moment_is_understood_by_kubectl_argo_cd_flux_and_helm() {
     let names: Vec<&str> = MOMENTS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["unseen"])
+        .chain(["read-only", "unseen"])
         .collect();
     with_bed("moments", &names, |bed| {
         let cases: Vec<(&str, _)> = MOMENTS
@@ -515,6 +546,10 @@ fn every_moment_is_understood_by_kubectl_argo_cd_flux_and_helm() {
             .map(|((name, check), site)| (*name, (check, site)))
             .collect();
         in_parallel(&cases, |(check, site)| check(site));
-        unseen(bed, bed.sites.last().expect("the last site"));
+        let [.., reads, unseen_by_all] = bed.sites.as_slice() else {
+            panic!("a site for each name");
+        };
+        read_only(bed, reads);
+        unseen(bed, unseen_by_all);
     });
 }

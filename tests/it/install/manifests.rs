@@ -182,7 +182,8 @@ fn the_namespaced_overlay_grants_secrets_where_it_watches_and_nowhere_else() {
         let value = found.next().expect("the variable")["value"].as_str();
         value.unwrap_or_default().to_owned()
     };
-    assert_ne!(variable("SWR_OPERATOR_INSTALLATION_ID"), "");
+    // An id that ships would be that of everybody who does not read on.
+    assert_eq!(variable("SWR_OPERATOR_INSTALLATION_ID"), "");
     let watched = variable("SWR_OPERATOR_WATCH_NAMESPACES");
     let mut readable: BTreeSet<&str> = watched.split(',').collect();
     readable.insert("swr-operator");
@@ -232,24 +233,25 @@ fn argo_cd_has_a_wave_for_every_object_and_asks_before_a_kind_goes() {
             name(&object)
         );
     }
-    for object in built("deploy/argocd/registries") {
+    let [accounts, registries] = ["deploy/argocd/accounts", "deploy/argocd/registries"].map(built);
+    for object in accounts.iter().chain(&registries) {
         let wanted = match object["kind"].as_str() {
             Some("ReplicationRegistry") => ("1", "SkipDryRunOnMissingResource=true"),
-            Some("SwrAccount") => ("0", "SkipDryRunOnMissingResource=true"),
+            Some("SwrAccount") => (
+                "0",
+                "SkipDryRunOnMissingResource=true,Prune=confirm,Delete=confirm",
+            ),
+            Some("Namespace") => ("0", "Prune=false,Delete=false"),
             _ => ("0", ""),
         };
-        assert_eq!(
-            wave(&object),
-            wanted,
-            "{} {}",
-            object["kind"],
-            name(&object)
-        );
+        assert_eq!(wave(object), wanted, "{} {}", object["kind"], name(object));
     }
     let folders = folders();
-    let applications = built("deploy/argocd/applications");
-    assert_eq!(of_kind(&applications, "Application").len(), 2);
-    for application in &applications {
+    let objects = built("deploy/argocd/applications");
+    let applications = of_kind(&objects, "Application");
+    let names: Vec<&str> = applications.iter().map(|its| name(its)).collect();
+    assert_eq!(names, ["swr-accounts", "swr-operator", "swr-registries"]);
+    for application in applications {
         let spec = &application["spec"];
         let path = spec["source"]["path"].as_str().unwrap_or_default();
         assert!(folders.contains(&path.to_owned()), "{path}");
@@ -259,6 +261,52 @@ fn argo_cd_has_a_wave_for_every_object_and_asks_before_a_kind_goes() {
         );
         // Replaced objects lose their finalizer.
         assert!(!application.to_string().contains("Replace=true"));
+    }
+}
+
+/// Kinds of what a folder makes.
+fn kinds(folder: &str) -> BTreeSet<String> {
+    let objects = built(folder);
+    let kinds = objects.iter().map(|object| object["kind"].as_str());
+    kinds.map(|kind| kind.expect("a kind").to_owned()).collect()
+}
+
+#[test]
+fn a_tenant_holds_registries_and_nothing_that_grants() {
+    for way in ["argocd", "flux"] {
+        let kinds = ["accounts", "registries"].map(|part| kinds(&format!("deploy/{way}/{part}")));
+        let wanted = [&["Namespace", "SwrAccount"][..], &["ReplicationRegistry"]];
+        let wanted: [BTreeSet<String>; 2] =
+            wanted.map(|kinds| kinds.iter().map(|&kind| kind.to_owned()).collect());
+        assert_eq!(kinds, wanted);
+    }
+    // The samples are all of it, in one command.
+    let all = kinds("deploy/samples");
+    let parts = ["accounts", "secrets", "registries"];
+    let parts = parts
+        .iter()
+        .flat_map(|part| kinds(&format!("deploy/samples/{part}")));
+    assert_eq!(all, parts.collect::<BTreeSet<String>>());
+
+    let objects = built("deploy/argocd/applications");
+    let project = of_kind(&objects, "AppProject")[0];
+    let tenants: Vec<&str> = of_kind(&objects, "Application")
+        .into_iter()
+        .filter(|its| its["spec"]["project"] == *name(project))
+        .map(name)
+        .collect();
+    assert_eq!(tenants, ["swr-registries"]);
+    let spec = &project["spec"];
+    assert_eq!(spec["clusterResourceWhitelist"], Value::Null);
+    let namespace = json!("images");
+    assert_eq!(spec["destinations"][0]["namespace"], namespace);
+    for object in built("deploy/argocd/registries") {
+        assert_eq!(object["metadata"]["namespace"], namespace);
+        let api = object["apiVersion"].as_str().expect("a version");
+        let group = api.split_once('/').map_or("", |(group, _)| group);
+        let wanted = json!({"group": group, "kind": object["kind"]});
+        let permitted = spec["namespaceResourceWhitelist"].as_array();
+        assert!(permitted.expect("kinds").contains(&wanted), "{wanted}");
     }
 }
 
@@ -303,14 +351,32 @@ fn the_kustomizations_of_flux_wait_for_each_other() {
         assert!(left.is_empty(), "{left:?} wait in vain");
         chain
     };
-    assert_eq!(
-        chain("deploy/flux"),
-        ["swr-operator-crds", "swr-operator", "swr-registries"]
-    );
-    assert_eq!(
-        chain("deploy/flux/helm"),
-        ["swr-operator", "swr-registries"]
-    );
+    let order = [
+        "swr-operator-crds",
+        "swr-operator",
+        "swr-accounts",
+        "swr-registries",
+    ];
+    assert_eq!(chain("deploy/flux"), order);
+    assert_eq!(chain("deploy/flux/helm"), order);
+    // What goes out of order leaves the accounts, without which no object goes.
+    for folder in ["deploy/flux", "deploy/flux/helm"] {
+        let objects = built(folder);
+        let policies: BTreeSet<(&str, &str)> = of_kind(&objects, "Kustomization")
+            .into_iter()
+            .filter_map(|its| Some((name(its), its["spec"]["deletionPolicy"].as_str()?)))
+            .collect();
+        assert_eq!(
+            policies,
+            BTreeSet::from([
+                ("swr-accounts", "Orphan"),
+                ("swr-registries", "WaitForTermination"),
+            ])
+        );
+    }
+    // A rollback of the release leaves the kinds alone.
+    let release = one("deploy/flux/helm/release/helmrelease.yaml");
+    assert_eq!(release["spec"]["values"]["crds"]["enabled"], false);
     // No object is held by two of them.
     let keys = |folder: &str| -> BTreeSet<String> {
         built(folder)
@@ -322,59 +388,130 @@ fn the_kustomizations_of_flux_wait_for_each_other() {
     assert!(kinds.is_disjoint(&operator));
     let all: BTreeSet<String> = kinds.union(&operator).cloned().collect();
     assert_eq!(all, keys("deploy/base"));
-    for kind in built("deploy/flux/crds") {
-        let annotations = &kind["metadata"]["annotations"];
+    let accounts = built("deploy/flux/accounts");
+    let kinds = built("deploy/flux/crds");
+    for object in of_kind(&accounts, "Namespace").into_iter().chain(&kinds) {
+        let annotations = &object["metadata"]["annotations"];
         assert_eq!(annotations["kustomize.toolkit.fluxcd.io/prune"], "disabled");
     }
 }
 
+/// A Secret as something else makes it.
+#[derive(Debug, PartialEq, Eq)]
+struct Made {
+    namespace: String,
+    name: String,
+    /// Empty for the default.
+    type_: String,
+    keys: BTreeSet<String>,
+}
+
+impl Made {
+    fn new(namespace: &str, name: &Value, type_: &Value, keys: BTreeSet<String>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.as_str().expect("a name").to_owned(),
+            type_: type_.as_str().unwrap_or_default().to_owned(),
+            keys,
+        }
+    }
+
+    /// What each way of `deploy/secrets` makes of its file for this part and name.
+    fn by_all_ways(part: &str, file: &str) -> [Self; 3] {
+        let keys = |fields: &Value| -> BTreeSet<String> {
+            let fields = fields.as_object().expect("fields");
+            fields.keys().cloned().collect()
+        };
+        let path = |way: &str, file: &str| format!("deploy/secrets/{way}/{part}/{file}.yaml");
+
+        let external = one(&path("external-secrets", file));
+        let target = &external["spec"]["target"];
+        let data = external["spec"]["data"].as_array().expect("data");
+        let fetched: BTreeSet<String> = data
+            .iter()
+            .filter_map(|its| its["secretKey"].as_str().map(str::to_owned))
+            .collect();
+        let template = &target["template"];
+        if !template.is_null() {
+            assert_eq!(keys(&template["data"]), fetched);
+        }
+        let store = one(&path("external-secrets", "secretstore"));
+        assert_eq!(external["spec"]["secretStoreRef"]["name"], name(&store));
+        assert_eq!(namespace(&external), namespace(&store));
+
+        let sealed = one(&path("sealed-secrets", file));
+        let unsealed = &sealed["spec"]["template"];
+        // Strictly: what `kubeseal` without a scope seals is bound to both.
+        assert_eq!(unsealed["metadata"]["name"], name(&sealed));
+        assert_eq!(namespace(unsealed), namespace(&sealed));
+        assert_eq!(sealed["metadata"]["annotations"], Value::Null);
+
+        let plain = one(&path("sops", &format!("{file}.sops")));
+        [
+            Self::new(
+                namespace(&external),
+                &target["name"],
+                &template["type"],
+                fetched,
+            ),
+            Self::new(
+                namespace(&sealed),
+                &unsealed["metadata"]["name"],
+                &unsealed["type"],
+                keys(&sealed["spec"]["encryptedData"]),
+            ),
+            Self::new(
+                namespace(&plain),
+                &plain["metadata"]["name"],
+                &plain["type"],
+                keys(&plain["stringData"]),
+            ),
+        ]
+    }
+}
+
 #[test]
-fn every_way_to_bring_a_secret_makes_the_one_that_the_sample_names() {
-    let sample = one("deploy/samples/swr-pro.yaml");
-    let wanted = (
-        namespace(&sample),
-        &sample["spec"]["credentialSecretRef"]["name"],
-    );
-    let keys = |fields: &Value| -> BTreeSet<String> {
-        let fields = fields.as_object().expect("fields");
-        fields.keys().cloned().collect()
-    };
-    let basic_auth = BTreeSet::from(["password".to_owned(), "username".to_owned()]);
+fn every_way_to_bring_a_secret_makes_those_that_the_samples_name() {
+    let set = |keys: [&str; 2]| BTreeSet::from(keys.map(str::to_owned));
+    let registry = one("deploy/samples/registries/swr-pro.yaml");
+    for made in Made::by_all_ways("registries", "harbor-dr") {
+        let wanted = Made::new(
+            namespace(&registry),
+            &registry["spec"]["credentialSecretRef"]["name"],
+            &json!("kubernetes.io/basic-auth"),
+            set(["username", "password"]),
+        );
+        assert_eq!(made, wanted);
+    }
+    let account = one("deploy/samples/accounts/account.yaml");
+    for made in Made::by_all_ways("accounts", "swr-cloud") {
+        let wanted = Made::new(
+            "swr-operator",
+            &account["spec"]["auth"]["accessKeySecretRef"]["name"],
+            &Value::Null,
+            set(["accessKey", "secretKey"]),
+        );
+        assert_eq!(made, wanted);
+    }
 
-    let external = one("deploy/secrets/external-secrets/harbor-dr.yaml");
-    let target = &external["spec"]["target"];
-    assert_eq!((namespace(&external), &target["name"]), wanted);
-    assert_eq!(keys(&target["template"]["data"]), basic_auth);
-    let store = one("deploy/secrets/external-secrets/secretstore.yaml");
-    assert_eq!(external["spec"]["secretStoreRef"]["name"], name(&store));
-    assert_eq!(namespace(&external), namespace(&store));
-
-    let sealed = one("deploy/secrets/sealed-secrets/harbor-dr.yaml");
-    let template = &sealed["spec"]["template"];
-    assert_eq!((namespace(&sealed), &template["metadata"]["name"]), wanted);
-    assert_eq!(namespace(&sealed), namespace(template));
-    assert_eq!(keys(&sealed["spec"]["encryptedData"]), basic_auth);
-    // The controller compares the scope of both.
-    let scope = "sealedsecrets.bitnami.com/namespace-wide";
-    assert_eq!(sealed["metadata"]["annotations"][scope], "true");
-    assert_eq!(template["metadata"]["annotations"][scope], "true");
-
-    let plain = one("deploy/secrets/sops/harbor-dr.sops.yaml");
-    assert_eq!((namespace(&plain), &plain["metadata"]["name"]), wanted);
-    assert_eq!(keys(&plain["stringData"]), basic_auth);
     let rules = one("deploy/secrets/sops/.sops.yaml");
     let rule = &rules["creation_rules"][0];
     assert_eq!(rule["path_regex"], r".*\.sops\.yaml$");
     assert_eq!(rule["encrypted_regex"], "^(data|stringData)$");
-    let flux = one("deploy/secrets/sops/flux.yaml");
-    assert_eq!(flux["spec"]["decryption"]["provider"], "sops");
-
-    for secret in [
-        &template["type"],
-        &target["template"]["type"],
-        &plain["type"],
-    ] {
-        assert_eq!(*secret, "kubernetes.io/basic-auth");
+    let flux = built("deploy/flux");
+    let known = of_kind(&flux, "Kustomization");
+    let folders = folders();
+    for decrypts in objects(&read("deploy/secrets/sops/flux.yaml")) {
+        let spec = &decrypts["spec"];
+        assert_eq!(spec["decryption"]["provider"], "sops");
+        let path = spec["path"].as_str().unwrap_or_default();
+        let path = path.trim_start_matches("./").to_owned();
+        assert!(folders.contains(&path), "{path}");
+        let waits_for = &spec["dependsOn"][0]["name"];
+        assert!(
+            known.iter().any(|its| name(its) == *waits_for),
+            "{waits_for}"
+        );
     }
 }
 

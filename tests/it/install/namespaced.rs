@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifests::{built, name};
 use super::place::Place;
+use crate::architecture::read;
 use crate::cloud::PATIENCE;
 use crate::cluster::OPERATOR;
 use crate::manifest;
@@ -45,7 +46,8 @@ fn granted(objects: &[Value]) -> BTreeSet<Permission> {
 fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
     let mut place = Place::start();
     place.type_in("kubectl create namespace images; kubectl create namespace others");
-    place.type_in("kubectl apply --server-side -k deploy/overlays/namespaced");
+    choose_an_installation_id(&place);
+    place.type_in("kubectl apply --server-side -k mine/deploy/overlays/namespaced");
     place.type_in("kubectl wait crd --all --for=condition=Established --timeout=1m");
     place.run_operator();
     place.type_in(
@@ -59,20 +61,19 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
         object
     });
     let mut account: Value =
-        serde_saphyr::from_str(&crate::architecture::read("deploy/samples/account.yaml"))
-            .expect("YAML");
+        serde_saphyr::from_str(&read("deploy/samples/accounts/account.yaml")).expect("YAML");
     account["spec"]["grants"][0]["namespaces"] = json!(["*"]);
     let list =
         json!({"apiVersion": "v1", "kind": "List", "items": [account, objects[0], objects[1]]});
     place.write("objects.json", &list.to_string());
     place.type_in("kubectl apply --server-side -f objects.json");
-    let read = |namespace: &str| place.read(&["rreg", namespace, "--namespace", namespace]);
+    let object = |namespace: &str| place.read(&["rreg", namespace, "--namespace", namespace]);
     let await_state = |wanted: &str| {
         eventually_blocking(PATIENCE, wanted, || {
-            let object = read("images");
-            match state(&object, "Ready") == wanted {
+            let found = object("images");
+            match state(&found, "Ready") == wanted {
                 true => Ok(()),
-                false => Err(shown(&object)),
+                false => Err(shown(&found)),
             }
         });
     };
@@ -86,8 +87,8 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
     await_state("True Available");
     place.cloud.await_lists(instance, 2);
     assert_eq!(place.n_registries(), 1);
-    assert_eq!(state(&read("others"), "Ready"), "Unknown Pending");
-    drift_twice(&place, &read("images"));
+    assert_eq!(state(&object("others"), "Ready"), "Unknown Pending");
+    drift_twice(&place, &object("images"));
     place.stop_operator();
     place.assert_permitted();
 
@@ -98,6 +99,16 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
         .map(|asked| (asked.verb, asked.resource, asked.namespace))
         .collect();
     assert_eq!(used, granted(&built("deploy/overlays/namespaced")));
+}
+
+/// What the overlay asks for before it is applied, in a copy of one's own.
+fn choose_an_installation_id(place: &Place) {
+    place.type_in("mkdir mine; cp -RL crds deploy mine");
+    let path = "deploy/overlays/namespaced/deployment.yaml";
+    let shipped = read(path);
+    let chosen = shipped.replace("value: \"\"\n", "value: my-cluster/images\n");
+    assert_ne!(chosen, shipped, "there is nothing to choose");
+    place.write(&format!("mine/{path}"), &chosen);
 }
 
 /// The event of the second correction is the one of the first, counted up.
