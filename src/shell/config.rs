@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::pass::Windows;
@@ -98,7 +99,7 @@ pub struct RunArgs {
     /// Id of this installation, which goes into the ownership tags. Default: from the uid of
     /// namespace kube-system and the operator's namespace. Changing it makes the operator a
     /// stranger to its own registries.
-    #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID")]
+    #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub installation_id: Option<String>,
 
     /// Compare and report, and write nothing to SWR: for a first roll-out, or while something is
@@ -315,6 +316,14 @@ mod tests {
                 write_secs: 20
             })
         );
+    }
+
+    #[test]
+    fn an_empty_installation_id_is_refused_because_everybody_would_share_it() {
+        let run = |id: &str| {
+            Cli::try_parse_from(["swr-operator", "run", "--installation-id", id]).is_ok()
+        };
+        assert_eq!((run("our-cluster"), run("")), (true, false));
     }
 
     #[test]
