@@ -205,6 +205,8 @@ pub struct Inventory {
     /// up in ten thousand records at every poll.
     by_tag: BTreeMap<String, Vec<usize>>,
     by_name: BTreeMap<String, Vec<usize>>,
+    /// How many records could not be read.
+    gaps: usize,
 }
 
 impl Inventory {
@@ -228,7 +230,20 @@ impl Inventory {
             records,
             by_tag,
             by_name,
+            gaps: 0,
         }
+    }
+
+    /// The same, of a LIST in which so many records could not be read. What it does not show may
+    /// be one of them.
+    #[must_use]
+    pub fn with_gaps(self, gaps: usize) -> Self {
+        Inventory { gaps, ..self }
+    }
+
+    /// Whether it shows everything, so that what it does not show is not there.
+    pub fn is_whole(&self) -> bool {
+        self.gaps == 0
     }
 
     /// Every record, by id.
