@@ -168,13 +168,35 @@ pub struct Desired {
 
 /// Which existing registry may be taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Adoption {
+pub struct Adoption {
+    /// What kind of registry.
+    pub policy: AdoptionPolicy,
+    /// Only the one with this id; else one of exactly our name.
+    pub id: Option<RegistryId>,
+}
+
+impl Adoption {
     /// None.
-    Never,
-    /// An untagged one of exactly our name.
-    ByName,
-    /// The untagged one with this id.
-    ById(RegistryId),
+    pub const NEVER: Adoption = Adoption {
+        policy: AdoptionPolicy::Never,
+        id: None,
+    };
+
+    /// Whether a registry that nobody has tagged may be taken.
+    pub fn takes_untagged(self) -> bool {
+        match self.policy {
+            AdoptionPolicy::Never => false,
+            AdoptionPolicy::IfUnowned | AdoptionPolicy::Rebuild => true,
+        }
+    }
+
+    /// Whether the registry of an earlier object of our name may be taken.
+    pub fn takes_predecessor(self) -> bool {
+        match self.policy {
+            AdoptionPolicy::Never | AdoptionPolicy::IfUnowned => false,
+            AdoptionPolicy::Rebuild => true,
+        }
+    }
 }
 
 /// One thing wrong with a spec.
@@ -229,24 +251,18 @@ impl Desired {
             "must not contain '[swr-operator:', which opens the ownership tag",
         );
         let target = parse_target(object, &mut findings);
-        let adoption = match (
-            &spec.adoption,
-            spec.adoption.as_ref().and_then(|a| a.registry_id),
-        ) {
-            (None, _) => Adoption::Never,
-            (Some(adoption), id) => match (adoption.policy, id) {
-                (AdoptionPolicy::Never, None) => Adoption::Never,
-                (AdoptionPolicy::Never, Some(_)) => {
-                    findings.add(
-                        "spec.adoption.registryId",
-                        "needs a policy other than Never",
-                    );
-                    Adoption::Never
-                }
-                (AdoptionPolicy::IfUnowned, None) => Adoption::ByName,
-                (AdoptionPolicy::IfUnowned, Some(id)) => Adoption::ById(RegistryId(id)),
-            },
-        };
+        let adoption = spec
+            .adoption
+            .as_ref()
+            .map_or(Adoption::NEVER, |adoption| Adoption {
+                policy: adoption.policy,
+                id: adoption.registry_id.map(RegistryId),
+            });
+        findings.check(
+            "spec.adoption.registryId",
+            adoption.id.is_none() || adoption.takes_untagged(),
+            "needs a policy other than Never",
+        );
         // The poll interval is not part of what is desired, but a wrong one must be reported.
         let _ = parse_duration(
             spec.poll_interval.as_deref(),

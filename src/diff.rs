@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::credential::{Fingerprint, Sealed};
 use crate::desired::{Registry, Target};
 use crate::observed::Record;
+use crate::time::after;
 
 /// A field of a registry; the words are the spec's paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -226,15 +227,46 @@ pub fn diff(
     Changes::new(changes)
 }
 
+/// What may differ without SWR showing it, for a registry that is sent again for that reason.
+pub fn unshown(desired: &Registry) -> Changes {
+    let change = |field, desired| Change {
+        field,
+        desired,
+        observed: NOT_SHOWN.to_owned(),
+    };
+    let field = match &desired.target {
+        Target::Harbor { dns_hosts } if !dns_hosts.is_empty() => {
+            let hosts = dns_hosts.iter().map(|(host, ip)| (host, ip.to_string()));
+            Some(change(Field::DnsHosts, show_hosts(hosts)))
+        }
+        Target::SwrEnterprise { project, .. } => {
+            Some(change(Field::TargetProject, project.as_str().to_owned()))
+        }
+        Target::Harbor { .. } | Target::SwrBasic => None,
+    };
+    let credential = change(Field::Credential, SENSITIVE.to_owned());
+    Changes(field.into_iter().chain([credential]).collect())
+}
+
+/// The tag that was taken off our registry.
+pub fn tag_missing(desired: &Registry) -> Changes {
+    Changes(vec![Change {
+        field: Field::Description,
+        desired: format!("{} (with the ownership tag)", desired.description),
+        observed: "(without the ownership tag)".to_owned(),
+    }])
+}
+
 fn credential_differs(facts: &SentFacts, observed: &Record, now: Timestamp) -> bool {
     let Some((fingerprint, sent_at)) = &facts.sent else {
         // Nobody knows what SWR holds: a registry that was found or adopted gets ours once.
         return true;
     };
     let rotated = *fingerprint != facts.desired.whole;
+    // A time that lies ahead is another clock's, and counts as now.
     let due = facts
         .resend_secs
-        .is_some_and(|secs| now.as_second() - sent_at.as_second() >= secs);
+        .is_some_and(|secs| after((*sent_at).min(now), secs) <= now);
     rotated || facts.changed_in_swr(observed) || due
 }
 

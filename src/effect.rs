@@ -13,7 +13,7 @@ use crate::desired::{Desired, RegistryId, SecretRef};
 use crate::diff::Changes;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectKey};
-use crate::observed::{Inventory, Owned, Record, Untagged};
+use crate::observed::{Adoptable, Inventory, Owned, Record};
 use crate::pass::{Keep, Pass, Removed, Work};
 use crate::plan::Why;
 use crate::summary::Summary;
@@ -28,10 +28,6 @@ pub enum Next {
 }
 
 /// One request to the world.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an effect is always boxed, see Next::Do"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Quorum GET of the object (rule 1).
@@ -65,6 +61,13 @@ pub enum Effect {
         id: RegistryId,
         /// Takes the record.
         then: Showing,
+    },
+    /// Whether any object of the cluster owns this tag.
+    FindOwner {
+        /// The tag of an earlier object of our name.
+        tag: String,
+        /// Takes the answer.
+        then: FindingOwner,
     },
     /// Puts our finalizer on, if the object is still at its version (rule 2).
     AddFinalizer {
@@ -102,12 +105,12 @@ pub enum Effect {
         /// Takes the outcome.
         then: Updating,
     },
-    /// PUT of the whole registry, tag included, on one that nobody has tagged.
+    /// PUT of the whole registry, tag included, on one that belongs to nobody.
     Adopt {
         /// The permission.
         intent: Intent,
         /// Which one.
-        target: Untagged,
+        target: Adoptable,
         /// Takes the outcome.
         then: Adopting,
     },
@@ -141,6 +144,7 @@ impl Effect {
             Effect::ReadSecret { .. } => "ReadSecret",
             Effect::List { .. } => "List",
             Effect::Show { .. } => "Show",
+            Effect::FindOwner { .. } => "FindOwner",
             Effect::AddFinalizer { .. } => "AddFinalizer",
             Effect::RecordIntent { .. } => "RecordIntent",
             Effect::Create { .. } => "Create",
@@ -206,10 +210,10 @@ pub struct ReadingSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Removal {
     pub(crate) work: Work,
-    /// Registries that this pass has dealt with, so that a LIST that lags does not bring it back
-    /// to one of them for ever.
-    pub(crate) done: Vec<RegistryId>,
-    /// Whether one of them is not ours any more, and so stays.
+    /// The registry that this pass has dealt with, so that a LIST that lags does not bring it back
+    /// to it for ever.
+    pub(crate) done: Option<RegistryId>,
+    /// Whether that is not ours any more, and so stays.
     pub(crate) leaves: bool,
 }
 
@@ -225,9 +229,11 @@ pub enum Listing {
     /// To see what was created, without hurry, because the id is noted already.
     CreatedNoted(Keep, Wrote, RegistryId),
     /// To see what was updated.
-    Updated(Keep, Wrote),
+    Updated(Keep, Wrote, RegistryId),
     /// To see whether anything of ours is left.
     Removing(Removal),
+    /// To find the registry that the tag is to come off, because its id was lost.
+    Orphaning(Keep),
 }
 
 impl Listing {
@@ -238,7 +244,8 @@ impl Listing {
             | Listing::ConfirmingGone(keep)
             | Listing::Created(keep, ..)
             | Listing::CreatedNoted(keep, ..)
-            | Listing::Updated(keep, _) => &keep.work,
+            | Listing::Updated(keep, ..)
+            | Listing::Orphaning(keep) => &keep.work,
             Listing::Removing(removal) => &removal.work,
         }
     }
@@ -251,7 +258,8 @@ impl Listing {
             | Listing::ConfirmingGone(_)
             | Listing::CreatedNoted(..)
             | Listing::Updated(..)
-            | Listing::Removing(_) => None,
+            | Listing::Removing(_)
+            | Listing::Orphaning(_) => None,
         }
     }
 }
@@ -263,6 +271,8 @@ pub struct Wrote {
     pub at: Timestamp,
     /// Why it was written.
     pub why: Why,
+    /// `updated_at` before, if the registry was there.
+    pub before: Option<String>,
 }
 
 /// Waits for one record.
@@ -272,8 +282,9 @@ pub enum Showing {
     Missing(Keep),
     /// Before an update: the tag must be there at the last moment.
     BeforeUpdate(Keep, Why),
-    /// Before an adoption: there must be no tag at the last moment.
-    BeforeAdoption(Keep, Intent),
+    /// Before an adoption: at the last moment there must be no tag, or just this one of an earlier
+    /// object.
+    BeforeAdoption(Keep, Intent, Option<String>),
     /// Before a deletion.
     BeforeDelete(Removal, RegistryId),
     /// Before the tag is taken off.
@@ -286,7 +297,7 @@ impl Showing {
         match self {
             Showing::Missing(keep)
             | Showing::BeforeUpdate(keep, _)
-            | Showing::BeforeAdoption(keep, _)
+            | Showing::BeforeAdoption(keep, ..)
             | Showing::BeforeUntag(keep) => &keep.work,
             Showing::BeforeDelete(removal, _) => &removal.work,
         }
@@ -316,8 +327,20 @@ pub(crate) enum AfterFinalizer {
 pub(crate) enum Intended {
     /// To create; the known id, if any, is certainly gone.
     Create,
-    /// To adopt this registry.
-    Adopt(RegistryId),
+    /// To adopt a registry.
+    Adopt {
+        /// Which one.
+        id: RegistryId,
+        /// The tag that it carries, if an earlier object of our name left it.
+        tag: Option<String>,
+    },
+}
+
+/// Waits for the answer whether an earlier object is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FindingOwner {
+    pub(crate) keep: Keep,
+    pub(crate) found: Adoptable,
 }
 
 /// Waits for the intent.
@@ -354,7 +377,7 @@ pub struct Updating {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adopting {
     pub(crate) keep: Keep,
-    pub(crate) target: RegistryId,
+    pub(crate) target: Adoptable,
 }
 
 /// Waits for the outcome of the PUT without tag.
@@ -375,6 +398,8 @@ pub struct Deleting {
 pub struct RemovingFinalizer {
     pub(crate) work: Work,
     pub(crate) removed: Removed,
+    /// Registries with a copy of our tag, which stay.
+    pub(crate) clones: Vec<RegistryId>,
 }
 
 macro_rules! object_of {
@@ -391,6 +416,7 @@ macro_rules! object_of {
 object_of!(
     ReadingAccount.work,
     ReadingSecret.work,
+    FindingOwner.keep.work,
     AddingFinalizer.keep.work,
     RecordingIntent.keep.work,
     Creating.keep.work,
@@ -418,7 +444,7 @@ impl RecordingIntent {
             .status
             .create_intent
             .as_ref()
-            .map_or(1, |intent| intent.attempt + 1)
+            .map_or(1, |intent| intent.attempt.saturating_add(1))
     }
 
     /// Where the registry is about to be created.
@@ -430,7 +456,7 @@ impl RecordingIntent {
     pub fn forgets_id(&self) -> bool {
         match self.intended {
             Intended::Create => true,
-            Intended::Adopt(_) => false,
+            Intended::Adopt { .. } => false,
         }
     }
 }
@@ -459,6 +485,13 @@ impl Updating {
     /// Why the registry is updated.
     pub fn why(&self) -> Why {
         self.why
+    }
+}
+
+impl Adopting {
+    /// Why the registry is taken: allowed by the spec, or ours before its tag was taken off.
+    pub fn why(&self) -> Why {
+        Why::of_adoption(self.target.id(), self.work().object.known_id())
     }
 }
 

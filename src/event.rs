@@ -3,6 +3,7 @@
 
 use crate::api::Condition;
 use crate::api::reason::Reason;
+use crate::api::registry::ReplicationRegistryStatus;
 use crate::desired::{Desired, RegistryId};
 use crate::diff::Changes;
 use crate::pass::Removed;
@@ -98,7 +99,11 @@ pub fn created(desired: &Desired, id: Option<RegistryId>) -> Event {
 }
 
 /// SWR took our tag onto a registry that belonged to nobody.
-pub fn adopted(desired: &Desired, id: RegistryId) -> Event {
+pub fn adopted(desired: &Desired, id: RegistryId, why: Why) -> Event {
+    if why.corrects() {
+        let note = "corrected what was changed in SWR: the ownership tag in description";
+        return Event::normal("DriftCorrected", Action::Update, note);
+    }
     let name = &desired.registry.name;
     let note = format!("adopted the registry that is now {name:?} in SWR (id {id})");
     Event::normal("RegistryAdopted", Action::Adopt, &note)
@@ -122,10 +127,23 @@ pub fn updated(desired: &Desired, why: Why, changes: &Changes) -> Event {
                 "sent the credential of Secret {secret:?} to SWR again, as spec.resendCredentialEvery asks"
             ),
         ),
+        Why::ChangedElsewhere => (
+            "ChangedElsewhere",
+            format!(
+                "SWR says that something changed the registry, and shows no difference: sent all of it again, the credential of Secret {secret:?} included"
+            ),
+        ),
+        Why::Requested => (
+            "CredentialResent",
+            format!(
+                "sent the credential of Secret {secret:?} to SWR again, as the annotation requestedAt asks"
+            ),
+        ),
         Why::InSync
         | Why::Missing
         | Why::SpecChanged
         | Why::Adoption
+        | Why::TagRemoved
         | Why::NotOurs
         | Why::ObjectDeleted
         | Why::ObjectOrphaned => ("RegistryUpdated", format!("updated in SWR: {changes}")),
@@ -134,10 +152,14 @@ pub fn updated(desired: &Desired, why: Why, changes: &Changes) -> Event {
 }
 
 /// The object goes, and this became of its registry.
-pub fn removed(removed: Removed) -> Option<Event> {
+pub fn removed(removed: Removed, clones: &[RegistryId]) -> Option<Event> {
     let (reason, note) = match removed {
-        Removed::Nothing => return None,
-        Removed::Deleted => (
+        Removed::Nothing if clones.is_empty() => return None,
+        Removed::Nothing | Removed::Deleted if !clones.is_empty() => (
+            "RegistryDeleted",
+            "the registry of this object is not in SWR any more",
+        ),
+        Removed::Nothing | Removed::Deleted => (
             "RegistryDeleted",
             "nothing of this object is left in SWR any more",
         ),
@@ -149,25 +171,88 @@ pub fn removed(removed: Removed) -> Option<Event> {
             "RegistryOrphaned",
             "left in SWR what may be there, with the operator's tag if it carries one",
         ),
+        Removed::StillTagged => (
+            "RegistryOrphaned",
+            "left the registry in SWR; the operator's tag did not come off and stays in its description, where a person can remove it",
+        ),
     };
-    Some(Event::normal(reason, Action::Delete, note))
+    let type_ = match removed {
+        Removed::StillTagged => EventType::Warning,
+        Removed::Nothing | Removed::Deleted | Removed::Untagged | Removed::LeftAlone => {
+            EventType::Normal
+        }
+    };
+    let note = format!("{note}{}", copies(clones));
+    Some(Event::new(type_, reason, Action::Delete, &note))
+}
+
+fn copies(ids: &[RegistryId]) -> String {
+    if ids.is_empty() {
+        return String::new();
+    }
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("; copies of its tag are left alone: {}", ids.join(", "))
+}
+
+/// What a look at SWR found out about copies of the registry.
+fn told_of_copies(
+    action: Action,
+    old: &ReplicationRegistryStatus,
+    new: &ReplicationRegistryStatus,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    if let (Some(ours), false) = (
+        new.registry_id,
+        new.clones.is_empty() || new.clones == old.clones,
+    ) {
+        let ids: Vec<String> = new.clones.iter().map(ToString::to_string).collect();
+        let note = format!(
+            "beside registry {ours} others in SWR carry its ownership tag: {}; they are left alone",
+            ids.join(", ")
+        );
+        events.push(Event::new(
+            EventType::Warning,
+            Reason::DuplicateTag.as_str(),
+            action,
+            &note,
+        ));
+    }
+    if let (Some(was), Some(is)) = (old.registry_id, new.registry_id)
+        && old.clones.contains(&is)
+    {
+        let note = format!(
+            "registry {was} is gone from SWR; registry {is} carries its ownership tag and takes its place"
+        );
+        events.push(Event::new(
+            EventType::Warning,
+            "RegistryReplaced",
+            action,
+            &note,
+        ));
+    }
+    events
 }
 
 /// What a new status tells that the old one did not. At rest that is nothing, and a failure that
 /// stays the same is told once.
-pub fn told(verdict: &Verdict, deleting: bool, old: &[Condition], new: &[Condition]) -> Vec<Event> {
+pub fn told(
+    verdict: &Verdict,
+    deleting: bool,
+    old: &ReplicationRegistryStatus,
+    new: &ReplicationRegistryStatus,
+) -> Vec<Event> {
+    let action = action(verdict, deleting);
+    let mut events = told_of_copies(action, old, new);
     // Condition `Synced` always carries the newest reason; `Ready` may keep an older one.
-    let (old, new) = (synced(old), synced(new));
+    let (old, new) = (synced(&old.conditions), synced(&new.conditions));
     if old == new {
-        return Vec::new();
+        return events;
     }
     let suspended = Reason::Suspended.as_str();
     let was_suspended = old.is_some_and(|(reason, _)| reason == suspended);
     let Some((reason, message)) = new else {
-        return Vec::new();
+        return events;
     };
-    let mut events = Vec::new();
-    let action = action(verdict, deleting);
     if was_suspended && reason != suspended {
         let note = "spec.suspend is false: the object is reconciled again";
         events.push(Event::normal("Resumed", action, note));
@@ -192,7 +277,11 @@ fn type_of(reason: Reason, verdict: &Verdict) -> Option<EventType> {
     match reason {
         Reason::Available | Reason::Pending | Reason::Progressing | Reason::Verifying => None,
         Reason::Deleting => {
-            matches!(verdict, Verdict::CannotDelete(_)).then_some(EventType::Warning)
+            let is_hindered = matches!(
+                verdict,
+                Verdict::CannotDelete(_) | Verdict::CannotUntag { .. }
+            );
+            is_hindered.then_some(EventType::Warning)
         }
         Reason::Suspended => Some(EventType::Normal),
         Reason::TargetUnhealthy
@@ -212,6 +301,7 @@ fn type_of(reason: Reason, verdict: &Verdict) -> Option<EventType> {
         | Reason::QuotaExceeded
         | Reason::NotApplied
         | Reason::TagNotKept
+        | Reason::DuplicateTag
         | Reason::OwnershipLost
         | Reason::Fighting
         | Reason::BindingChanged
@@ -251,7 +341,7 @@ mod tests {
     use crate::observed::Health;
     use crate::summary::Hindrance;
 
-    fn conditions(reason: &str, message: &str) -> Vec<Condition> {
+    fn conditions(reason: &str, message: &str) -> ReplicationRegistryStatus {
         let condition = |type_: &str| Condition {
             type_: type_.to_owned(),
             status: ConditionStatus::Unknown,
@@ -260,7 +350,10 @@ mod tests {
             last_transition_time: Timestamp::UNIX_EPOCH,
             observed_generation: Some(1),
         };
-        vec![condition("Ready"), condition("Synced")]
+        ReplicationRegistryStatus {
+            conditions: vec![condition("Ready"), condition("Synced")],
+            ..ReplicationRegistryStatus::default()
+        }
     }
 
     fn shown(events: &[Event]) -> Vec<String> {
@@ -353,6 +446,38 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_the_registry_is_told_once_and_so_is_one_that_takes_its_place() {
+        let status = |id: i64, clones: &[i64]| ReplicationRegistryStatus {
+            registry_id: Some(id),
+            clones: clones.to_vec(),
+            ..conditions("Available", "equal")
+        };
+        let in_sync = Verdict::InSync {
+            health: Health::Healthy,
+        };
+        for (old, new, expected) in [
+            (
+                status(24, &[]),
+                status(24, &[26, 27]),
+                &[
+                    "Warning DuplicateTag Verify: beside registry 24 others in SWR carry its ownership tag: 26, 27; they are left alone",
+                ][..],
+            ),
+            (status(24, &[26]), status(24, &[26]), &[]),
+            (status(24, &[26]), status(24, &[]), &[]),
+            (
+                status(24, &[26]),
+                status(26, &[]),
+                &[
+                    "Warning RegistryReplaced Verify: registry 24 is gone from SWR; registry 26 carries its ownership tag and takes its place",
+                ],
+            ),
+        ] {
+            assert_eq!(shown(&told(&in_sync, false, &old, &new)), expected);
+        }
+    }
+
+    #[test]
     fn every_reason_but_those_of_a_settled_or_moving_object_is_told() {
         let untold: Vec<&str> = Reason::ALL
             .iter()
@@ -387,13 +512,16 @@ mod tests {
             Why::Drift,
             Why::CredentialRotated,
             Why::CredentialDue,
+            Why::Requested,
+            Why::ChangedElsewhere,
         ]
         .map(|why| updated(&desired, why, &changes))
         .into_iter()
         .chain([
             created(&desired, Some(RegistryId(42))),
             created(&desired, None),
-            adopted(&desired, RegistryId(7)),
+            adopted(&desired, RegistryId(7), Why::Adoption),
+            adopted(&desired, RegistryId(7), Why::TagRemoved),
         ])
         .chain(
             [
@@ -401,9 +529,15 @@ mod tests {
                 Removed::Deleted,
                 Removed::Untagged,
                 Removed::LeftAlone,
+                Removed::StillTagged,
             ]
             .into_iter()
-            .filter_map(removed),
+            .filter_map(|it| removed(it, &[])),
+        )
+        .chain(
+            [Removed::Nothing, Removed::Deleted]
+                .into_iter()
+                .filter_map(|it| removed(it, &[RegistryId(26)])),
         )
         .collect();
         expect_test::expect![[r#"
@@ -412,12 +546,18 @@ mod tests {
                 "Normal DriftCorrected Update: corrected what was changed in SWR: url, credential",
                 "Normal CredentialRotated Update: sent the changed credential of Secret \"login\" to SWR",
                 "Normal CredentialResent Update: sent the credential of Secret \"login\" to SWR again, as spec.resendCredentialEvery asks",
+                "Normal CredentialResent Update: sent the credential of Secret \"login\" to SWR again, as the annotation requestedAt asks",
+                "Normal ChangedElsewhere Update: SWR says that something changed the registry, and shows no difference: sent all of it again, the credential of Secret \"login\" included",
                 "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR (id 42)",
                 "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR",
                 "Normal RegistryAdopted Adopt: adopted the registry that is now \"harbor-dr\" in SWR (id 7)",
+                "Normal DriftCorrected Update: corrected what was changed in SWR: the ownership tag in description",
                 "Normal RegistryDeleted Delete: nothing of this object is left in SWR any more",
                 "Normal RegistryOrphaned Delete: left the registry in SWR, without the operator's tag",
                 "Normal RegistryOrphaned Delete: left in SWR what may be there, with the operator's tag if it carries one",
+                "Warning RegistryOrphaned Delete: left the registry in SWR; the operator's tag did not come off and stays in its description, where a person can remove it",
+                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; copies of its tag are left alone: 26",
+                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; copies of its tag are left alone: 26",
             ]
         "#]]
         .assert_eq(&format!("{:#?}\n", shown(&events)));
@@ -461,7 +601,7 @@ mod tests {
                 keys: None,
             },
             mode: Mode::Enforce,
-            adoption: Adoption::Never,
+            adoption: Adoption::NEVER,
             resend_secs: None,
         }
     }

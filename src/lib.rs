@@ -12,8 +12,11 @@
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
 //! | summary | [`status`], [`requeue`] | conditions, and when to look again |
 //! | what was done, conditions | [`event`] | what people read beside the object |
+//! | a look at an instance | [`witness`] | what is sent again although nothing shows a difference |
 
 #![forbid(unsafe_code)]
+
+pub mod time;
 
 pub mod api;
 
@@ -51,5 +54,7 @@ pub mod status;
 pub mod account;
 
 pub mod requeue;
+
+pub mod witness;
 
 pub mod shell;

@@ -106,7 +106,7 @@ impl Object {
             suspended: flag("/spec/suspend"),
             poll_secs: None,
             requested_at,
-            status: serde_json::from_value(word("/status")).unwrap_or_default(),
+            status: readable_status(&word("/status")),
         })
     }
 
@@ -164,6 +164,19 @@ impl Object {
     }
 }
 
+/// A status as far as it can be read: one field that another version of the CRD lets in must hide
+/// neither an intent nor an id.
+fn readable_status(value: &serde_json::Value) -> ReplicationRegistryStatus {
+    let fields = value.as_object().into_iter().flatten();
+    let readable = fields.filter(|(key, value)| {
+        let alone = serde_json::json!({key.as_str(): value});
+        ReplicationRegistryStatus::deserialize(alone).is_ok()
+    });
+    let readable = readable.map(|(key, value)| (key.clone(), value.clone()));
+    let readable = serde_json::Value::Object(readable.collect());
+    serde_json::from_value(readable).unwrap_or_default()
+}
+
 /// The newest request for a reconcile by annotation.
 pub fn requested_at(meta: &ObjectMeta) -> Option<String> {
     let annotations = meta.annotations.as_ref()?;
@@ -211,6 +224,23 @@ mod tests {
                 object.scope.instance.as_str()
             ),
             (DeletionPolicy::Orphan, true, "source-1")
+        );
+    }
+
+    #[test]
+    fn a_field_of_a_status_that_cannot_be_read_hides_no_other() {
+        let mut value = value(serde_json::json!({"type": "a-type-of-tomorrow"}));
+        value["status"] = serde_json::json!({
+            "observedGeneration": 3, "registryId": 42, "conditions": "of tomorrow",
+            "createIntent": {"attempt": 2, "startedAt": "9999-12-31T23:59:59Z"}
+        });
+        let status = Object::from_json(value).expect("object").status;
+        assert_eq!(
+            (
+                status.registry_id,
+                status.create_intent.map(|it| it.attempt)
+            ),
+            (Some(42), Some(2))
         );
     }
 

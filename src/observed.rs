@@ -102,14 +102,25 @@ impl Owned {
     }
 }
 
-/// A registry that no operator has tagged. Only this module makes one; adoption needs one.
+/// A registry that may be taken over: nobody has tagged it, or an earlier object of our name has.
+/// Only this module makes one; adoption needs one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Untagged(Record);
+pub struct Adoptable(Record);
 
-impl Untagged {
+impl Adoptable {
     /// The record.
     pub fn record(&self) -> &Record {
         &self.0
+    }
+
+    /// Its id.
+    pub fn id(&self) -> RegistryId {
+        self.0.id
+    }
+
+    /// The tag that it carries, if it does.
+    pub fn tag(&self) -> Option<&str> {
+        tag::split(&self.0.description).1
     }
 }
 
@@ -119,7 +130,9 @@ pub enum Standing {
     /// It carries exactly our tag.
     Ours(Owned),
     /// It carries no tag.
-    Untagged(Untagged),
+    Untagged(Adoptable),
+    /// It carries the tag of an earlier object of our namespace and name.
+    Predecessor(Adoptable),
     /// It carries another tag: of another object, installation or operator.
     TaggedByOther(RegistryId),
 }
@@ -128,19 +141,25 @@ pub enum Standing {
 pub fn standing(record: Record, owner: &Owner) -> Standing {
     match tag::split(&record.description).1 {
         Some(found) if found == owner.tag() => Standing::Ours(Owned(record)),
+        Some(found) if owner.succeeds(found) => Standing::Predecessor(Adoptable(record)),
         Some(_) => Standing::TaggedByOther(record.id),
-        None => Standing::Untagged(Untagged(record)),
+        None => Standing::Untagged(Adoptable(record)),
     }
 }
 
-/// What an instance holds for one owner.
+/// What an instance holds for an owner that knows of no registry of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
-    /// The registry with our tag. Should there be several, it is the known one, else the oldest.
+    /// The one registry with our tag.
     Ours(Owned),
-    /// None is ours, and one with our name belongs to nobody we know.
-    Untagged(Untagged),
-    /// None is ours, and one with our name carries another tag.
+    /// Several carry our tag, or that of an earlier object of our name, and nothing tells which of
+    /// them is meant.
+    Several(Vec<RegistryId>),
+    /// None is ours, and the one that is looked for belongs to nobody we know.
+    Untagged(Adoptable),
+    /// None is ours, and one belonged to an earlier object of our name.
+    Predecessor(Adoptable),
+    /// None is ours, and the one that is looked for carries another tag.
     TaggedByOther(RegistryId),
     /// None is ours, and none has our name.
     Absent,
@@ -183,6 +202,15 @@ pub struct Lookout {
 impl Lookout {
     /// What an inventory shows of them.
     pub fn view(&self, inventory: &Inventory) -> View {
+        self.view_as_if(inventory, None)
+    }
+
+    /// What it would show if the registry with this id had this health.
+    pub(crate) fn view_as_if(
+        &self,
+        inventory: &Inventory,
+        health: Option<(RegistryId, Health)>,
+    ) -> View {
         let by_id = self.ids.iter().filter_map(|id| inventory.position(*id));
         let concerned: BTreeSet<usize> = positions_of(&inventory.by_tag, self.owner.tag())
             .chain(positions_of(&inventory.by_name, &self.name))
@@ -191,7 +219,11 @@ impl Lookout {
         // SipHash with fixed keys: views are compared within this process only.
         let mut hasher = DefaultHasher::new();
         for at in concerned {
-            inventory.records[at].judged().hash(&mut hasher);
+            let mut record = inventory.records[at].judged();
+            if let Some((_, health)) = health.filter(|(id, _)| *id == record.id) {
+                record.health = health;
+            }
+            record.hash(&mut hasher);
         }
         View(hasher.finish())
     }
@@ -262,11 +294,19 @@ impl Inventory {
             .ok()
     }
 
-    /// Every registry that carries the owner's tag, oldest first.
-    pub fn all_of(&self, owner: &Owner) -> Vec<Owned> {
+    /// Ids of the registries that carry the owner's tag, oldest first. More than one is somebody's
+    /// copy (rule 8).
+    pub fn carriers(&self, owner: &Owner) -> Vec<RegistryId> {
         positions_of(&self.by_tag, owner.tag())
-            .map(|at| Owned(self.records[at].clone()))
+            .map(|at| self.records[at].id)
             .collect()
+    }
+
+    /// The registry with this id, if it carries the owner's tag.
+    pub fn owned(&self, owner: &Owner, id: RegistryId) -> Option<Owned> {
+        let mut positions = positions_of(&self.by_tag, owner.tag());
+        let at = positions.find(|at| self.records[*at].id == id)?;
+        Some(Owned(self.records[at].clone()))
     }
 
     /// Every tag, and how many records carry it.
@@ -275,14 +315,32 @@ impl Inventory {
         tags.map(|(tag, positions)| (tag.as_str(), positions.len()))
     }
 
-    /// What the inventory holds for this owner: by tag first, and only then by exact name or id.
-    pub fn claim(&self, owner: &Owner, known: Option<RegistryId>, wanted: Wanted<'_>) -> Claim {
-        let mut ours = self.all_of(owner);
-        if let Some(at) = ours.iter().position(|owned| Some(owned.id()) == known) {
-            return Claim::Ours(ours.swap_remove(at));
+    /// What the inventory holds for an owner that knows of no registry: by tag first, then, if it
+    /// `succeeds` an earlier object of its name, by the tag of that, and only then by exact name or
+    /// id.
+    pub fn claim(&self, owner: &Owner, wanted: Wanted<'_>, succeeds: bool) -> Claim {
+        let ours: Vec<usize> = positions_of(&self.by_tag, owner.tag()).collect();
+        match ours.as_slice() {
+            [] => {}
+            [only] => return Claim::Ours(Owned(self.records[*only].clone())),
+            _ => return Claim::Several(self.carriers(owner)),
         }
-        if !ours.is_empty() {
-            return Claim::Ours(ours.swap_remove(0));
+        let earlier = self.by_tag.iter();
+        let earlier: Vec<usize> = earlier
+            .filter(|(tag, _)| succeeds && owner.succeeds(tag))
+            .flat_map(|(_, positions)| positions.iter().copied())
+            .filter(|at| match wanted {
+                Wanted::Name(_) => true,
+                Wanted::Id(id) => self.records[*at].id == id,
+            })
+            .collect();
+        match earlier.as_slice() {
+            [] => {}
+            [only] => return Claim::Predecessor(Adoptable(self.records[*only].clone())),
+            several => {
+                let ids = several.iter().map(|at| self.records[*at].id);
+                return Claim::Several(ids.collect());
+            }
         }
         let found = match wanted {
             Wanted::Name(name) => positions_of(&self.by_name, name)
@@ -299,6 +357,7 @@ impl Inventory {
         match standing(record.clone(), owner) {
             Standing::Ours(owned) => Claim::Ours(owned),
             Standing::Untagged(untagged) => Claim::Untagged(untagged),
+            Standing::Predecessor(earlier) => Claim::Predecessor(earlier),
             Standing::TaggedByOther(id) => Claim::TaggedByOther(id),
         }
     }
@@ -347,51 +406,72 @@ pub(crate) mod tests {
         }
     }
 
+    /// The owner before the object was created anew.
+    fn earlier() -> Owner {
+        Owner::new(
+            &Installation::from_configured("test"),
+            "00000000-1111-2222-3333-444455557777",
+            "images",
+            "harbor-dr",
+        )
+    }
+
+    fn check(records: &[&Record], succeeds: bool, expected: Claim) {
+        let inventory = Inventory::new(records.iter().copied().cloned());
+        let claim = inventory.claim(&owner(), Wanted::Name("harbor-dr"), succeeds);
+        assert_eq!(claim, expected, "{records:?}");
+    }
+
     #[test]
     fn a_registry_is_ours_by_its_tag_and_never_by_its_name() {
         let ours = record(5, "renamed", &owner().describe("dr"));
+        let copy = record(6, "copy", &owner().describe("dr"));
         let same_name = record(3, "harbor-dr", "somebody's");
         let other_tag = record(4, "harbor-dr", &stranger().describe(""));
-        let inventory = |records: &[&Record]| Inventory::new(records.iter().copied().cloned());
-        let claim = |records: &[&Record], known| {
-            inventory(records).claim(&owner(), known, Wanted::Name("harbor-dr"))
-        };
-        assert_eq!(
-            claim(&[&ours, &same_name], None),
-            Claim::Ours(Owned(ours.clone()))
+        let alike = record(7, "harbor-dr-2", "");
+        check(
+            &[&ours, &same_name],
+            false,
+            Claim::Ours(Owned(ours.clone())),
         );
-        assert_eq!(
-            claim(&[&same_name], Some(RegistryId(3))),
-            Claim::Untagged(Untagged(same_name.clone()))
+        check(
+            &[&same_name],
+            false,
+            Claim::Untagged(Adoptable(same_name.clone())),
         );
-        assert_eq!(
-            claim(&[&other_tag], None),
-            Claim::TaggedByOther(RegistryId(4))
+        check(&[&other_tag], true, Claim::TaggedByOther(RegistryId(4)));
+        check(
+            &[&ours, &copy],
+            false,
+            Claim::Several(vec![RegistryId(5), RegistryId(6)]),
         );
-        assert_eq!(claim(&[], Some(RegistryId(3))), Claim::Absent);
+        check(&[&alike], true, Claim::Absent);
     }
 
     #[test]
-    fn of_several_with_our_tag_the_known_one_counts_and_else_the_oldest() {
+    fn the_registry_of_an_earlier_object_is_known_by_its_tag_and_looked_for_only_on_demand() {
+        let left = record(5, "renamed", &earlier().describe("dr"));
+        let left_too = record(6, "harbor-dr", &earlier().describe("dr"));
+        check(&[&left], false, Claim::Absent);
+        check(
+            &[&left_too],
+            false,
+            Claim::Predecessor(Adoptable(left_too.clone())),
+        );
+        check(&[&left], true, Claim::Predecessor(Adoptable(left.clone())));
+        let several = Claim::Several(vec![RegistryId(5), RegistryId(6)]);
+        check(&[&left, &left_too], true, several);
+    }
+
+    #[test]
+    fn of_several_with_our_tag_only_the_known_one_is_ours() {
         let one = record(1, "a", &owner().describe(""));
         let two = record(2, "b", &owner().describe(""));
-        let inventory = Inventory::new([two.clone(), one.clone()]);
-        assert_eq!(
-            inventory.claim(&owner(), Some(RegistryId(2)), Wanted::Name("a")),
-            Claim::Ours(Owned(two))
-        );
-        assert_eq!(
-            inventory.claim(&owner(), Some(RegistryId(9)), Wanted::Name("a")),
-            Claim::Ours(Owned(one))
-        );
-    }
-
-    #[test]
-    fn a_name_that_only_begins_alike_is_another() {
-        let inventory = Inventory::new([record(1, "harbor-dr-2", "")]);
-        assert_eq!(
-            inventory.claim(&owner(), None, Wanted::Name("harbor-dr")),
-            Claim::Absent
-        );
+        let foreign = record(3, "c", "");
+        let inventory = Inventory::new([two.clone(), one.clone(), foreign]);
+        let owned = |id| inventory.owned(&owner(), RegistryId(id));
+        assert_eq!(owned(2), Some(Owned(two)));
+        assert_eq!((owned(3), owned(9)), (None, None));
+        assert_eq!(inventory.carriers(&owner()), [RegistryId(1), RegistryId(2)]);
     }
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use crate::answer::Account;
-use crate::api::registry::Binding;
+use crate::api::registry::{Binding, CreateIntent};
 use crate::credential::Sealed;
-use crate::desired::{Adoption, Desired, RegistryId, Scope};
+use crate::desired::{Desired, RegistryId, Scope};
 use crate::object::{Object, ObjectKey};
-use crate::observed::{Lookout, View};
+use crate::observed::{Inventory, Lookout, View};
 use crate::tag::Owner;
 
 /// The windows of time that decisions depend on, in seconds.
@@ -21,6 +21,8 @@ pub struct Windows {
     pub grace_secs: i64,
     /// How often objects that name no interval are compared.
     pub poll_secs: i64,
+    /// For how long an object that leaves its registry waits for the tag to come off.
+    pub orphan_secs: i64,
 }
 
 impl Windows {
@@ -46,24 +48,109 @@ pub struct Pass {
     pub windows: Windows,
     /// Whether the whole installation only reads SWR (`--read-only`).
     pub read_only: bool,
-    /// When this process started: the oldest write that it cannot know of is older.
-    pub process_started_at: Timestamp,
+    /// What `updated_at` of the instance's registries is worth.
+    pub witness: Witness,
     /// What earlier passes of this process leave behind.
     pub memory: Memory,
 }
 
-/// What earlier passes of this process leave behind. Losing it costs a repeated PUT at most.
+/// What `updated_at`, which SWR moves when a registry is written, may be taken for (see
+/// [`crate::witness`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Witness {
+    /// Whether a move that nothing explains is somebody's change.
+    pub is_believed: bool,
+    /// Whether this object may be sent again because of one.
+    pub may_send: bool,
+}
+
+/// What earlier passes of this process leave behind. Losing it costs T_settle or a repeated PUT.
+///
+/// Every instant here was read from this process's own clock: what another process wrote is dated
+/// by when this one first saw it (rule 5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Memory {
+    /// When this process first read the object.
+    pub met: Option<Met>,
+    /// The intent in the status, and since when it is known.
+    pub intent: Option<KnownIntent>,
+    /// The id in the status, and since when it is known; of a registry that this process made,
+    /// since SWR answered.
+    pub id: Option<(RegistryId, Timestamp)>,
     /// The last update and how often it was sent without SWR showing it.
     pub update: Option<SentUpdate>,
-    /// When drift was corrected within the last 30 minutes.
+    /// Whether SWR took a write of ours and has not shown it yet.
+    pub unseen_write: bool,
+    /// When something that was changed in SWR was put right within the last 30 minutes.
     pub corrected_at: Vec<Timestamp>,
+    /// The registry of an earlier object of our name, and since when nobody has touched it.
+    pub untouched: Option<Untouched>,
+    /// Since when the tag is to come off a registry that stays.
+    pub orphaning_since: Option<Timestamp>,
+    /// When a request to take the tag off was given up without an answer.
+    pub untag_unanswered_at: Option<Timestamp>,
     /// When a write to Kubernetes was given up without an answer: it may still land, and over what
     /// a later pass decided.
     pub unanswered_at: Option<Timestamp>,
     /// Since when passing failures have stopped every pass.
     pub unverified_since: Option<Timestamp>,
+}
+
+/// How this process first saw the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Met {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it was being deleted already: then another process may have worked on that.
+    pub deleting: bool,
+}
+
+/// An intent, by what tells it from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KnownIntent {
+    /// Its number.
+    pub attempt: i64,
+    /// Its time by the clock of whoever wrote it: compared for equality and never with a clock.
+    pub started_at: Timestamp,
+    /// Since when this process knows it: when it wrote it, or when it first read it.
+    pub since: Timestamp,
+}
+
+/// A registry that looks the same at every look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Untouched {
+    /// Its id.
+    pub id: RegistryId,
+    /// A hash of all that SWR shows of it.
+    pub look: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Memory {
+    /// What is known once the object was read.
+    pub(crate) fn met(&mut self, object: &Object, now: Timestamp) {
+        self.met.get_or_insert(Met {
+            at: now,
+            deleting: object.deleting,
+        });
+        let status = &object.status;
+        let is_same = |known: &KnownIntent, intent: &CreateIntent| {
+            (known.attempt, known.started_at) == (intent.attempt, intent.started_at)
+        };
+        self.intent = status.create_intent.as_ref().map(|intent| {
+            let known = self.intent.filter(|known| is_same(known, intent));
+            known.unwrap_or(KnownIntent {
+                attempt: intent.attempt,
+                started_at: intent.started_at,
+                since: now,
+            })
+        });
+        self.id = object.known_id().map(|id| {
+            let known = self.id.filter(|(known, _)| *known == id);
+            known.unwrap_or((id, now))
+        });
+    }
 }
 
 /// An update that SWR accepted.
@@ -112,6 +199,8 @@ pub struct Keep {
     pub(crate) sealed: Sealed,
     /// What the newest inventory of this pass showed of the object's registry.
     pub(crate) view: Option<View>,
+    /// Which registries carried our tag in the newest inventory of this pass.
+    pub(crate) carriers: Option<Vec<RegistryId>>,
     /// Whether the registry with the known id is certainly gone (rule 7).
     pub(crate) known_is_gone: bool,
 }
@@ -133,16 +222,19 @@ impl Keep {
 
     /// Which records of an inventory concern the object, once its registry has this id.
     pub(crate) fn lookout(&self, id: Option<RegistryId>) -> Lookout {
-        let adopted = match self.desired.adoption {
-            Adoption::ById(id) => Some(id),
-            Adoption::Never | Adoption::ByName => None,
-        };
         let known = id.or_else(|| self.work.object.known_id());
+        let adopted = self.desired.adoption.id;
         Lookout {
             owner: self.work.pass.owner.clone(),
             ids: known.into_iter().chain(adopted).collect(),
             name: self.desired.registry.name.clone(),
         }
+    }
+
+    /// Takes in what an inventory shows of the object, whose registry has this id.
+    pub(crate) fn look(&mut self, inventory: &Inventory, id: Option<RegistryId>) {
+        self.view = Some(self.lookout(id).view(inventory));
+        self.carriers = Some(inventory.carriers(&self.work.pass.owner));
     }
 }
 
@@ -157,4 +249,6 @@ pub enum Removed {
     Untagged,
     /// It stays as it is.
     LeftAlone,
+    /// Its tag did not come off in time: it stays, and nobody can adopt it.
+    StillTagged,
 }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::desired::{Adoption, Desired, RegistryId};
-use crate::diff::{Changes, SentFacts, diff};
-use crate::observed::{Claim, Owned, Untagged};
+use crate::desired::{Desired, RegistryId};
+use crate::diff::{Changes, SentFacts, diff, unshown};
+use crate::observed::{Adoptable, Claim, Owned};
 
 /// What a plan is made from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +20,23 @@ pub struct Facts<'a> {
     pub known: Option<RegistryId>,
     /// What is known of the credential.
     pub credential: &'a SentFacts,
+    /// Whether it is to be sent even if nothing differs.
+    pub resend: Resend,
     /// Whether this generation of the spec was in sync before, so that a difference is drift.
     pub was_in_sync: bool,
     /// The time.
     pub now: Timestamp,
+}
+
+/// Why a registry that is equal in all that SWR shows is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resend {
+    /// It is not.
+    No,
+    /// A person asks for it.
+    Requested,
+    /// SWR says that it was written, and not by us.
+    ChangedElsewhere,
 }
 
 /// The one thing to do.
@@ -35,8 +48,10 @@ pub enum Action {
     Create,
     /// Write the whole registry, because these fields differ.
     Update(Owned, Changes),
-    /// Take over a registry that nobody has tagged.
-    Adopt(Untagged),
+    /// Take over a registry that belongs to nobody.
+    Adopt(Adoptable),
+    /// Write nothing, because nothing tells which of these registries is meant.
+    Choose(Vec<RegistryId>),
     /// Leave alone a registry that is not ours.
     Conflict(Foreign),
 }
@@ -46,6 +61,8 @@ pub enum Action {
 pub enum Foreign {
     /// It carries no tag.
     Untagged,
+    /// It carries the tag of an earlier object of our name.
+    Predecessor,
     /// It carries a tag that is not ours.
     TaggedByOther,
     /// The registry that the spec wants to adopt by id is not there.
@@ -67,8 +84,14 @@ pub enum Why {
     CredentialRotated,
     /// `spec.resendCredentialEvery` asks for it again.
     CredentialDue,
+    /// Nothing that SWR shows differs, but SWR says that something wrote the registry.
+    ChangedElsewhere,
+    /// The annotation `requestedAt` asks for it.
+    Requested,
     /// The spec allows it.
     Adoption,
+    /// The tag was taken off our registry, and the spec allows to put it back.
+    TagRemoved,
     /// The registry belongs to nobody we know, or to somebody else.
     NotOurs,
     /// The object is being deleted.
@@ -87,11 +110,34 @@ impl Why {
             Why::Drift => "Drift",
             Why::CredentialRotated => "CredentialRotated",
             Why::CredentialDue => "CredentialDue",
+            Why::ChangedElsewhere => "ChangedElsewhere",
+            Why::Requested => "Requested",
             Why::Adoption => "Adoption",
+            Why::TagRemoved => "TagRemoved",
             Why::NotOurs => "NotOurs",
             Why::ObjectDeleted => "ObjectDeleted",
             Why::ObjectOrphaned => "ObjectOrphaned",
         }
+    }
+
+    /// Why a registry that belongs to nobody is taken by an object that knows this one.
+    pub fn of_adoption(id: RegistryId, known: Option<RegistryId>) -> Why {
+        if known == Some(id) {
+            Why::TagRemoved
+        } else {
+            Why::Adoption
+        }
+    }
+
+    /// Whether it puts right what something else changed in SWR. Three times within half an hour
+    /// is a fight.
+    pub fn corrects(self) -> bool {
+        matches!(self, Why::Drift | Why::ChangedElsewhere | Why::TagRemoved)
+    }
+
+    /// Whether it sends again what SWR holds as far as anybody knows.
+    pub fn only_repeats(self) -> bool {
+        matches!(self, Why::CredentialDue | Why::Requested)
     }
 }
 
@@ -114,37 +160,20 @@ pub struct Plan {
 pub fn plan(facts: &Facts<'_>) -> Plan {
     let plan = match &facts.claim {
         Claim::Ours(owned) => plan_owned(facts, owned),
-        Claim::Untagged(untagged) => {
-            let wanted = match facts.desired.adoption {
-                Adoption::Never => false,
-                Adoption::ByName => {
-                    untagged.record().name == facts.desired.registry.name
-                        || Some(untagged.record().id) == facts.known
-                }
-                Adoption::ById(id) => {
-                    untagged.record().id == id || Some(untagged.record().id) == facts.known
-                }
-            };
-            if wanted {
-                Plan {
-                    action: Action::Adopt(untagged.clone()),
-                    why: Why::Adoption,
-                }
-            } else {
-                Plan {
-                    action: Action::Conflict(Foreign::Untagged),
-                    why: Why::NotOurs,
-                }
-            }
+        Claim::Several(ids) => Plan {
+            action: Action::Choose(ids.clone()),
+            why: Why::NotOurs,
+        },
+        Claim::Untagged(found) if facts.desired.adoption.takes_untagged() => {
+            plan_adoption(facts, found, Foreign::Untagged)
         }
-        Claim::TaggedByOther(_) => Plan {
-            action: Action::Conflict(Foreign::TaggedByOther),
-            why: Why::NotOurs,
-        },
-        Claim::NothingToAdopt(_) => Plan {
-            action: Action::Conflict(Foreign::NothingToAdopt),
-            why: Why::NotOurs,
-        },
+        Claim::Untagged(_) => leave_alone(Foreign::Untagged),
+        Claim::Predecessor(found) if facts.desired.adoption.takes_predecessor() => {
+            plan_adoption(facts, found, Foreign::Predecessor)
+        }
+        Claim::Predecessor(_) => leave_alone(Foreign::Predecessor),
+        Claim::TaggedByOther(_) => leave_alone(Foreign::TaggedByOther),
+        Claim::NothingToAdopt(_) => leave_alone(Foreign::NothingToAdopt),
         Claim::Absent => Plan {
             action: Action::Create,
             why: Why::Missing,
@@ -152,6 +181,30 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
     };
     debug_assert_eq!(unsound(facts, &plan), None);
     plan
+}
+
+fn leave_alone(foreign: Foreign) -> Plan {
+    Plan {
+        action: Action::Conflict(foreign),
+        why: Why::NotOurs,
+    }
+}
+
+fn plan_adoption(facts: &Facts<'_>, found: &Adoptable, foreign: Foreign) -> Plan {
+    let (id, name) = (found.id(), &found.record().name);
+    let is_meant = match facts.desired.adoption.id {
+        Some(wanted) => id == wanted,
+        // That of an earlier object is known by its tag, whatever its name.
+        None => *name == facts.desired.registry.name || foreign == Foreign::Predecessor,
+    };
+    if is_meant || Some(id) == facts.known {
+        Plan {
+            action: Action::Adopt(found.clone()),
+            why: Why::of_adoption(id, facts.known),
+        }
+    } else {
+        leave_alone(foreign)
+    }
 }
 
 fn plan_owned(facts: &Facts<'_>, owned: &Owned) -> Plan {
@@ -162,10 +215,13 @@ fn plan_owned(facts: &Facts<'_>, owned: &Owned) -> Plan {
         facts.now,
     );
     let Some(changes) = changes else {
-        return Plan {
-            action: Action::NoOp(owned.clone()),
-            why: Why::InSync,
+        let again = || Action::Update(owned.clone(), unshown(&facts.desired.registry));
+        let (action, why) = match facts.resend {
+            Resend::No => (Action::NoOp(owned.clone()), Why::InSync),
+            Resend::Requested => (again(), Why::Requested),
+            Resend::ChangedElsewhere => (again(), Why::ChangedElsewhere),
         };
+        return Plan { action, why };
     };
     let rotated = facts
         .credential
@@ -200,17 +256,20 @@ pub fn unsound(facts: &Facts<'_>, plan: &Plan) -> Option<&'static str> {
         Action::Update(_, changes) if changes.all().is_empty() => {
             Some("updates without a difference")
         }
-        Action::Adopt(_) if facts.desired.adoption == Adoption::Never => {
-            Some("adopts against the spec")
-        }
-        Action::Adopt(_) if !matches!(facts.claim, Claim::Untagged(_)) => {
-            Some("adopts what carries a tag")
+        Action::Adopt(found) => {
+            let allowed = match found.tag() {
+                None => facts.desired.adoption.takes_untagged(),
+                Some(_) => facts.desired.adoption.takes_predecessor(),
+            };
+            let is_claimed =
+                matches!(&facts.claim, Claim::Untagged(it) | Claim::Predecessor(it) if it == found);
+            (!allowed || !is_claimed).then_some("adopts against the spec")
         }
         Action::Conflict(_) if ours => Some("sees a conflict with our own registry"),
         Action::NoOp(_)
         | Action::Create
         | Action::Update(..)
-        | Action::Adopt(_)
+        | Action::Choose(_)
         | Action::Conflict(_) => None,
     }
 }
@@ -218,9 +277,9 @@ pub fn unsound(facts: &Facts<'_>, plan: &Plan) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::registry::Mode;
+    use crate::api::registry::{AdoptionPolicy, Mode};
     use crate::credential::{Credential, Fingerprint, Sealer, Sensitive};
-    use crate::desired::{Registry, SecretRef, Target};
+    use crate::desired::{Adoption, Registry, SecretRef, Target};
     use crate::observed::tests::{owner, record, stranger};
     use crate::observed::{Inventory, Record, Wanted};
 
@@ -273,13 +332,14 @@ mod tests {
             desired: &desired,
             claim: Inventory::new(records.iter().cloned()).claim(
                 &owner(),
-                None,
-                match adoption {
-                    Adoption::ById(id) => Wanted::Id(id),
-                    Adoption::Never | Adoption::ByName => Wanted::Name("harbor-dr"),
+                match adoption.id {
+                    Some(id) => Wanted::Id(id),
+                    None => Wanted::Name("harbor-dr"),
                 },
+                adoption.takes_predecessor(),
             ),
             known: None,
+            resend: Resend::No,
             credential: &credential,
             was_in_sync,
             now: Timestamp::UNIX_EPOCH,
@@ -289,6 +349,7 @@ mod tests {
             Action::Create => "create".to_owned(),
             Action::Update(owned, changes) => format!("update {}: {changes}", owned.id()),
             Action::Adopt(untagged) => format!("adopt {}", untagged.record().id),
+            Action::Choose(ids) => format!("choose {ids:?}"),
             Action::Conflict(foreign) => format!("conflict {foreign:?}"),
         };
         (action, plan.why)
@@ -303,7 +364,15 @@ mod tests {
         };
         let foreign = record(2, "harbor-dr", "somebody's");
         let tagged = record(3, "harbor-dr", &stranger().describe(""));
-        let never = Adoption::Never;
+        let never = Adoption::NEVER;
+        let unowned = Adoption {
+            policy: AdoptionPolicy::IfUnowned,
+            id: None,
+        };
+        let by_id = |id| Adoption {
+            id: Some(RegistryId(id)),
+            ..unowned
+        };
         for (records, adoption, sent, was_in_sync, action, why) in [
             (vec![], never, "same", true, "create", Why::Missing),
             (vec![&ours], never, "same", true, "no-op 1", Why::InSync),
@@ -349,7 +418,7 @@ mod tests {
             ),
             (
                 vec![&foreign],
-                Adoption::ByName,
+                unowned,
                 "same",
                 true,
                 "adopt 2",
@@ -357,7 +426,7 @@ mod tests {
             ),
             (
                 vec![&tagged],
-                Adoption::ByName,
+                unowned,
                 "same",
                 true,
                 "conflict TaggedByOther",
@@ -365,7 +434,7 @@ mod tests {
             ),
             (
                 vec![&foreign],
-                Adoption::ById(RegistryId(2)),
+                by_id(2),
                 "same",
                 true,
                 "adopt 2",
@@ -373,7 +442,7 @@ mod tests {
             ),
             (
                 vec![&foreign],
-                Adoption::ById(RegistryId(9)),
+                by_id(9),
                 "same",
                 true,
                 "conflict NothingToAdopt",

@@ -1,12 +1,13 @@
 //! summary -> when to look again. Jitter is the shell's; the classes and the growth are here.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::answer::SecretProblem;
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
 use crate::pass::Windows;
 use crate::summary::{Hindrance, Summary, Verdict};
+use crate::time::after;
 
 /// When to look at an object again, if nothing happens to it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +56,7 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         min_secs: HOURLY_SECS,
     };
     match &summary.verdict {
-        Verdict::Gone | Verdict::Released(_) => Requeue::Never,
+        Verdict::Gone | Verdict::Released { .. } => Requeue::Never,
         Verdict::Stale => Requeue::Now,
         Verdict::KubernetesUnavailable | Verdict::KubernetesRefuses => BACKOFF,
         Verdict::Panicked | Verdict::NotApplied(_) | Verdict::Fighting(_) => HOURLY,
@@ -76,16 +77,21 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         | Verdict::MissingObserved
         | Verdict::ReadOnly(_)
         | Verdict::Conflict(_)
+        | Verdict::DuplicateTag(_)
         | Verdict::OwnershipLost
         | Verdict::TagNotKept => Requeue::Poll,
-        Verdict::NotVisible { until }
+        Verdict::Rebuilding { until } => Requeue::At(*until),
+        Verdict::CannotUntag { until, .. }
+        | Verdict::NotVisible { until }
         | Verdict::Settling { until }
         | Verdict::DeletionSettling { until } => Requeue::SoonUntil(*until),
         Verdict::Swr { failure, .. } | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => {
             after_failure(failure)
         }
         Verdict::CannotDelete(Hindrance::Account(_)) => Requeue::AccountChange,
-        Verdict::CannotDelete(Hindrance::TagNotKept) => BACKOFF,
+        Verdict::CannotDelete(
+            Hindrance::TagNotKept | Hindrance::DuplicateTag(_) | Hindrance::Kubernetes,
+        ) => BACKOFF,
     }
 }
 
@@ -95,7 +101,7 @@ fn in_sync(summary: &Summary, health: Health, windows: &Windows, now: Timestamp)
     };
     let grace_end = match health {
         Health::Unhealthy => summary
-            .grace_ends_at(object, windows)
+            .grace_ends_at(object, windows, now)
             .filter(|end| now < *end),
         Health::Healthy | Health::NotReported => None,
     };
@@ -110,7 +116,7 @@ fn in_sync(summary: &Summary, health: Health, windows: &Windows, now: Timestamp)
         .ok()
         .and_then(|desired| desired.resend_secs)
         .zip(sent_at)
-        .and_then(|(secs, at)| at.checked_add(SignedDuration::from_secs(secs)).ok())
+        .map(|(secs, at)| after(at.min(now), secs))
         // What is due and not sent waits for the end of --read-only.
         .filter(|at| now < *at);
     match [grace_end, resend_at].into_iter().flatten().min() {

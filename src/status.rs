@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::answer::{AccountProblem, SecretProblem};
 use crate::api::reason::{Progress, Reason};
 use crate::api::registry::{
-    Binding, CreateIntent, FieldDiff, ObservedRegistry, ReplicationRegistryStatus, SentCredential,
+    Binding, CreateIntent, DeletionPolicy, FieldDiff, ObservedRegistry, ReplicationRegistryStatus,
+    SentCredential,
 };
 use crate::api::{Condition, ConditionStatus};
 use crate::desired::RegistryId;
@@ -24,6 +25,8 @@ use crate::summary::{Held, Hindrance, Note, Operation, Summary, Verdict};
 const MISSED_POLLS_MAX: i64 = 3;
 /// `status.diff` shows this many fields at most.
 const DIFFS_MAX: usize = 10;
+/// `status.clones` names this many registries at most.
+const CLONES_MAX: usize = 5;
 /// A value in `status.diff` is cut after this many characters.
 const DIFF_CHARS_MAX: usize = 256;
 
@@ -81,10 +84,31 @@ pub fn status(
     }
     if let Some(record) = &summary.observed {
         new.observed = Some(observed(record));
+        new.tag_not_kept = false;
+    }
+    if summary.verdict == Verdict::TagNotKept {
+        new.tag_not_kept = true;
+    }
+    if let Some(clones) = summary.clones(new.registry_id.map(RegistryId)) {
+        let clones = clones.iter().take(CLONES_MAX);
+        new.clones = clones.map(|id| id.0).collect();
+    }
+    let is_in_vain = matches!(
+        summary.verdict,
+        Verdict::CannotDelete(_) | Verdict::DeletionSettling { .. }
+    );
+    if is_in_vain && object.deletion_policy == DeletionPolicy::Delete {
+        new.deletion_attempted_at.get_or_insert(now);
+    }
+    if let Some(credential) = &mut new.credential {
+        // Written by a clock that was ahead: it must not postpone the next sending.
+        credential.sent_at = credential.sent_at.min(now);
     }
     new.diff = summary.verdict.unwritten().map(diffs).unwrap_or_default();
-    new.last_handled_reconcile_at
-        .clone_from(&object.requested_at);
+    if !summary.verdict.is_tried_again() {
+        new.last_handled_reconcile_at
+            .clone_from(&object.requested_at);
+    }
     new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
 
     (!same(&new, old)).then_some(new)
@@ -107,6 +131,8 @@ pub fn with_intent(
         new.registry_id = None;
         new.created_at = None;
         new.observed = None;
+        new.applied = None;
+        new.tag_not_kept = false;
     }
     let judgement = Judgement {
         ready: ConditionStatus::Unknown,
@@ -158,7 +184,7 @@ fn observed(record: &Record) -> ObservedRegistry {
         name: record.name.clone(),
         type_: record.type_.clone(),
         url: record.url.clone(),
-        insecure: record.insecure.unwrap_or_default(),
+        insecure: record.insecure,
         description: record.text().to_owned(),
         status: record.health.word().map(str::to_owned),
         updated_at: record.updated_at.clone(),
@@ -268,7 +294,7 @@ fn judge(
     };
     match &summary.verdict {
         Verdict::Gone
-        | Verdict::Released(_)
+        | Verdict::Released { .. }
         | Verdict::KubernetesUnavailable
         | Verdict::KubernetesRefuses => None,
         // Only the note of an intent that is not needed any more may have to go.
@@ -338,6 +364,21 @@ fn judge(
             say(False, False, Reason::ReadOnly, message)
         }
         Verdict::Conflict(foreign) => say(False, False, Reason::Conflict, conflict_message(object, *foreign)),
+        Verdict::DuplicateTag(ids) => say(
+            False,
+            Unknown,
+            Reason::DuplicateTag,
+            format!(
+                "{} in SWR carry the ownership tag of this object or of an earlier one of its name, and nothing tells which is its own: delete the others, or take the tag off their descriptions",
+                registries(ids)
+            ),
+        ),
+        Verdict::Rebuilding { .. } => say(
+            Unknown,
+            Unknown,
+            Reason::Progressing,
+            "the registry of an earlier object of this name was found; it is taken over once it is certain that nobody else writes to it".to_owned(),
+        ),
         Verdict::OwnershipLost => say(
             False,
             Unknown,
@@ -390,6 +431,15 @@ fn judge(
             "waiting until it is certain that nothing of this object is left in SWR".to_owned(),
         ),
         Verdict::CannotDelete(hindrance) => Some(cannot_delete(object, hindrance)),
+        Verdict::CannotUntag { hindrance, .. } => say(
+            False,
+            Unknown,
+            Reason::Deleting,
+            format!(
+                "cannot take the ownership tag off the registry: {}; it is tried again for some minutes, then the object goes and the tag stays",
+                hindered(object, hindrance)
+            ),
+        ),
     }
 }
 
@@ -512,7 +562,7 @@ fn in_sync(
         ),
         Health::Unhealthy
             if summary
-                .grace_ends_at(object, windows)
+                .grace_ends_at(object, windows, now)
                 .is_some_and(|end| now < end) =>
         {
             (
@@ -527,11 +577,23 @@ fn in_sync(
             "SWR reports the target as unhealthy: check url, network and credential",
         ),
     };
+    let ours = summary.observed.as_ref().map(|record| record.id);
+    let clones = summary.clones(ours).unwrap_or_default();
+    let copies = match clones.as_slice() {
+        [] => String::new(),
+        [only] => format!(
+            "; registry {only} carries a copy of its ownership tag and is left alone: delete it, or take the tag off its description"
+        ),
+        several => format!(
+            "; {} carry copies of its ownership tag and are left alone: delete them, or take the tag off their descriptions",
+            registries(several)
+        ),
+    };
     Judgement {
         ready,
         synced: ConditionStatus::True,
         reason,
-        message: message.to_owned(),
+        message: format!("{message}{copies}"),
         keeps_ready: false,
     }
 }
@@ -545,6 +607,7 @@ fn conflict_message(object: &Object, foreign: Foreign) -> String {
         Foreign::Untagged => format!(
             "a registry named {name:?} exists in the instance and does not belong to this object; it is left alone"
         ),
+        Foreign::Predecessor => "the registry in the way was made for an earlier object of this namespace and name; it is left alone: to take it over, as after the restore of a cluster, set spec.adoption.policy to Rebuild".to_owned(),
         Foreign::TaggedByOther => format!(
             "a registry named {name:?} exists in the instance and carries the tag of another owner; it is left alone"
         ),
@@ -613,21 +676,18 @@ fn needed_permission(failure: &Failure, operation: Operation) -> String {
 
 fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
     const WAY_OUT: &str = "to let the object go without it, set spec.deletionPolicy to Orphan";
+    let why = hindered(object, hindrance);
     let (reason, message) = match hindrance {
-        Hindrance::Account(problem) => (
-            Reason::Deleting,
-            format!(
-                "{}; {WAY_OUT}",
-                account_message(&object.scope.account, problem)
-            ),
-        ),
+        Hindrance::Account(_) => (Reason::Deleting, format!("{why}; {WAY_OUT}")),
         Hindrance::TagNotKept => (
             Reason::DeletionBlocked,
-            format!(
-                "the registry does not carry our tag, so it is not deleted: remove it in SWR, or {WAY_OUT}"
-            ),
+            format!("{why}, so it is not deleted: remove it in SWR, or {WAY_OUT}"),
         ),
-        Hindrance::Swr { operation, failure } => {
+        Hindrance::DuplicateTag(_) => (
+            Reason::DuplicateTag,
+            format!("{why}: remove them in SWR, or {WAY_OUT}"),
+        ),
+        Hindrance::Swr { failure, .. } => {
             let blocked = match swr_reason(failure).progress() {
                 Progress::Stalled => true,
                 Progress::Settled | Progress::Reconciling => failure.cause == Cause::InUse,
@@ -637,12 +697,12 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
             } else {
                 Reason::Deleting
             };
-            let needs = needed_permission(failure, *operation);
             (
                 reason,
-                format!("cannot delete the registry: {failure}{needs}; {WAY_OUT}"),
+                format!("cannot delete the registry: {why}; {WAY_OUT}"),
             )
         }
+        Hindrance::Kubernetes => (Reason::Deleting, why),
     };
     Judgement {
         ready: ConditionStatus::False,
@@ -651,6 +711,33 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
         message,
         keeps_ready: false,
     }
+}
+
+/// What hinders a deletion, in words.
+fn hindered(object: &Object, hindrance: &Hindrance) -> String {
+    match hindrance {
+        Hindrance::Account(problem) => account_message(&object.scope.account, problem),
+        Hindrance::TagNotKept => "the registry does not carry our tag".to_owned(),
+        Hindrance::DuplicateTag(ids) => format!(
+            "{} in SWR carry this object's ownership tag, and nothing tells which is its own",
+            registries(ids)
+        ),
+        Hindrance::Swr { operation, failure } => {
+            format!("{failure}{}", needed_permission(failure, *operation))
+        }
+        Hindrance::Kubernetes => "the API server does not answer".to_owned(),
+    }
+}
+
+/// `registries 24, 26`; of many, the first few.
+fn registries(ids: &[RegistryId]) -> String {
+    let shown: Vec<String> = ids
+        .iter()
+        .take(CLONES_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let more = if ids.len() > shown.len() { ", ..." } else { "" };
+    format!("registries {}{more}", shown.join(", "))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a pass found and did: the one value from which status, requeue and the next poll follow.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::answer::{AccountProblem, SecretProblem};
-use crate::api::registry::Binding;
+use crate::api::registry::{Applied, Binding};
 use crate::credential::Fingerprint;
 use crate::desired::{Desired, Invalid, RegistryId, SecretRef};
 use crate::diff::Changes;
@@ -13,6 +13,7 @@ use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
 use crate::pass::{Keep, Memory, Removed, Windows, Work};
 use crate::plan::Foreign;
+use crate::time::after;
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +21,12 @@ pub enum Verdict {
     /// There is no such object any more; nothing is to be written.
     Gone,
     /// Our finalizer is off.
-    Released(Removed),
+    Released {
+        /// What became of the registry.
+        removed: Removed,
+        /// Registries with a copy of our tag, which stay.
+        clones: Vec<RegistryId>,
+    },
     /// The object is another than the one decided upon: look again at once.
     Stale,
     /// The API server does not answer.
@@ -69,6 +75,13 @@ pub enum Verdict {
     ReadOnly(Held),
     /// A registry that is not ours is in the way.
     Conflict(Foreign),
+    /// Several registries carry our tag, and nothing tells which of them is meant.
+    DuplicateTag(Vec<RegistryId>),
+    /// The registry of an earlier object is taken once nobody has touched it for the settle time.
+    Rebuilding {
+        /// From when on it may be taken.
+        until: Timestamp,
+    },
     /// Our registry lost our tag.
     OwnershipLost,
     /// SWR did not keep the tag of a registry we created.
@@ -97,6 +110,13 @@ pub enum Verdict {
     },
     /// A deletion cannot go on.
     CannotDelete(Hindrance),
+    /// The registry is to stay, and its tag does not come off yet.
+    CannotUntag {
+        /// Why.
+        hindrance: Hindrance,
+        /// When the object goes all the same.
+        until: Timestamp,
+    },
 }
 
 impl Verdict {
@@ -105,7 +125,7 @@ impl Verdict {
         !matches!(
             self,
             Verdict::Gone
-                | Verdict::Released(_)
+                | Verdict::Released { .. }
                 | Verdict::Stale
                 | Verdict::KubernetesUnavailable
                 | Verdict::KubernetesRefuses
@@ -113,6 +133,15 @@ impl Verdict {
                     problem: SecretProblem::Unavailable,
                     ..
                 }
+        )
+    }
+
+    /// Whether the pass stopped at something that passes, so that what a person asked for by
+    /// annotation is still to be done.
+    pub fn is_tried_again(&self) -> bool {
+        matches!(
+            self,
+            Verdict::Swr { .. } | Verdict::NoAccount(_) | Verdict::NoCredential { .. }
         )
     }
 
@@ -151,6 +180,10 @@ pub enum Hindrance {
     },
     /// The registry does not carry the tag that we gave it.
     TagNotKept,
+    /// Several registries carry our tag, and nothing tells which of them is ours.
+    DuplicateTag(Vec<RegistryId>),
+    /// The API server does not answer.
+    Kubernetes,
 }
 
 /// The operations of the registries API.
@@ -220,8 +253,10 @@ pub struct Summary {
     pub binding: Option<Binding>,
     /// The credential that was sent: name of its Secret, fingerprint, time.
     pub sent: Option<(String, Fingerprint, Timestamp)>,
-    /// [`crate::desired::Registry::unshown`] of what SWR holds, as far as anybody knows.
-    pub applied: Option<String>,
+    /// What is known of our registry beyond what SWR shows.
+    pub applied: Option<Applied>,
+    /// Which registries carry our tag, if that was looked at.
+    pub carriers: Option<Vec<RegistryId>>,
     /// What SWR shows of our registry.
     pub observed: Option<Record>,
     /// What the next poll compares with.
@@ -241,6 +276,19 @@ pub struct Judged {
     pub secret: SecretRef,
     /// Fingerprint of the credential.
     pub credential: Fingerprint,
+    /// How our last write left our registry, if that is known.
+    pub left: Option<Left>,
+}
+
+/// What a later look at `updated_at` is compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Left {
+    /// The registry.
+    pub id: RegistryId,
+    /// Its `updated_at`.
+    pub updated_at: String,
+    /// Its health at the last look.
+    pub health: Health,
 }
 
 impl Summary {
@@ -264,6 +312,7 @@ impl Summary {
             binding: None,
             sent: None,
             applied: None,
+            carriers: None,
             observed: None,
             judged: None,
             memory,
@@ -276,11 +325,13 @@ impl Summary {
         if keep.known_is_gone {
             summary.id = Note::Clear;
         }
+        summary.carriers.clone_from(&keep.carriers);
         summary.judged = keep.view.map(|view| Judged {
             lookout: keep.lookout(None),
             view,
             secret: keep.desired.secret.clone(),
             credential: keep.sealed.whole.clone(),
+            left: None,
         });
         summary
     }
@@ -301,6 +352,7 @@ impl Summary {
             binding: None,
             sent: None,
             applied: None,
+            carriers: None,
             observed: None,
             judged: None,
             memory,
@@ -308,22 +360,27 @@ impl Summary {
     }
 
     /// Our finalizer is off.
-    pub(crate) fn released(work: &Work, removed: Removed) -> Self {
-        Summary::unread(work.pass.memory.clone(), Verdict::Released(removed))
+    pub(crate) fn released(work: &Work, removed: Removed, clones: Vec<RegistryId>) -> Self {
+        let verdict = Verdict::Released { removed, clones };
+        Summary::unread(work.pass.memory.clone(), verdict)
     }
 
     /// This registry is ours: note its id, and that no create is open.
-    pub(crate) fn holds(mut self, keep: &Keep, owned: &Owned) -> Self {
+    pub(crate) fn holds(self, keep: &Keep, owned: &Owned) -> Self {
+        self.owns(keep, owned.id()).shows(owned)
+    }
+
+    /// The registry with this id is ours, whatever SWR shows of it.
+    pub(crate) fn owns(mut self, keep: &Keep, id: RegistryId) -> Self {
         let status = &keep.work.object.status;
-        self.id = Note::Set(owned.id());
         self.clears_intent = true;
         if status.created_at.is_none() {
             // Found by its tag: it was there at the latest when it was looked for.
             self.created_at = Some(keep.work.read_at);
         }
         self.binding = Some(keep.binding());
-        self.watch_for(owned.id());
-        self.shows(owned)
+        self.note_id(id, keep.work.read_at);
+        self
     }
 
     /// What SWR shows of our registry.
@@ -334,15 +391,19 @@ impl Summary {
 
     /// SWR created (or gave us) this registry at this time.
     pub(crate) fn created(mut self, keep: &Keep, id: RegistryId, at: Timestamp) -> Self {
-        self.id = Note::Set(id);
         self.clears_intent = true;
         self.created_at = Some(at);
         self.binding = Some(keep.binding());
-        self.watch_for(id);
+        self.memory.untouched = None;
+        self.memory.id = None;
+        self.note_id(id, at);
         self.sent(keep, at)
     }
 
-    fn watch_for(&mut self, id: RegistryId) {
+    fn note_id(&mut self, id: RegistryId, since: Timestamp) {
+        self.id = Note::Set(id);
+        let known = self.memory.id.filter(|(known, _)| *known == id);
+        self.memory.id = Some(known.unwrap_or((id, since)));
         if let Some(judged) = &mut self.judged
             && !judged.lookout.ids.contains(&id)
         {
@@ -350,9 +411,9 @@ impl Summary {
         }
     }
 
-    /// SWR holds what the spec asks for, shown or not.
-    pub(crate) fn applied(mut self, keep: &Keep) -> Self {
-        self.applied = Some(keep.desired.registry.unshown());
+    /// What is known of our registry beyond what SWR shows.
+    pub(crate) fn applied(mut self, applied: Applied) -> Self {
+        self.applied = Some(applied);
         self
     }
 
@@ -360,17 +421,48 @@ impl Summary {
     pub(crate) fn sent(mut self, keep: &Keep, at: Timestamp) -> Self {
         let Desired { secret, .. } = &keep.desired;
         self.sent = Some((secret.name.clone(), keep.sealed.whole.clone(), at));
-        self.applied(keep)
+        self
+    }
+
+    /// What the next poll compares with, `updated_at` included.
+    pub fn to_judged(&self) -> Option<Judged> {
+        let mut judged = self.judged.clone()?;
+        let status = self.object.as_ref().map(|object| &object.status);
+        let before = status.and_then(|status| status.applied.as_ref());
+        let applied = self.applied.as_ref().or(before);
+        let left = applied.and_then(|applied| applied.updated_at.clone());
+        judged.left = self
+            .observed
+            .as_ref()
+            .zip(left)
+            .map(|(record, updated_at)| Left {
+                id: record.id,
+                updated_at,
+                health: record.health,
+            });
+        Some(judged)
+    }
+
+    /// Registries beside ours that carry its tag, if that was looked at.
+    pub fn clones(&self, ours: Option<RegistryId>) -> Option<Vec<RegistryId>> {
+        let carriers = self.carriers.as_ref()?;
+        let others = carriers.iter().copied().filter(|id| Some(*id) != ours);
+        Some(others.collect())
     }
 
     /// When the grace of the last write ends: until then SWR's own check of the target may not
-    /// have run since.
-    pub fn grace_ends_at(&self, object: &Object, windows: &Windows) -> Option<Timestamp> {
+    /// have run since. A time in the status that lies ahead is another clock's, and counts as now.
+    pub fn grace_ends_at(
+        &self,
+        object: &Object,
+        windows: &Windows,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let now_sent = self.sent.as_ref().map(|(_, _, at)| *at);
-        let before = object.status.credential.as_ref().map(|sent| sent.sent_at);
+        let before = object.status.credential.as_ref();
+        let before = before.map(|sent| sent.sent_at.min(now));
         let written_at = now_sent.max(before)?;
-        let grace = SignedDuration::from_secs(windows.grace_secs);
-        written_at.checked_add(grace).ok()
+        Some(after(written_at, windows.grace_secs))
     }
 
     /// The create was certainly not carried out.

@@ -53,13 +53,22 @@ pub struct Owner {
 impl Owner {
     /// The owner `namespace/name` with this uid, in this installation.
     pub fn new(installation: &Installation, uid: &str, namespace: &str, name: &str) -> Self {
-        let uid = uuid_bytes(uid).map_or_else(
-            || short_id(&["uid", uid]),
-            |bytes| URL_SAFE_NO_PAD.encode(bytes),
-        );
+        let uid = URL_SAFE_NO_PAD.encode(uid_bytes(uid));
         let name = &short_id(&["name", namespace, name])[..NAME_CHARS];
         Owner {
             tag: format!("{TAG_OPENING}{}/{uid}/{name}]", installation.0),
+        }
+    }
+
+    /// Whether this tag is that of an earlier object of the same namespace and name, in the same
+    /// installation. Two names share their 48 bits once in 281 billion, so whoever acts on this
+    /// makes sure that no other object owns the tag.
+    pub fn succeeds(&self, tag: &str) -> bool {
+        match (parts(&self.tag), parts(tag)) {
+            (Some([installation, uid, name]), Some(other)) => {
+                [installation, name] == [other[0], other[2]] && uid != other[1]
+            }
+            (None, _) | (_, None) => false,
         }
     }
 
@@ -114,14 +123,39 @@ fn well_formed(tag: &str) -> bool {
             && parts.iter().all(|part| is_id(part)))
 }
 
-/// A hash of several parts that no other split of the same characters gives.
+/// Installation, uid and name.
+fn parts(tag: &str) -> Option<[&str; 3]> {
+    let inner = tag.strip_prefix(TAG_OPENING)?.strip_suffix(']')?;
+    let (installation, rest) = inner.split_once('/')?;
+    let (uid, name) = rest.split_once('/')?;
+    Some([installation, uid, name])
+}
+
+/// What a uid becomes in a tag: its own 128 bits, or a hash of what is no UUID.
+pub fn uid_bytes(uid: &str) -> [u8; 16] {
+    uuid_bytes(uid).unwrap_or_else(|| short_hash(&["uid", uid]))
+}
+
+/// The same, read from a tag.
+pub fn uid_of(tag: &str) -> Option<[u8; 16]> {
+    let [_, uid, _] = parts(tag)?;
+    URL_SAFE_NO_PAD.decode(uid).ok()?.try_into().ok()
+}
+
 fn short_id(parts: &[&str]) -> String {
+    URL_SAFE_NO_PAD.encode(short_hash(parts))
+}
+
+/// A hash of several parts that no other split of the same characters gives.
+fn short_hash(parts: &[&str]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    URL_SAFE_NO_PAD.encode(&hash.finalize()[..16])
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
 }
 
 fn uuid_bytes(uid: &str) -> Option<[u8; 16]> {

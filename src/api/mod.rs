@@ -6,6 +6,7 @@ pub mod reason;
 pub mod registry;
 
 mod crd;
+mod instant;
 
 pub use crd::{crds, replication_registry_crd, swr_account_crd};
 
@@ -41,6 +42,7 @@ pub struct Condition {
     /// One or two sentences for people. Never a secret, an id of a request, or a time.
     pub message: String,
     /// When `status` changed last.
+    #[serde(deserialize_with = "instant::clamped")]
     pub last_transition_time: jiff::Timestamp,
     /// The generation of the object that this condition was computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -60,11 +60,12 @@ reasons! {
     InstanceNotRunning, Reconciling, "The SWR instance does not exist, or is not in state Running.";
     InvalidSpec, Stalled, "The spec breaks a rule, or SWR refuses it as invalid: change the field that the message names.";
     InvalidSecret, Stalled, "The Secret exists, but a key is missing or its value is unusable: the message names key and rule, never the value.";
-    Conflict, Stalled, "A registry of this name exists in SWR and is not ours. It is left alone: choose another name, delete it, or adopt it with `spec.adoption`.";
+    Conflict, Stalled, "A registry of this name exists in SWR and is not ours. It is left alone: choose another name, delete it, or adopt it with `spec.adoption`: `IfUnowned` takes one without a tag, `Rebuild` also the one of an earlier object of this namespace and name, as after the restore of a cluster.";
     Forbidden, Stalled, "The account lacks a permission: the message names the action of the SWR API.";
     QuotaExceeded, Stalled, "The instance holds as many registries as its quota allows.";
     NotApplied, Stalled, "SWR accepted the update twice and still shows the old value: the message names the fields.";
     TagNotKept, Stalled, "SWR did not keep the ownership tag in the description, so the operator cannot recognise its own registry and writes nothing more.";
+    DuplicateTag, Stalled, "Several registries carry this object's ownership tag, and the one it made is gone, so nothing tells which is meant: delete the others in SWR, or take the tag off their descriptions. An event of this name tells of a copy while the object's own registry is well.";
     OwnershipLost, Stalled, "The registry's ownership tag was removed or replaced in SWR. The operator writes nothing more: restore the tag, or set `spec.adoption.policy: IfUnowned`.";
     Fighting, Stalled, "Something else keeps changing the registry back; the operator corrected it three times within 30 minutes and now waits an hour between attempts.";
     BindingChanged, Stalled, "The account leads to another project or region than the one in which the registry was created: restore it, or delete and re-create the object.";

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Condition;
+use super::{Condition, instant};
 
 /// What the target registry in SWR Enterprise should look like, and how the operator treats it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -332,7 +332,9 @@ pub enum Mode {
 ]))]
 pub struct Adoption {
     /// `Never` leaves foreign registries alone. `IfUnowned` takes a registry of exactly this
-    /// name that carries no operator's tag. Default: `Never`.
+    /// name that carries no operator's tag. `Rebuild`, for a cluster that was restored, also takes
+    /// the registry that this operator made for an earlier object of this namespace and name, once
+    /// nobody has touched it for the settle time. Default: `Never`.
     #[serde(default)]
     pub policy: AdoptionPolicy,
     /// Id of the one registry to take over, whatever its name; it is renamed if the name
@@ -350,6 +352,8 @@ pub enum AdoptionPolicy {
     Never,
     /// Take a registry that no operator has tagged.
     IfUnowned,
+    /// The same, and the registry of an earlier object of this namespace and name.
+    Rebuild,
 }
 
 /// What happens to the registry when its object is deleted.
@@ -396,16 +400,36 @@ pub struct ReplicationRegistryStatus {
     /// Which credential was sent last, as a keyed fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SentCredential>,
-    /// Hash of what was sent last in `dnsConf` and `target.projectId`, which SWR does not always
-    /// show, so that a change of them is noticed all the same.
+    /// What the operator knows of the registry beyond what SWR shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub applied: Option<String>,
+    pub applied: Option<Applied>,
+    /// Ids of registries that carry a copy of this object's ownership tag, for example because
+    /// somebody copied the registry in the console. They are left alone; at most five are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub clones: Vec<i64>,
+    /// `true` if SWR did not give the ownership tag back: the operator cannot recognise the
+    /// registry and does not write to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tag_not_kept: bool,
+    /// When the operator first tried in vain to delete the registry of this deleted object. From
+    /// then on `deletionPolicy: Orphan` lets the object go without any request to SWR.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "instant::clamped_if_any"
+    )]
+    pub deletion_attempted_at: Option<Timestamp>,
     /// Set before a registry is created and cleared with the answer; present while nobody knows
     /// whether the request arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_intent: Option<CreateIntent>,
-    /// When SWR confirmed the creation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When SWR confirmed the creation, by the clock of the operator that made it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "instant::clamped_if_any"
+    )]
     pub created_at: Option<Timestamp>,
     /// Echo of the annotation `swr.huaweicloud.com/requestedAt` once it was acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -431,6 +455,9 @@ impl Default for ReplicationRegistryStatus {
             diff: Vec::new(),
             credential: None,
             applied: None,
+            clones: Vec::new(),
+            tag_not_kept: false,
+            deletion_attempted_at: None,
             create_intent: None,
             created_at: None,
             last_handled_reconcile_at: None,
@@ -462,8 +489,9 @@ pub struct ObservedRegistry {
     pub type_: String,
     /// Address in SWR.
     pub url: String,
-    /// Whether SWR skips the verification of the target's certificate.
-    pub insecure: bool,
+    /// Whether SWR skips the verification of the target's certificate; absent if SWR does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insecure: Option<bool>,
     /// Description in SWR without the operator's tag.
     pub description: String,
     /// Health of the target as SWR reports it: `healthy`, `unhealthy`, or absent.
@@ -495,7 +523,25 @@ pub struct SentCredential {
     /// Keyed fingerprint of the value; it cannot be checked without the installation's key.
     pub fingerprint: String,
     /// When it was sent.
+    #[serde(deserialize_with = "instant::clamped")]
     pub sent_at: Timestamp,
+}
+
+/// What the operator knows of its registry beyond what SWR shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// Hash of what was sent last in `dnsConf` and `target.projectId`, which SWR does not always
+    /// show, so that a change of them is noticed all the same.
+    pub unshown: String,
+    /// SWR's own time of the last change as the operator's last write left it. Another value later
+    /// means that somebody changed the registry, even where SWR shows no difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
+    /// The generation of the spec for which SWR was found equal last: what differs afterwards was
+    /// changed in SWR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
 }
 
 /// A durable note that a registry is about to be created.
@@ -504,6 +550,7 @@ pub struct SentCredential {
 pub struct CreateIntent {
     /// Counts the attempts since the registry was last known.
     pub attempt: i64,
-    /// When the attempt began.
+    /// When the attempt began, by the clock of the operator that made it.
+    #[serde(deserialize_with = "instant::clamped")]
     pub started_at: Timestamp,
 }

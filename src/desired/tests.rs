@@ -53,7 +53,7 @@ fn the_name_defaults_to_the_objects_and_a_trailing_slash_does_not_count() {
                 keys: None
             },
             mode: Mode::Enforce,
-            adoption: Adoption::Never,
+            adoption: Adoption::NEVER,
             resend_secs: None,
         })
     );

@@ -165,6 +165,11 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
     pub secret_retry: Duration,
 
+    /// For how long an object with deletionPolicy Orphan waits for its tag to come off the registry
+    /// while that fails in a way that passes. Then it goes, and the tag stays.
+    #[arg(long, env = "SWR_OPERATOR_ORPHAN_PATIENCE", default_value = "10m", value_parser = duration)]
+    pub orphan_patience: Duration,
+
     /// Name of the pod, which events give as their source.
     #[arg(
         long,
@@ -237,6 +242,7 @@ impl RunArgs {
             write_secs: secs(self.write_deadline),
             grace_secs: secs(self.grace),
             poll_secs: secs(self.poll_interval),
+            orphan_secs: secs(self.orphan_patience),
         })
     }
 

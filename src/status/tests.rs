@@ -16,6 +16,7 @@ const WINDOWS: Windows = Windows {
     write_secs: 20,
     grace_secs: 300,
     poll_secs: 600,
+    orphan_secs: 600,
 };
 
 fn at(secs: i64) -> Timestamp {
@@ -356,7 +357,10 @@ fn what_was_not_learnt_is_not_written() {
         Verdict::Stale,
         Verdict::KubernetesUnavailable,
         Verdict::KubernetesRefuses,
-        Verdict::Released(Removed::Deleted),
+        Verdict::Released {
+            removed: Removed::Deleted,
+            clones: Vec::new(),
+        },
     ] {
         check(
             ready_object(),

@@ -4,25 +4,27 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use super::{ask, kube_verdict, later, only_observes};
-use crate::api::reason::Reason;
-use crate::desired::{Adoption, RegistryId};
-use crate::diff::{Changes, SentFacts, diff};
+use super::adopt::{consider_adoption, shown_before_adoption};
+use super::written::{created, updated, updated_unseen};
+use super::{ask, gap, kube_verdict, only_observes, settled};
+use crate::api::registry::Applied;
+use crate::desired::RegistryId;
+use crate::diff::{Changes, SentFacts, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, Adopting, AfterFinalizer, Creating, Effect, Intended, Intent, ListAnswer,
-    Listing, Next, ObjectWritten, RecordingId, RecordingIntent, ShowAnswer, Showing, Updating,
-    Wrote,
+    AddingFinalizer, AfterFinalizer, Creating, Effect, Intended, Intent, ListAnswer, Listing, Next,
+    ObjectWritten, RecordingId, RecordingIntent, ShowAnswer, Showing, Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
-use crate::pass::{Keep, SentUpdate};
-use crate::plan::{Action, Facts, Foreign, Plan, Why, plan};
+use crate::pass::{Keep, KnownIntent};
+use crate::plan::{Action, Facts, Foreign, Plan, Resend, Why, plan};
 use crate::summary::{Held, Operation, Summary, Verdict};
+use crate::time::after;
 
 /// How many corrections of drift within [`FIGHT_SECS`] make a fight.
 const FIGHT_CORRECTIONS: usize = 3;
 /// 30 minutes.
-const FIGHT_SECS: i64 = 1_800;
+pub(super) const FIGHT_SECS: i64 = 1_800;
 /// An update that SWR accepted this often without showing it is reported instead of repeated.
 const UPDATES_MAX: u32 = 2;
 /// And is then tried once an hour.
@@ -42,24 +44,27 @@ impl Listing {
     pub fn resume(self, answer: ListAnswer, now: Timestamp) -> Next {
         match (self, answer) {
             (Listing::Removing(removal), answer) => super::remove::listed(removal, answer, now),
+            (Listing::Orphaning(keep), answer) => {
+                super::remove::listed_for_untag(keep, answer, now)
+            }
             (Listing::Deciding(mut keep), Ok(Some(inventory))) => {
-                keep.view = Some(keep.lookout(None).view(&inventory));
+                keep.look(&inventory, None);
                 decide(keep, &inventory, now)
             }
             (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
-                keep.view = Some(keep.lookout(None).view(&inventory));
+                keep.look(&inventory, None);
                 decide_without_known(keep, &inventory, now)
             }
             (
                 Listing::Created(mut keep, wrote, id) | Listing::CreatedNoted(mut keep, wrote, id),
                 Ok(Some(inventory)),
             ) => {
-                keep.view = Some(keep.lookout(Some(id)).view(&inventory));
+                keep.look(&inventory, Some(id));
                 created(&keep, &wrote, id, inventory.get(id), now)
             }
-            (Listing::Updated(mut keep, wrote), Ok(Some(inventory))) => {
-                keep.view = Some(keep.lookout(None).view(&inventory));
-                updated(&keep, &wrote, &inventory, now)
+            (Listing::Updated(mut keep, wrote, id), Ok(Some(inventory))) => {
+                keep.look(&inventory, Some(id));
+                updated(&keep, &wrote, id, &inventory, now)
             }
             // Rule 6: the id must not wait for a LIST that is late or fails.
             (Listing::Created(keep, wrote, id), Ok(None) | Err(_)) => ask(Effect::RecordId {
@@ -69,10 +74,8 @@ impl Listing {
             (Listing::CreatedNoted(keep, wrote, id), Ok(None) | Err(_)) => {
                 created(&keep, &wrote, id, None, now)
             }
-            // SWR accepted the write; whether it shows it is for the next pass to see.
-            (Listing::Updated(keep, wrote), Ok(None) | Err(_)) => {
-                let summary = Summary::of(&keep, not_visible(&keep, &wrote)).sent(&keep, wrote.at);
-                Next::Finished(Box::new(remember_update(summary, &keep, &wrote)))
+            (Listing::Updated(keep, wrote, id), Ok(None) | Err(_)) => {
+                updated_unseen(&keep, &wrote, id)
             }
             (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Ok(None)) => {
                 let failure = Failure::new(Class::Transient, crate::failure::Cause::TimedOut);
@@ -85,7 +88,7 @@ impl Listing {
     }
 }
 
-fn finished(keep: &Keep, verdict: Verdict) -> Next {
+pub(super) fn finished(keep: &Keep, verdict: Verdict) -> Next {
     Next::Finished(Box::new(Summary::of(keep, verdict)))
 }
 
@@ -93,7 +96,7 @@ fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
     finished(keep, Verdict::Swr { operation, failure })
 }
 
-fn sent_facts(keep: &Keep) -> SentFacts {
+pub(super) fn sent_facts(keep: &Keep) -> SentFacts {
     SentFacts {
         desired: keep.sealed.clone(),
         // Who only observes has sent nothing, and asks only whether SWR reports another access key.
@@ -101,53 +104,90 @@ fn sent_facts(keep: &Keep) -> SentFacts {
             only_observes(&keep.work.object).then(|| (keep.sealed.whole.clone(), keep.work.read_at))
         }),
         resend_secs: keep.desired.resend_secs,
-        applied: keep.work.object.status.applied.clone(),
+        applied: keep
+            .work
+            .object
+            .status
+            .applied
+            .as_ref()
+            .map(|applied| applied.unshown.clone()),
     }
 }
 
 fn wanted(keep: &Keep) -> Wanted<'_> {
     let status = &keep.work.object.status;
-    match keep.desired.adoption {
+    match keep.desired.adoption.id {
         // Once adopted, a registry that is lost is made anew under its name like any other.
-        Adoption::ById(id) if status.credential.is_none() => Wanted::Id(id),
-        Adoption::ById(_) | Adoption::Never | Adoption::ByName => {
-            Wanted::Name(&keep.desired.registry.name)
-        }
+        Some(id) if status.credential.is_none() => Wanted::Id(id),
+        Some(_) | None => Wanted::Name(&keep.desired.registry.name),
     }
 }
 
+fn claim(keep: &Keep, inventory: &Inventory) -> Claim {
+    let succeeds = keep.desired.adoption.takes_predecessor();
+    inventory.claim(&keep.work.pass.owner, wanted(keep), succeeds)
+}
+
+/// Whether the registry is to be sent again although nothing that SWR shows differs.
+fn resend(keep: &Keep, claim: &Claim) -> Resend {
+    let object = &keep.work.object;
+    let Claim::Ours(owned) = claim else {
+        return Resend::No;
+    };
+    let writes = !only_observes(object) && !keep.work.pass.read_only;
+    let is_asked = object.requested_at.is_some()
+        && object.requested_at != object.status.last_handled_reconcile_at;
+    let witness = keep.work.pass.witness;
+    // Who does not write need not be careful: it says at every look what it sees.
+    let may_send = witness.may_send || !writes;
+    if writes && is_asked {
+        Resend::Requested
+    } else if witness.is_believed && may_send && is_moved(keep, owned.record()) {
+        Resend::ChangedElsewhere
+    } else {
+        Resend::No
+    }
+}
+
+/// Whether SWR says that the registry was written since our own last write, and nothing else
+/// explains it: `updated_at` is the only sign of a change in what SWR does not show.
+fn is_moved(keep: &Keep, record: &Record) -> bool {
+    let left = keep.work.object.status.applied.as_ref();
+    let left = left.and_then(|applied| applied.updated_at.as_ref());
+    let has_moved = left.is_some_and(|left| record.updated_at.as_ref() != Some(left));
+    has_moved && !health_changed(keep, record)
+}
+
+/// Whether the health is another than at the last look.
+fn health_changed(keep: &Keep, record: &Record) -> bool {
+    let before = keep.work.object.status.observed.as_ref();
+    before.is_some_and(|before| before.status.as_deref() != record.health.word())
+}
+
 fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
-    let status = &keep.work.object.status;
-    let was_in_sync = status.observed_generation == keep.work.object.generation
-        && status.conditions.iter().any(|condition| {
-            let is = |reason: Reason| condition.reason == reason.as_str();
-            match condition.type_.as_str() {
-                // A fight is a difference from what was in sync; to look again must not end it.
-                "Synced" => {
-                    condition.status == crate::api::ConditionStatus::True || is(Reason::Fighting)
-                }
-                // It was equal, and a failure that passes left it so.
-                "Ready" => is(Reason::Available) || is(Reason::TargetUnhealthy),
-                _ => false,
-            }
-        });
+    let object = &keep.work.object;
+    let applied = object.status.applied.as_ref();
     plan(&Facts {
         desired: &keep.desired,
+        resend: resend(keep, &claim),
         claim,
-        known: keep.work.object.known_id(),
+        known: object.known_id(),
         credential: &sent_facts(keep),
-        was_in_sync,
+        was_in_sync: applied.and_then(|applied| applied.generation) == Some(object.generation),
         now,
     })
 }
 
 fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
-    let known = keep.work.object.known_id();
-    let claim = inventory.claim(&keep.work.pass.owner, known, wanted(&keep));
-    match (claim, known) {
-        (Claim::Ours(owned), _) => carry_out(keep, Claim::Ours(owned), now),
+    let Some(id) = keep.work.object.known_id() else {
+        let claim = claim(&keep, inventory);
+        return carry_out_if_whole(keep, claim, inventory, now);
+    };
+    match inventory.owned(&keep.work.pass.owner, id) {
+        // Rule 8: others with our tag are copies.
+        Some(owned) => carry_out(keep, Claim::Ours(owned), now),
         // The LIST may lag, or the tag was altered: ask for the registry itself.
-        (_, Some(id)) => {
+        None => {
             if inventory.get(id).is_none() {
                 keep.view = Some(View::NONE);
             }
@@ -156,15 +196,35 @@ fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
                 then: Showing::Missing(keep),
             })
         }
-        (claim, None) => carry_out(keep, claim, now),
     }
 }
 
 /// The known registry is certainly gone (rule 7): start over without it.
 fn decide_without_known(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+    if !inventory.is_whole() {
+        return failed(&keep, Operation::List, gap());
+    }
+    let known = keep.work.object.known_id();
+    if known.is_some_and(|id| inventory.get(id).is_some()) {
+        // It is there after all.
+        keep.view = Some(View::NONE);
+        return finished(&keep, Verdict::Stale);
+    }
     keep.known_is_gone = true;
-    let claim = inventory.claim(&keep.work.pass.owner, None, wanted(&keep));
+    let claim = claim(&keep, inventory);
     carry_out(keep, claim, now)
+}
+
+/// What a LIST with a gap does not show may be there: with an intent open, that is the registry
+/// which the lost request made.
+fn carry_out_if_whole(keep: Keep, claim: Claim, inventory: &Inventory, now: Timestamp) -> Next {
+    let is_open = keep.work.object.status.create_intent.is_some();
+    let is_found = matches!(claim, Claim::Ours(_) | Claim::Several(_));
+    if is_open && !is_found && !inventory.is_whole() {
+        failed(&keep, Operation::List, gap())
+    } else {
+        carry_out(keep, claim, now)
+    }
 }
 
 fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
@@ -172,18 +232,30 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
     match action {
         Action::NoOp(owned) => rest(keep, owned),
         Action::Conflict(foreign) => finished(&keep, Verdict::Conflict(foreign)),
+        Action::Choose(ids) => finished(&keep, Verdict::DuplicateTag(ids)),
         Action::Create if only_observes(&keep.work.object) => {
             finished(&keep, Verdict::MissingObserved)
+        }
+        // Sending the same again is no difference, only due.
+        Action::Update(owned, _)
+            if why.only_repeats()
+                && (keep.work.pass.read_only || only_observes(&keep.work.object)) =>
+        {
+            rest(keep, owned)
         }
         Action::Update(owned, changes) if only_observes(&keep.work.object) => {
             let summary = Summary::of(&keep, Verdict::DriftObserved(changes));
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
-        Action::Adopt(untagged) if only_observes(&keep.work.object) => {
+        Action::Adopt(found) if only_observes(&keep.work.object) => {
             let facts = sent_facts(&keep);
-            match diff(&keep.desired.registry, &facts, untagged.record(), now) {
+            let foreign = match found.tag() {
+                Some(_) => Foreign::Predecessor,
+                None => Foreign::Untagged,
+            };
+            match diff(&keep.desired.registry, &facts, found.record(), now) {
                 Some(changes) => finished(&keep, Verdict::DriftObserved(changes)),
-                None => finished(&keep, Verdict::Conflict(Foreign::Untagged)),
+                None => finished(&keep, Verdict::Conflict(foreign)),
             }
         }
         Action::Create if keep.work.pass.read_only => {
@@ -192,19 +264,12 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
         Action::Adopt(_) if keep.work.pass.read_only => {
             finished(&keep, Verdict::ReadOnly(Held::Adopt))
         }
-        // Sending the same again is no difference, only due.
-        Action::Update(owned, _) if keep.work.pass.read_only && why == Why::CredentialDue => {
-            rest(keep, owned)
-        }
         Action::Update(owned, changes) if keep.work.pass.read_only => {
             let summary = Summary::of(&keep, Verdict::ReadOnly(Held::Update(changes)));
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
         Action::Create => intend(keep, Intended::Create, now),
-        Action::Adopt(untagged) => {
-            let id = untagged.record().id;
-            intend(keep, Intended::Adopt(id), now)
-        }
+        Action::Adopt(found) => consider_adoption(keep, found, why, now),
         Action::Update(owned, changes) => consider_update(keep, &owned, changes, why, now),
     }
 }
@@ -232,12 +297,34 @@ fn in_sync(keep: &Keep, owned: &Owned) -> Next {
         },
     )
     .holds(keep, owned)
-    .applied(keep);
+    .applied(rested(keep, owned.record()));
     summary.memory.update = None;
+    summary.memory.unseen_write = false;
     Next::Finished(Box::new(summary))
 }
 
-fn asked(keep: &Keep) -> u64 {
+/// What is known of a registry that was found equal without a write in this pass.
+fn rested(keep: &Keep, record: &Record) -> Applied {
+    let status = &keep.work.object.status;
+    let left = status
+        .applied
+        .as_ref()
+        .and_then(|applied| applied.updated_at.clone());
+    // The end of our own last write is seen only now; and a change of health that moves
+    // `updated_at` along must not look like somebody's change afterwards.
+    let is_ours = keep.work.pass.memory.unseen_write;
+    let is_explained = left.is_some() && health_changed(keep, record);
+    Applied {
+        unshown: keep.desired.registry.unshown(),
+        updated_at: match is_ours || is_explained {
+            true => record.updated_at.clone(),
+            false => left,
+        },
+        generation: Some(keep.work.object.generation),
+    }
+}
+
+pub(super) fn asked(keep: &Keep) -> u64 {
     // SipHash with fixed keys: it tells one wish from the next within this process, no more.
     let mut hasher = DefaultHasher::new();
     (&keep.desired.registry, &keep.sealed).hash(&mut hasher);
@@ -249,23 +336,18 @@ fn asked(keep: &Keep) -> u64 {
 fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: Timestamp) -> Next {
     let memory = &keep.work.pass.memory;
     if let Some(update) = memory.update.filter(|update| update.asked == asked(&keep)) {
-        let visible_by = later(update.at, keep.work.pass.windows.settle_secs);
+        let visible_by = after(update.at, keep.work.pass.windows.settle_secs);
         if now < visible_by {
             let verdict = Verdict::NotVisible { until: visible_by };
             return Next::Finished(Box::new(Summary::of(&keep, verdict).holds(&keep, owned)));
         }
-        if update.times >= UPDATES_MAX && now < later(update.at, UPDATE_AGAIN_SECS) {
+        if update.times >= UPDATES_MAX && now < after(update.at, UPDATE_AGAIN_SECS) {
             return Next::Finished(Box::new(
                 Summary::of(&keep, Verdict::NotApplied(changes)).holds(&keep, owned),
             ));
         }
     }
-    let recent = memory
-        .corrected_at
-        .iter()
-        .filter(|at| later(**at, FIGHT_SECS) > now)
-        .count();
-    if why == Why::Drift && recent >= FIGHT_CORRECTIONS {
+    if why.corrects() && is_fight(&keep, now) {
         return Next::Finished(Box::new(
             Summary::of(&keep, Verdict::Fighting(changes)).holds(&keep, owned),
         ));
@@ -283,6 +365,13 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
     }
 }
 
+/// Whether what is to be put right now was put right often enough lately.
+pub(super) fn is_fight(keep: &Keep, now: Timestamp) -> bool {
+    let corrections = keep.work.pass.memory.corrected_at.iter();
+    let recent = corrections.filter(|at| after(**at, FIGHT_SECS) > now);
+    recent.count() >= FIGHT_CORRECTIONS
+}
+
 fn show_before_update(keep: Keep, id: RegistryId, why: Why) -> Next {
     ask(Effect::Show {
         id,
@@ -296,9 +385,11 @@ impl Showing {
         match self {
             Showing::Missing(keep) => shown_missing(keep, answer, now),
             Showing::BeforeUpdate(keep, why) => shown_before_update(keep, why, answer, now),
-            Showing::BeforeAdoption(keep, intent) => shown_before_adoption(keep, intent, answer),
+            Showing::BeforeAdoption(keep, intent, tag) => {
+                shown_before_adoption(keep, intent, tag.as_deref(), answer)
+            }
             Showing::BeforeDelete(removal, id) => super::remove::shown(removal, id, answer, now),
-            Showing::BeforeUntag(keep) => super::remove::shown_before_untag(keep, answer),
+            Showing::BeforeUntag(keep) => super::remove::shown_before_untag(keep, answer, now),
         }
     }
 }
@@ -314,13 +405,13 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
                 let object = &keep.work.object;
                 // Another spec may have a description with which the tag is kept.
                 let is_new = object.status.observed_generation != object.generation;
+                let was_told = object.status.tag_not_kept;
                 // Never with our tag since it was made or adopted: not lost, but not kept (rule
                 // 3), or a SHOW that lags behind the adoption.
                 let unseen = object.status.observed.is_none();
-                let was_told = object.ready_reason() == Some(Reason::TagNotKept.as_str());
                 let not_kept = unseen || was_told;
                 let believed_at = not_found_is_believed_at(&keep);
-                if keep.desired.adoption != Adoption::Never && (is_new || !not_kept) {
+                if keep.desired.adoption.takes_untagged() && (is_new || !not_kept) {
                     carry_out(keep, Claim::Untagged(untagged), now)
                 } else if unseen && !was_told && now < believed_at {
                     finished(&keep, Verdict::NotVisible { until: believed_at })
@@ -330,6 +421,7 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
                     finished(&keep, Verdict::OwnershipLost)
                 }
             }
+            Standing::Predecessor(earlier) => carry_out(keep, Claim::Predecessor(earlier), now),
             Standing::TaggedByOther(_) => finished(&keep, Verdict::OwnershipLost),
         },
         Err(failure) if failure.class == Class::NotFound => {
@@ -348,19 +440,13 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     }
 }
 
-/// Rule 7: T_settle since the creation, the intent, or the start of the process if neither is
-/// known.
+/// Rule 7: T_settle since this process made the registry or first saw its id, or an intent.
 fn not_found_is_believed_at(keep: &Keep) -> Timestamp {
-    let status = &keep.work.object.status;
-    let intended = status
-        .create_intent
-        .as_ref()
-        .map(|intent| intent.started_at);
-    let since = status
-        .created_at
-        .max(intended)
-        .unwrap_or(keep.work.pass.process_started_at);
-    later(since, keep.work.pass.windows.settle_secs)
+    let memory = &keep.work.pass.memory;
+    let known = memory.id.map(|(_, since)| since);
+    let intended = memory.intent.map(|known| known.since);
+    let since = known.max(intended).unwrap_or(keep.work.read_at);
+    after(since, keep.work.pass.windows.settle_secs)
 }
 
 fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp) -> Next {
@@ -368,8 +454,13 @@ fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timest
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Ours(target) => {
                 let facts = sent_facts(&keep);
-                // Rule 9: only for a difference that is still there, with the tag just seen.
-                match diff(&keep.desired.registry, &facts, target.record(), now) {
+                // Rule 9: only for a difference that is still there, or to send the same again, with
+                // the tag just seen.
+                let changes = diff(&keep.desired.registry, &facts, target.record(), now);
+                let again = why == Why::Requested
+                    || why == Why::ChangedElsewhere && is_moved(&keep, target.record());
+                let again = again.then(|| unshown(&keep.desired.registry));
+                match changes.or(again) {
                     None => {
                         keep.view = Some(View::NONE);
                         in_sync(&keep, &target)
@@ -381,7 +472,7 @@ fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timest
                     }),
                 }
             }
-            Standing::Untagged(_) | Standing::TaggedByOther(_) => {
+            Standing::Untagged(_) | Standing::Predecessor(_) | Standing::TaggedByOther(_) => {
                 keep.view = Some(View::NONE);
                 finished(&keep, Verdict::OwnershipLost)
             }
@@ -392,9 +483,8 @@ fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timest
 }
 
 /// Rules 2, 4 and 5: finalizer, then intent, and no intent before an older one has settled.
-fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
-    if let Some(older) = &keep.work.object.status.create_intent {
-        let settled_at = later(older.started_at, keep.work.pass.windows.settle_secs);
+pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
+    if let Some(settled_at) = settled(&keep.work) {
         // The LIST that showed none of ours must have begun after the settle time, so the time
         // at which the object was read counts: the LIST began after that, and maybe just after.
         if keep.work.read_at < settled_at {
@@ -455,18 +545,25 @@ impl RecordingIntent {
             // Rule 4: whatever the reason, without a recorded intent there is no POST.
             Err(failure) => return finished(&keep, kube_verdict(failure)),
         }
+        let recorded = keep.work.object.status.create_intent.as_ref();
+        // This process wrote it, and so knows it since it read its own clock for it.
+        keep.work.pass.memory.intent = recorded.map(|intent| KnownIntent {
+            attempt: intent.attempt,
+            started_at: intent.started_at,
+            since: started_at,
+        });
         let windows = &keep.work.pass.windows;
         let intent = Intent {
-            not_after: later(started_at, windows.send_secs()),
+            not_after: after(started_at, windows.send_secs()),
         };
         match intended {
             Intended::Create => ask(Effect::Create {
                 intent,
                 then: Creating { keep },
             }),
-            Intended::Adopt(id) => ask(Effect::Show {
+            Intended::Adopt { id, tag } => ask(Effect::Show {
                 id,
-                then: Showing::BeforeAdoption(keep, intent),
+                then: Showing::BeforeAdoption(keep, intent, tag),
             }),
         }
     }
@@ -481,6 +578,7 @@ impl Creating {
                 let wrote = Wrote {
                     at: now,
                     why: Why::Missing,
+                    before: None,
                 };
                 ask(Effect::List {
                     started_after: now,
@@ -489,7 +587,7 @@ impl Creating {
             }
             // It is there and carries our tag: the next LIST finds it (rule 5).
             Ok(None) => {
-                let until = later(now, 1);
+                let until = after(now, 1);
                 finished(&keep, Verdict::NotVisible { until })
             }
             Err(failure) => {
@@ -532,174 +630,28 @@ impl RecordingId {
     }
 }
 
-fn not_visible(keep: &Keep, wrote: &Wrote) -> Verdict {
-    Verdict::NotVisible {
-        until: later(wrote.at, keep.work.pass.windows.settle_secs),
-    }
-}
-
-/// What a LIST shows of the registry that was just created.
-fn created(
-    keep: &Keep,
-    wrote: &Wrote,
-    id: RegistryId,
-    shown: Option<&Record>,
-    now: Timestamp,
-) -> Next {
-    let summary = |verdict| Summary::of(keep, verdict).created(keep, id, wrote.at);
-    let Some(record) = shown else {
-        return Next::Finished(Box::new(summary(not_visible(keep, wrote))));
-    };
-    Next::Finished(Box::new(
-        match standing(record.clone(), &keep.work.pass.owner) {
-            Standing::Ours(owned) => {
-                let verdict = judge_written(keep, wrote, &owned, now);
-                summary(verdict).shows(&owned)
-            }
-            // A LIST that lags still shows it as it was before it was adopted.
-            Standing::Untagged(_) if wrote.why == Why::Adoption => {
-                summary(not_visible(keep, wrote))
-            }
-            // Rule 3: a registry that we cannot recognise must never be made a second time.
-            Standing::Untagged(_) | Standing::TaggedByOther(_) => summary(Verdict::TagNotKept),
-        },
-    ))
-}
-
-/// What a LIST shows of the registry that was just updated.
-fn updated(keep: &Keep, wrote: &Wrote, inventory: &Inventory, now: Timestamp) -> Next {
-    let known = keep.work.object.known_id();
-    let claim = inventory.claim(&keep.work.pass.owner, known, wanted(keep));
-    let summary = match claim {
-        Claim::Ours(owned) => {
-            let verdict = judge_written(keep, wrote, &owned, now);
-            Summary::of(keep, verdict)
-                .sent(keep, wrote.at)
-                .holds(keep, &owned)
-        }
-        Claim::Untagged(_) | Claim::TaggedByOther(_) | Claim::Absent | Claim::NothingToAdopt(_) => {
-            Summary::of(keep, not_visible(keep, wrote)).sent(keep, wrote.at)
-        }
-    };
-    Next::Finished(Box::new(remember_update(summary, keep, wrote)))
-}
-
-fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> Verdict {
-    let facts = SentFacts {
-        sent: Some((keep.sealed.whole.clone(), wrote.at)),
-        applied: Some(keep.desired.registry.unshown()),
-        ..sent_facts(keep)
-    };
-    match diff(&keep.desired.registry, &facts, owned.record(), now) {
-        None => Verdict::InSync {
-            health: owned.record().health,
-        },
-        Some(_) => not_visible(keep, wrote),
-    }
-}
-
-fn remember_update(mut summary: Summary, keep: &Keep, wrote: &Wrote) -> Summary {
-    let asked = asked(keep);
-    let times = match summary.memory.update {
-        Some(update) if update.asked == asked => update.times + 1,
-        Some(_) | None => 1,
-    };
-    let is_visible = matches!(summary.verdict, Verdict::InSync { .. });
-    summary.memory.update = (!is_visible).then_some(SentUpdate {
-        asked,
-        at: wrote.at,
-        times,
-    });
-    if wrote.why == Why::Drift {
-        summary
-            .memory
-            .corrected_at
-            .retain(|at| later(*at, FIGHT_SECS) > wrote.at);
-        summary.memory.corrected_at.push(wrote.at);
-    }
-    summary
-}
-
 impl Updating {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
         let Updating { keep, target, why } = self;
         match answer {
-            Ok(()) => ask(Effect::List {
-                started_after: now,
-                then: Listing::Updated(keep, Wrote { at: now, why }),
-            }),
+            Ok(()) => {
+                let before = target.record().updated_at.clone();
+                let wrote = Wrote {
+                    at: now,
+                    why,
+                    before,
+                };
+                ask(Effect::List {
+                    started_after: now,
+                    then: Listing::Updated(keep, wrote, target.id()),
+                })
+            }
             // Whether it landed or not, the next pass reads before it writes again.
             Err(failure) => {
                 let operation = Operation::Update;
                 let summary = Summary::of(&keep, Verdict::Swr { operation, failure });
                 Next::Finished(Box::new(summary.holds(&keep, &target)))
-            }
-        }
-    }
-}
-
-fn shown_before_adoption(mut keep: Keep, intent: Intent, answer: ShowAnswer) -> Next {
-    match answer {
-        Ok(record) => match standing(record, &keep.work.pass.owner) {
-            Standing::Untagged(target) => {
-                let id = target.record().id;
-                ask(Effect::Adopt {
-                    intent,
-                    target,
-                    then: Adopting { keep, target: id },
-                })
-            }
-            // Ours already: an earlier adoption landed. The next pass finds it by its tag.
-            Standing::Ours(_) => finished(&keep, Verdict::Stale),
-            Standing::TaggedByOther(_) => {
-                keep.view = Some(View::NONE);
-                let verdict = Verdict::Conflict(Foreign::TaggedByOther);
-                Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
-            }
-        },
-        Err(failure) => Next::Finished(Box::new(
-            Summary::of(
-                &keep,
-                Verdict::Swr {
-                    operation: Operation::Show,
-                    failure,
-                },
-            )
-            .without_intent(),
-        )),
-    }
-}
-
-impl Adopting {
-    /// Takes the outcome.
-    pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
-        let Adopting { keep, target } = self;
-        match answer {
-            Ok(()) => {
-                let wrote = Wrote {
-                    at: now,
-                    why: Why::Adoption,
-                };
-                ask(Effect::List {
-                    started_after: now,
-                    then: Listing::Created(keep, wrote, target),
-                })
-            }
-            Err(failure) => {
-                let settled = failure.class.changed_nothing();
-                let summary = Summary::of(
-                    &keep,
-                    Verdict::Swr {
-                        operation: Operation::Update,
-                        failure,
-                    },
-                );
-                Next::Finished(Box::new(if settled {
-                    summary.without_intent()
-                } else {
-                    summary
-                }))
             }
         }
     }

@@ -2,22 +2,26 @@
 //! nine rules of the protocol live here and nowhere else (ARCHITECTURE.md, "The nine rules").
 //! Awaits nothing, reads no clock and no secret: time comes in with each answer.
 
+mod adopt;
 mod keep;
 mod remove;
+mod written;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::answer::{Account, AccountProblem, KubeFailure};
+use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
 use crate::desired::Desired;
 use crate::effect::{
     AccountAnswer, Effect, Next, ObjectAnswer, Purpose, ReadingAccount, ReadingObject,
     ReadingSecret, SecretAnswer,
 };
+use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
-use crate::pass::{Keep, Pass, Work};
+use crate::pass::{Keep, Pass, Removed, Work};
 use crate::summary::{Hindrance, Summary, Verdict};
+use crate::time::after;
 
 /// Begins a pass: rule 1, a quorum GET.
 pub fn start(pass: Pass) -> Next {
@@ -34,9 +38,16 @@ fn finish(work: &Work, verdict: Verdict) -> Next {
     Next::Finished(Box::new(Summary::new(work, verdict)))
 }
 
-fn later(at: Timestamp, secs: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_secs(secs))
-        .unwrap_or(Timestamp::MAX)
+/// Rule 5: when the open intent has settled, if there is one. Counted since this process knows it:
+/// the time in it is another clock's.
+fn settled(work: &Work) -> Option<Timestamp> {
+    let known = work.pass.memory.intent?;
+    Some(after(known.since, work.pass.windows.settle_secs))
+}
+
+/// A LIST in which a record could not be read proves no absence.
+fn gap() -> Failure {
+    Failure::new(Class::Transient, Cause::Malformed)
 }
 
 /// What a refused or lost write to the object means for the pass.
@@ -53,7 +64,7 @@ fn kube_verdict(failure: KubeFailure) -> Verdict {
 impl ReadingObject {
     /// Takes the object, or `None` if there is none of this name.
     pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
-        let ReadingObject { pass } = self;
+        let ReadingObject { mut pass } = self;
         let object = match answer {
             Ok(Some(object)) if object.uid == pass.uid => object,
             // Rule 1: a namesake with another uid is not the object that was queued.
@@ -67,6 +78,7 @@ impl ReadingObject {
                 )));
             }
         };
+        pass.memory.met(&object, now);
         let work = Work {
             pass,
             object,
@@ -96,12 +108,12 @@ impl ReadingAccount {
         let ReadingAccount { work, purpose } = self;
         let account = match answer {
             Ok(account) => account,
-            Err(problem) => return without_account(work, &purpose, problem),
+            Err(problem) => return without_account(work, &purpose, problem, now),
         };
         if let Some(was) = moved(&work.object, &account) {
             return match purpose {
                 Purpose::Keep(_) | Purpose::Remove => finish(&work, Verdict::BindingChanged(was)),
-                Purpose::Orphan(_) => remove::release(work, crate::pass::Removed::LeftAlone),
+                Purpose::Orphan(_) => remove::orphan(work, Removed::StillTagged, now),
             };
         }
         match purpose {
@@ -124,7 +136,7 @@ impl ReadingAccount {
             Purpose::Remove => remove::look(work, now),
             // The PUT that takes the tag off sends the whole spec, so it needs a grant like any.
             Purpose::Orphan(desired) if !is_granted(&work, &account, &desired) => {
-                remove::release(work, crate::pass::Removed::LeftAlone)
+                remove::orphan(work, Removed::StillTagged, now)
             }
             Purpose::Orphan(desired) => ask(Effect::ReadSecret {
                 secret: desired.secret.clone(),
@@ -139,11 +151,19 @@ impl ReadingAccount {
     }
 }
 
-fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem) -> Next {
+fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem, now: Timestamp) -> Next {
     match purpose {
         Purpose::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
         Purpose::Remove => finish(&work, Verdict::CannotDelete(Hindrance::Account(problem))),
-        Purpose::Orphan(_) => remove::release(work, crate::pass::Removed::LeftAlone),
+        Purpose::Orphan(_) => match problem {
+            // Nobody can wait for an account that is gone.
+            AccountProblem::NotFound | AccountProblem::NotServed => {
+                remove::orphan(work, Removed::StillTagged, now)
+            }
+            AccountProblem::NotReady => {
+                remove::orphan_later(work, Hindrance::Account(problem), now)
+            }
+        },
     }
 }
 
@@ -169,7 +189,7 @@ fn moved(object: &Object, account: &Account) -> Option<Binding> {
 
 impl ReadingSecret {
     /// Takes the credential's fingerprints.
-    pub fn resume(self, answer: SecretAnswer, _now: Timestamp) -> Next {
+    pub fn resume(self, answer: SecretAnswer, now: Timestamp) -> Next {
         let ReadingSecret {
             work,
             account,
@@ -184,6 +204,7 @@ impl ReadingSecret {
                     desired,
                     sealed,
                     view: None,
+                    carriers: None,
                     known_is_gone: false,
                 };
                 if orphan {
@@ -192,8 +213,11 @@ impl ReadingSecret {
                     keep::look(keep)
                 }
             }
+            Err(SecretProblem::Unavailable) if orphan => {
+                remove::orphan_later(work, Hindrance::Kubernetes, now)
+            }
             // Without the secret there is no PUT, so the tag stays; the object may go.
-            Err(_) if orphan => remove::release(work, crate::pass::Removed::LeftAlone),
+            Err(_) if orphan => remove::orphan(work, Removed::StillTagged, now),
             Err(problem) => finish(
                 &work,
                 Verdict::NoCredential {

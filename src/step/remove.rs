@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finish, kube_verdict, later, only_observes, orphans};
+use super::{ask, finish, gap, kube_verdict, only_observes, orphans, settled};
 use crate::answer::KubeFailure;
-use crate::api::reason::Reason;
 use crate::desired::RegistryId;
 use crate::effect::{
     Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, Removal,
@@ -14,13 +13,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Standing, standing};
 use crate::pass::{Keep, Removed, Work};
 use crate::summary::{Hindrance, Operation, Summary, Verdict};
-
-/// Reasons that show that the deletion was under way when it was last looked at.
-const DELETION_REASONS: [Reason; 3] = [
-    Reason::Deleting,
-    Reason::DeletionBlocked,
-    Reason::DeletionProtected,
-];
+use crate::time::after;
 
 pub(super) fn begin(work: Work) -> Next {
     let object = &work.object;
@@ -35,29 +28,23 @@ pub(super) fn begin(work: Work) -> Next {
         return finish(&work, Verdict::DeletionProtected);
     }
     if only_observes(object) {
-        return release(work, Removed::LeftAlone);
+        return release(work, Removed::LeftAlone, Vec::new());
     }
     if orphans(object) {
         // The way out of a deletion that cannot succeed, because instance, key or account are
         // gone: no request to SWR at all.
-        let was_under_way = object.ready_reason().is_some_and(|reason| {
-            DELETION_REASONS
-                .iter()
-                .any(|known| known.as_str() == reason)
-        });
+        let is_way_out = object.status.deletion_attempted_at.is_some();
         let desired = object.desired.clone();
         return match desired {
             // The tag would stay, and nobody could adopt the registry any more.
-            Ok(_) if !was_under_way && work.pass.read_only => {
-                finish(&work, Verdict::DeletionReadOnly)
-            }
-            Ok(desired) if !was_under_way => ask(Effect::ReadAccount {
+            Ok(_) if !is_way_out && work.pass.read_only => finish(&work, Verdict::DeletionReadOnly),
+            Ok(desired) if !is_way_out => ask(Effect::ReadAccount {
                 then: ReadingAccount {
                     work,
                     purpose: Purpose::Orphan(desired),
                 },
             }),
-            Ok(_) | Err(_) => release(work, Removed::LeftAlone),
+            Ok(_) | Err(_) => release(work, Removed::LeftAlone, Vec::new()),
         };
     }
     if work.pass.read_only {
@@ -76,7 +63,7 @@ pub(super) fn look(work: Work, now: Timestamp) -> Next {
     let known = work.object.known_id();
     let removal = Removal {
         work,
-        done: Vec::new(),
+        done: None,
         leaves: false,
     };
     match known {
@@ -105,7 +92,7 @@ pub(super) fn shown(
     answer: ShowAnswer,
     now: Timestamp,
 ) -> Next {
-    removal.done.push(id);
+    removal.done = Some(id);
     let work = &removal.work;
     match answer {
         Ok(record) => match standing(record, &work.pass.owner) {
@@ -116,11 +103,9 @@ pub(super) fn shown(
                 },
                 target,
             }),
-            Standing::Untagged(_) | Standing::TaggedByOther(_) => {
-                let blocked = [Reason::TagNotKept, Reason::DeletionBlocked];
-                let reason = work.object.ready_reason();
-                let unseen = work.object.status.observed.is_none();
-                if unseen || blocked.iter().any(|known| Some(known.as_str()) == reason) {
+            Standing::Untagged(_) | Standing::Predecessor(_) | Standing::TaggedByOther(_) => {
+                let status = &work.object.status;
+                if status.observed.is_none() || status.tag_not_kept {
                     // We made it, but cannot prove it: a person must remove it or let it go.
                     finish(work, Verdict::CannotDelete(Hindrance::TagNotKept))
                 } else {
@@ -130,20 +115,19 @@ pub(super) fn shown(
                 }
             }
         },
-        Err(failure) if failure.class == Class::NotFound => {
-            // Rule 7: right after the creation a 404 proves nothing.
-            let believed_at = work
-                .object
-                .status
-                .created_at
-                .map(|at| later(at, work.pass.windows.settle_secs));
-            match believed_at.filter(|at| now < *at) {
-                Some(until) => finish(work, Verdict::DeletionSettling { until }),
-                None => list(removal, now),
-            }
-        }
+        Err(failure) if failure.class == Class::NotFound => match unbelieved(work, id, now) {
+            Some(until) => finish(work, Verdict::DeletionSettling { until }),
+            None => list(removal, now),
+        },
         Err(failure) => finish(work, cannot(Operation::Show, failure)),
     }
+}
+
+/// Rule 7: until when a 404 proves nothing, because the registry may not be visible yet.
+fn unbelieved(work: &Work, id: RegistryId, now: Timestamp) -> Option<Timestamp> {
+    let known = work.pass.memory.id.filter(|(known, _)| *known == id);
+    let believed_at = known.map(|(_, since)| after(since, work.pass.windows.settle_secs));
+    believed_at.filter(|at| now < *at)
 }
 
 impl Deleting {
@@ -164,7 +148,7 @@ fn cannot(operation: Operation, failure: Failure) -> Verdict {
 }
 
 pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Next {
-    let work = &removal.work;
+    let Removal { work, done, leaves } = &removal;
     let inventory = match answer {
         Ok(Some(inventory)) => inventory,
         Ok(None) => {
@@ -175,76 +159,176 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
             return finish(work, cannot(Operation::List, failure));
         }
     };
-    let left = inventory.all_of(&work.pass.owner);
-    if let Some(other) = left
-        .iter()
-        .find(|owned| !removal.done.contains(&owned.id()))
-    {
-        // One whose id was lost before it was noted.
-        return show(removal, other.id());
-    }
-    if !left.is_empty() {
+    let carriers = inventory.carriers(&work.pass.owner);
+    if done.is_some_and(|id| !leaves && inventory.get(id).is_some()) {
         // The LIST still shows what was deleted; the next pass asks for the registry itself.
         return finish(
             work,
             Verdict::DeletionSettling {
-                until: later(now, work.pass.windows.settle_secs),
+                until: after(now, work.pass.windows.settle_secs),
             },
         );
     }
-    if let Some(intent) = &work.object.status.create_intent {
-        let settled_at = later(intent.started_at, work.pass.windows.settle_secs);
+    let others: Vec<RegistryId> = carriers
+        .into_iter()
+        .filter(|id| Some(*id) != *done)
+        .collect();
+    let clones = match (others.as_slice(), done) {
+        // One whose id was lost before it was noted.
+        ([only], None) => return show(removal.clone(), *only),
+        ([], None) => Vec::new(),
+        // Nothing tells which of them we made.
+        (_, None) => {
+            let hindrance = Hindrance::DuplicateTag(others);
+            return finish(work, Verdict::CannotDelete(hindrance));
+        }
+        // Copies of the one that was dealt with are somebody else's.
+        (_, Some(_)) => others,
+    };
+    if !inventory.is_whole() {
+        return finish(work, cannot(Operation::List, gap()));
+    }
+    if let Some(settled_at) = settled(work) {
         // The LIST must have begun after the settle time, so the object was read after it.
         if work.read_at < settled_at {
             return finish(work, Verdict::DeletionSettling { until: settled_at });
         }
     }
-    let removed = match (removal.leaves, removal.done.is_empty()) {
+    let removed = match (leaves, done) {
         (true, _) => Removed::LeftAlone,
-        (false, true) => Removed::Nothing,
-        (false, false) => Removed::Deleted,
+        (false, None) => Removed::Nothing,
+        (false, Some(_)) => Removed::Deleted,
     };
-    release(removal.work, removed)
+    release(removal.work, removed, clones)
 }
 
 /// Takes the tag off, so that the registry belongs to nobody we know.
 pub(super) fn untag(keep: Keep) -> Next {
-    match keep.work.object.known_id() {
-        Some(id) => ask(Effect::Show {
-            id,
-            then: Showing::BeforeUntag(keep),
+    let work = &keep.work;
+    match (work.object.known_id(), settled(work)) {
+        (Some(id), _) => show_before_untag(keep, id),
+        // What was asked for may still be made, and would keep the tag.
+        (None, Some(settled_at)) if work.read_at < settled_at => {
+            finish(work, Verdict::DeletionSettling { until: settled_at })
+        }
+        (None, Some(_)) => ask(Effect::List {
+            started_after: work.read_at,
+            then: Listing::Orphaning(keep),
         }),
-        None => release(keep.work, Removed::LeftAlone),
+        (None, None) => release(keep.work, Removed::Nothing, Vec::new()),
     }
 }
 
-pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer) -> Next {
-    match answer.map(|record| standing(record, &keep.work.pass.owner)) {
+fn show_before_untag(keep: Keep, id: RegistryId) -> Next {
+    ask(Effect::Show {
+        id,
+        then: Showing::BeforeUntag(keep),
+    })
+}
+
+pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -> Next {
+    let operation = Operation::List;
+    let inventory = match answer {
+        Ok(Some(inventory)) => inventory,
+        Ok(None) => {
+            let failure = Failure::new(Class::Transient, Cause::TimedOut);
+            return untag_failed(keep.work, operation, failure, now);
+        }
+        Err(failure) => return untag_failed(keep.work, operation, failure, now),
+    };
+    match inventory.carriers(&keep.work.pass.owner).as_slice() {
+        [only] => show_before_untag(keep, *only),
+        [] if inventory.is_whole() => release(keep.work, Removed::Nothing, Vec::new()),
+        _ => release(keep.work, Removed::LeftAlone, Vec::new()),
+    }
+}
+
+pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
+    let work = keep.work.clone();
+    match answer.map(|record| standing(record, &work.pass.owner)) {
         Ok(Standing::Ours(target)) => ask(Effect::Untag {
             target,
             then: Untagging { keep },
         }),
-        Ok(Standing::Untagged(_) | Standing::TaggedByOther(_)) | Err(_) => {
-            release(keep.work, Removed::LeftAlone)
+        Ok(Standing::Untagged(_)) => orphan(work, Removed::Untagged, now),
+        Ok(Standing::Predecessor(_) | Standing::TaggedByOther(_)) => {
+            orphan(work, Removed::LeftAlone, now)
         }
+        Err(failure) if failure.class == Class::NotFound => {
+            let known = work.object.known_id();
+            match known.and_then(|id| unbelieved(&work, id, now)) {
+                Some(until) => finish(&work, Verdict::DeletionSettling { until }),
+                None => orphan(work, Removed::LeftAlone, now),
+            }
+        }
+        Err(failure) => untag_failed(work, Operation::Show, failure, now),
     }
 }
 
 impl Untagging {
-    /// Takes the outcome. The object goes whatever it is: the registry stays in any case.
-    pub fn resume(self, answer: Result<(), Failure>, _now: Timestamp) -> Next {
-        let removed = match answer {
-            Ok(()) => Removed::Untagged,
-            Err(_) => Removed::LeftAlone,
-        };
-        release(self.keep.work, removed)
+    /// Takes the outcome.
+    pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
+        let mut work = self.keep.work;
+        match answer {
+            Ok(()) => orphan(work, Removed::Untagged, now),
+            Err(failure) => {
+                if !failure.class.changed_nothing() {
+                    work.pass.memory.untag_unanswered_at = Some(now);
+                }
+                untag_failed(work, Operation::Update, failure, now)
+            }
+        }
+    }
+}
+
+fn untag_failed(work: Work, operation: Operation, failure: Failure, now: Timestamp) -> Next {
+    let passes = match failure.class {
+        Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
+        Class::Denied => matches!(failure.cause, Cause::AuthFailed | Cause::ClockSkew),
+        Class::NotFound | Class::Conflict | Class::Invalid => false,
+    };
+    if passes {
+        orphan_later(work, Hindrance::Swr { operation, failure }, now)
+    } else {
+        orphan(work, Removed::StillTagged, now)
+    }
+}
+
+/// With its tag on nobody can adopt the registry, so what passes is waited for; but a namespace
+/// must not hang for ever on a registry that stays in any case.
+pub(super) fn orphan_later(mut work: Work, hindrance: Hindrance, now: Timestamp) -> Next {
+    let since = *work.pass.memory.orphaning_since.get_or_insert(now);
+    let until = after(since, work.pass.windows.orphan_secs);
+    if now < until {
+        finish(&work, Verdict::CannotUntag { hindrance, until })
+    } else {
+        orphan(work, Removed::StillTagged, now)
+    }
+}
+
+/// The object goes and its registry stays, once no PUT without tag can land any more: it would
+/// strip the tag of the next owner. That is one of this process whose answer is lost, and, if the
+/// deletion was under way when this process came, one of another.
+pub(super) fn orphan(work: Work, removed: Removed, now: Timestamp) -> Next {
+    let memory = &work.pass.memory;
+    let of_another = memory.met.filter(|met| met.deleting).map(|met| met.at);
+    let newest = memory.untag_unanswered_at.max(of_another);
+    let settle_secs = work.pass.windows.settle_secs;
+    let until = newest.map(|at| after(at, settle_secs));
+    match until.filter(|until| now < *until && work.object.known_id().is_some()) {
+        Some(until) => finish(&work, Verdict::DeletionSettling { until }),
+        None => release(work, removed, Vec::new()),
     }
 }
 
 /// The last thing: nothing of ours is left, or what is left shall stay.
-pub(super) fn release(work: Work, removed: Removed) -> Next {
+pub(super) fn release(work: Work, removed: Removed, clones: Vec<RegistryId>) -> Next {
     ask(Effect::RemoveFinalizer {
-        then: RemovingFinalizer { work, removed },
+        then: RemovingFinalizer {
+            work,
+            removed,
+            clones,
+        },
     })
 }
 
@@ -252,9 +336,11 @@ impl RemovingFinalizer {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), KubeFailure>, _now: Timestamp) -> Next {
         match answer {
-            Ok(()) | Err(KubeFailure::NotFound) => {
-                Next::Finished(Box::new(Summary::released(&self.work, self.removed)))
-            }
+            Ok(()) | Err(KubeFailure::NotFound) => Next::Finished(Box::new(Summary::released(
+                &self.work,
+                self.removed,
+                self.clones,
+            ))),
             Err(failure) => finish(&self.work, kube_verdict(failure)),
         }
     }

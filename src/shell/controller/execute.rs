@@ -10,7 +10,7 @@ use crate::answer::{KubeFailure, SecretProblem};
 use crate::api::registry::CreateIntent;
 use crate::credential::Credential;
 use crate::desired::Desired;
-use crate::diff::Changes;
+use crate::diff::{Changes, tag_missing};
 use crate::effect::{
     AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
 };
@@ -71,6 +71,10 @@ impl<'a> Executor<'a> {
                     Err(failure) => Err(failure),
                 };
                 then.resume(answer, clock::now())
+            }
+            Effect::FindOwner { tag, then } => {
+                let exists = self.context.present.owns(&tag);
+                then.resume(exists, clock::now())
             }
             Effect::AddFinalizer { then } => {
                 let answer = objects.add_finalizer(then.work().object()).await;
@@ -143,7 +147,7 @@ impl<'a> Executor<'a> {
             } => {
                 let (work, desired) = (then.work(), then.desired());
                 let description = work.owner().describe(&desired.registry.description);
-                let audit = audit(work, Why::Adoption, "description".to_owned());
+                let audit = audit(work, then.why(), "description".to_owned());
                 let answer = match self.writer(clock::until(intent.not_after())) {
                     Ok((writer, credential)) => {
                         let body = body(desired, &description, credential);
@@ -154,7 +158,10 @@ impl<'a> Executor<'a> {
                     Err(failure) => Err(failure),
                 };
                 if answer.is_ok() {
-                    self.publish(work, event::adopted(desired, target.record().id));
+                    let changes = tag_missing(&desired.registry);
+                    self.count_update(work, then.why(), &changes, true);
+                    let event = event::adopted(desired, target.id(), then.why());
+                    self.publish(work, event);
                 }
                 then.resume(answer, clock::now())
             }
@@ -199,7 +206,7 @@ impl<'a> Executor<'a> {
     fn count_update(&self, work: &Work, why: Why, changes: &Changes, is_done: bool) {
         let objects = &self.context.metrics.objects;
         let key = &work.object().key;
-        if why == Why::Drift && is_done {
+        if why.corrects() && is_done {
             objects.drift_detected(key, changes);
             objects.drift_corrected(key);
         }

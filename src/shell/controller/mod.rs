@@ -5,6 +5,7 @@ mod accounts;
 mod execute;
 mod pass;
 mod poll;
+mod present;
 mod queue;
 mod run;
 mod snapshots;
@@ -23,6 +24,7 @@ use crate::shell::metrics::Metrics;
 use crate::tag::Installation;
 
 use accounts::Accounts;
+use present::Present;
 
 /// What every pass shares.
 struct Context {
@@ -36,6 +38,7 @@ struct Context {
     metrics: Metrics,
     sealer: Arc<Sealer>,
     accounts: Accounts,
+    present: Present,
     /// Set when the process is to end: no write to SWR begins after this.
     no_write_after: OnceLock<Instant>,
 }

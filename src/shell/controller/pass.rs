@@ -13,7 +13,7 @@ use crate::api::registry::ReplicationRegistryStatus;
 use crate::effect::Next;
 use crate::event;
 use crate::object::{Object, ObjectKey};
-use crate::pass::{Memory, Pass};
+use crate::pass::{Memory, Pass, Witness};
 use crate::requeue::{Requeue, requeue};
 use crate::shell::clock;
 use crate::shell::metrics::{Outcome, Shown};
@@ -80,6 +80,7 @@ pub(super) async fn run(
     key: ObjectKey,
     uid: String,
     memory: Memory,
+    witness: Witness,
 ) -> Ended {
     let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
     let pass = Pass {
@@ -88,7 +89,7 @@ pub(super) async fn run(
         owner,
         windows: context.windows,
         read_only: context.read_only,
-        process_started_at: context.started_at,
+        witness,
         memory,
     };
     // E9: what panics is one pass, not the operator.
@@ -125,9 +126,9 @@ async fn drive(context: &Context, pass: Pass) -> Summary {
 async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) -> Ended {
     let now = clock::now();
     let had_object = summary.object.is_some();
-    if let Verdict::Released(removed) = summary.verdict {
-        tracing::info!(object = %key, ?removed, "finalizer removed");
-        if let Some(event) = event::removed(removed) {
+    if let Verdict::Released { removed, clones } = &summary.verdict {
+        tracing::info!(object = %key, ?removed, ?clones, "finalizer removed");
+        if let Some(event) = event::removed(*removed, clones) {
             context.events.publish(key, uid, event);
         }
         context.metrics.objects.released(key, now);
@@ -152,6 +153,7 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
             next = Requeue::Backoff { min_secs: 0 };
         }
     }
+    let judged = summary.to_judged();
     let mut memory = summary.memory;
     // Without an object the pass only read, so nothing is on its way.
     let lost_a_write = had_object && summary.verdict == Verdict::KubernetesUnavailable;
@@ -167,7 +169,7 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
         again_at: settled_at.filter(|at| *at > now && next != Requeue::Never),
         memory,
         // What was not written down must be looked at again, whatever the next poll shows.
-        judged: summary.judged.filter(|_| written.is_ok()),
+        judged: judged.filter(|_| written.is_ok()),
         verdict: summary.verdict,
         stalled,
     }
@@ -205,7 +207,7 @@ fn tell(
         objects.drift_detected(&object.key, changes);
     }
     let verdict = &summary.verdict;
-    for event in event::told(verdict, object.deleting, before, &status.conditions) {
+    for event in event::told(verdict, object.deleting, &object.status, status) {
         context.events.publish(&object.key, &object.uid, event);
     }
     let shown = Shown {

@@ -15,7 +15,10 @@ use crate::desired::{Scope, SecretRef};
 use crate::object::ObjectKey;
 use crate::observed::Inventory;
 use crate::shell::clock;
+use crate::shell::metrics::OfInstance;
+use crate::summary::Judged;
 use crate::tag::{Installation, Owner};
+use crate::witness::{self, Moves, Trust};
 
 use super::Context;
 use super::queue::Queue;
@@ -121,6 +124,7 @@ pub(super) fn count(
     queue: &Queue,
     polled: &Polled,
     differing: &[ObjectKey],
+    moves: &Moves<ObjectKey>,
     now: Timestamp,
 ) {
     let Some(Ok(inventory)) = &polled.look else {
@@ -134,8 +138,35 @@ pub(super) fn count(
         }
     }
     let Scope { account, instance } = &polled.scope;
-    let orphans = orphans(&context.installation, queue, &polled.scope, inventory);
-    objects.orphans(account, instance.as_str(), orphans);
+    let installation = &context.installation;
+    let tags = inventory.tags().filter(|(tag, _)| installation.wrote(tag));
+    let found = OfInstance {
+        orphans: orphans(installation, queue, &polled.scope, inventory),
+        duplicates: tags.map(|(_, carriers)| carriers.saturating_sub(1)).sum(),
+        unexplained: moves.unexplained,
+        distrusted: moves.trust == Trust::Broken,
+    };
+    objects.looked_at(account, instance.as_str(), found);
+}
+
+/// What the instance's `updated_at` tells of changes that SWR does not show.
+pub(super) fn moves(queue: &Queue, polled: &Polled, trust: Trust) -> Moves<ObjectKey> {
+    let Some(Ok(inventory)) = &polled.look else {
+        return Moves {
+            trust,
+            unexplained: 0,
+            resend: Vec::new(),
+        };
+    };
+    let mut objects: Vec<(&ObjectKey, &Judged)> = queue
+        .judged(&polled.scope)
+        .map(|(key, _, judged)| (key, judged))
+        .collect();
+    objects.sort_unstable_by_key(|(key, _)| *key);
+    let objects = objects
+        .into_iter()
+        .map(|(key, judged)| (key.clone(), judged));
+    witness::look(trust, objects, inventory)
 }
 
 /// How many registries carry our installation's tag and that of no object.

@@ -61,6 +61,8 @@ struct Entry {
     changed_at: VecDeque<Timestamp>,
     /// When the last of too many changes is looked at.
     held_until: Option<Timestamp>,
+    /// Whether the next pass may send a registry that shows no difference.
+    may_resend: bool,
 }
 
 /// A Secret that an object waits for.
@@ -78,6 +80,10 @@ pub(super) struct Turn {
     pub(super) key: ObjectKey,
     pub(super) uid: String,
     pub(super) memory: Memory,
+    /// Account and instance, if the object fits our CRD.
+    pub(super) scope: Option<Scope>,
+    /// Whether this pass may send a registry that shows no difference.
+    pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
     pub(super) queued_at: Timestamp,
 }
@@ -128,6 +134,7 @@ impl Queue {
                         listed: true,
                         changed_at: VecDeque::from([now]),
                         held_until: None,
+                        may_resend: false,
                     },
                 );
                 self.wake(&key, Lane::Change, now);
@@ -247,6 +254,14 @@ impl Queue {
         }
     }
 
+    /// Wakes an object whose registry may be sent although it shows no difference.
+    pub(super) fn resend(&mut self, key: &ObjectKey, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.may_resend = true;
+        }
+        self.wake(key, Lane::Sweep, now);
+    }
+
     /// Wakes every object of an account.
     pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
         let keys: Vec<ObjectKey> = self
@@ -299,6 +314,8 @@ impl Queue {
                 return Some(Turn {
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
+                    scope: entry.seen.scope.clone(),
+                    may_resend: std::mem::take(&mut entry.may_resend),
                     queued_at: since,
                     key,
                 });

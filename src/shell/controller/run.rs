@@ -16,7 +16,7 @@ use crate::answer::KubeFailure;
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
 use crate::object::ObjectKey;
-use crate::pass::Windows;
+use crate::pass::{Windows, Witness};
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
@@ -26,11 +26,13 @@ use crate::shell::kube::{
 use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
+use crate::witness::{Moves, Trust};
 
 use super::Context;
 use super::accounts::{Accounts, retries_soon};
 use super::pass::{self, Ended};
 use super::poll::{self, Polled, ReadSecrets};
+use super::present::Present;
 use super::queue::{Lane, Queue};
 
 /// Passes under way at once. Each waits most of its time for a LIST that it shares or for its
@@ -148,6 +150,7 @@ pub async fn start(
         metrics: options.metrics.clone(),
         no_write_after: OnceLock::new(),
         sealer: Arc::new(sealer),
+        present: Present::default(),
         accounts: Accounts::new(
             options.accounts.clone(),
             options.namespace.clone(),
@@ -221,6 +224,8 @@ struct Loop {
     polls: JoinSet<Polled>,
     polling: HashSet<Scope>,
     poll_at: HashMap<Scope, (Timestamp, i64)>,
+    /// What the `updated_at` of each instance is worth.
+    trust: HashMap<Scope, Trust>,
     secret_looks: JoinSet<ReadSecrets>,
     secret_look_at: Option<Timestamp>,
     refreshes: JoinSet<Refreshed>,
@@ -261,6 +266,7 @@ impl Running {
             polls: JoinSet::new(),
             polling: HashSet::new(),
             poll_at: HashMap::new(),
+            trust: HashMap::new(),
             secret_looks: JoinSet::new(),
             secret_look_at: None,
             refreshes: JoinSet::new(),
@@ -326,6 +332,9 @@ impl Loop {
                 self.queue.listed(namespace);
                 let objects = &self.context.metrics.objects;
                 objects.retain(|key| self.queue.contains(key));
+                self.context
+                    .present
+                    .listed(self.queue.all().map(|(_, uid)| uid));
                 tracing::debug!(objects = self.queue.len(), "objects listed");
             }
             Event::Applied(seen) => {
@@ -340,10 +349,12 @@ impl Loop {
                     created_at,
                     now,
                 );
+                self.context.present.seen(&seen.uid);
                 self.queue.applied(seen, now);
             }
             Event::Deleted(seen) => {
                 self.queue.deleted(&seen.key, &seen.uid);
+                self.context.present.gone(&seen.uid);
                 self.forget_series(&seen.key);
             }
             Event::Failing(error) => tracing::warn!(error, "the watch of objects begins anew"),
@@ -427,10 +438,16 @@ impl Loop {
             let (key, uid) = (turn.key.clone(), turn.uid.clone());
             let waited = now.duration_since(turn.queued_at).unsigned_abs();
             let counted = self.context.metrics.controller.begins(waited);
+            let trust = turn.scope.as_ref().and_then(|scope| self.trust.get(scope));
+            let witness = Witness {
+                is_believed: trust != Some(&Trust::Broken),
+                may_send: turn.may_resend,
+            };
             let context = Arc::clone(&self.context);
             let task = self.passes.spawn(async move {
                 let _counted = counted;
-                let ended = pass::run(context, turn.key.clone(), turn.uid.clone(), turn.memory);
+                let (key, uid) = (turn.key.clone(), turn.uid.clone());
+                let ended = pass::run(context, key, uid, turn.memory, witness);
                 EndedPass {
                     ended: ended.await,
                     key: turn.key,
@@ -600,10 +617,29 @@ impl Loop {
             differing = differing.len(),
             "polled"
         );
-        poll::count(&self.context, &self.queue, &polled, &differing, now);
+        let moves = self.moves(&polled);
+        poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
         for key in differing {
             self.queue.wake(&key, Lane::Sweep, now);
         }
+        for key in moves.resend {
+            self.queue.resend(&key, now);
+        }
+    }
+
+    /// What a poll tells of changes that SWR does not show, and says once that it tells nothing.
+    fn moves(&mut self, polled: &Polled) -> Moves<ObjectKey> {
+        let trust = self.trust.entry(polled.scope.clone()).or_default();
+        let moves = poll::moves(&self.queue, polled, *trust);
+        if moves.trust == Trust::Broken && *trust != Trust::Broken {
+            tracing::warn!(
+                account = polled.scope.account,
+                instance = %polled.scope.instance,
+                "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
+            );
+        }
+        *trust = moves.trust;
+        moves
     }
 
     fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {

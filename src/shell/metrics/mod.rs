@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::accounts::{AccountMeter, Accounts};
 pub use self::controller::{Controller, Outcome, Waiting};
-pub use self::objects::{Objects, Shown};
+pub use self::objects::{Objects, OfInstance, Shown};
 pub use self::requests::{KubeRequests, SwrRequests};
 
 /// Of the binary's source, if whoever built it said so.

@@ -66,7 +66,20 @@ struct State(Arc<Mutex<Series>>);
 struct Series {
     objects: HashMap<ObjectKey, OfObject>,
     accounts: BTreeMap<String, Vec<OfCondition>>,
-    orphans: BTreeMap<(String, String), usize>,
+    instances: BTreeMap<(String, String), OfInstance>,
+}
+
+/// What a look at an instance as a whole found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfInstance {
+    /// Registries with our installation's tag and no object.
+    pub orphans: usize,
+    /// Registries with a copy of another one's tag.
+    pub duplicates: usize,
+    /// Registries that something wrote without SWR showing a difference.
+    pub unexplained: usize,
+    /// Whether a change of health was seen that moved `updated_at`.
+    pub distrusted: bool,
 }
 
 #[derive(Clone, Default)]
@@ -304,20 +317,20 @@ impl Objects {
     pub fn account_forgotten(&self, name: &str) {
         let mut series = self.locked();
         series.accounts.remove(name);
-        series.orphans.retain(|(account, _), _| account != name);
+        series.instances.retain(|(account, _), _| account != name);
     }
 
-    /// An instance holds so many registries with our installation's tag and no object.
-    pub fn orphans(&self, account: &str, instance: &str, orphans: usize) {
+    /// An instance was looked at.
+    pub fn looked_at(&self, account: &str, instance: &str, found: OfInstance) {
         let of = (account.to_owned(), instance.to_owned());
-        self.locked().orphans.insert(of, orphans);
+        self.locked().instances.insert(of, found);
     }
 
     /// Only these instances are looked at.
     pub fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
         let mut series = self.locked();
         series
-            .orphans
+            .instances
             .retain(|(account, instance), _| is_used(account, instance));
     }
 }
@@ -405,20 +418,49 @@ impl Collector for State {
             "How often a credential was sent because it alone had changed, in its Secret.",
             series.objects.iter().map(|(key, of)| (key, of.rotations)),
         )?;
-        let mut metric = encoder.encode_descriptor(
-            "swr_orphans",
-            "Registries that carry this installation's tag and whose object is not watched.",
-            None,
-            MetricType::Gauge,
-        )?;
-        for ((account, instance), orphans) in &series.orphans {
+        encode_instances(&mut encoder, &series)
+    }
+}
+
+type OfInstanceGauge = (&'static str, &'static str, fn(&OfInstance) -> usize);
+
+const OF_INSTANCE: [OfInstanceGauge; 4] = [
+    (
+        "swr_orphans",
+        "Registries that carry this installation's tag and whose object is not watched.",
+        |of| of.orphans,
+    ),
+    (
+        "swr_duplicate_tags",
+        "Registries that carry a copy of the tag of another one.",
+        |of| of.duplicates,
+    ),
+    (
+        "swr_unexplained_changes",
+        "Registries that something wrote since the operator did, without SWR showing a difference.",
+        |of| of.unexplained,
+    ),
+    (
+        "swr_updated_at_distrusted",
+        "1 if a change of a target's health moved updated_at, so that changes that SWR does not show are not noticed until the operator starts anew.",
+        |of| usize::from(of.distrusted),
+    ),
+];
+
+fn encode_instances(
+    encoder: &mut DescriptorEncoder<'_>,
+    series: &Series,
+) -> Result<(), fmt::Error> {
+    for (name, help, value) in OF_INSTANCE {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for ((account, instance), of) in &series.instances {
             // Not `instance`, which is the name of Prometheus' own label of a target.
             let labels = [("account", account.as_str()), ("swr_instance", instance)];
-            let orphans = u32::try_from(*orphans).unwrap_or(u32::MAX);
-            metric.encode_family(&labels)?.encode_gauge(&orphans)?;
+            let value = u32::try_from(value(of)).unwrap_or(u32::MAX);
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn encode_conditions(

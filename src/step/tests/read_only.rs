@@ -128,7 +128,7 @@ fn an_object_that_only_observes_goes_because_nothing_is_written_for_it() {
     world.check(&expect![[r#"
         ReadObject
         RemoveFinalizer
-        -> Released(LeftAlone)
+        -> Released { removed: LeftAlone, clones: [] }
     "#]]);
     assert_eq!(world.records, records);
 }

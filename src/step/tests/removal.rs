@@ -7,9 +7,9 @@ fn deleting(value: &mut serde_json::Value) {
 }
 
 #[test]
-fn a_deletion_removes_what_is_ours_and_then_the_finalizer() {
+fn a_deletion_removes_the_known_registry_and_then_the_finalizer_and_leaves_copies() {
     let mut world = World::settled(deleting);
-    // One more of ours, whose id was lost.
+    // Somebody copied the registry, tag and all.
     world
         .records
         .insert(8, record(8, "old-name", &owner().describe("")));
@@ -19,13 +19,10 @@ fn a_deletion_removes_what_is_ours_and_then_the_finalizer() {
         Show 1
         Delete 1
         List
-        Show 8
-        Delete 8
-        List
         RemoveFinalizer
-        -> Released(Deleted)
+        -> Released { removed: Deleted, clones: [RegistryId(8)] }
     "#]]);
-    assert!(world.records.is_empty());
+    assert_eq!(world.records.keys().collect::<Vec<_>>(), [&8]);
 }
 
 #[test]
@@ -75,7 +72,7 @@ fn an_orphan_loses_its_tag_or_keeps_it_but_stays_in_swr() {
         Show 1
         Untag 1
         RemoveFinalizer
-        -> Released(Untagged)
+        -> Released { removed: Untagged, clones: [] }
     "#]]);
     assert_eq!(world.records[&1].description, "");
 
@@ -86,18 +83,158 @@ fn an_orphan_loses_its_tag_or_keeps_it_but_stays_in_swr() {
         ReadAccount
         ReadSecret
         RemoveFinalizer
-        -> Released(LeftAlone)
+        -> Released { removed: StillTagged, clones: [] }
     "#]]);
 
     let mut under_way = World::settled(|value| {
         orphan(value);
-        value["status"]["conditions"][0]["reason"] = json!("DeletionBlocked");
+        value["status"]["deletionAttemptedAt"] = json!("1970-01-01T00:00:00Z");
     });
     under_way.check(&expect![[r#"
         ReadObject
         RemoveFinalizer
-        -> Released(LeftAlone)
+        -> Released { removed: LeftAlone, clones: [] }
     "#]]);
+}
+
+#[test]
+fn a_deletion_that_was_only_held_still_takes_the_tag_off_when_it_is_set_to_orphan() {
+    let mut world = World::settled(|value| {
+        deleting(value);
+        value["spec"]["deletionProtection"] = json!(true);
+    });
+    world.pass();
+    let object = world.object.as_mut().expect("object");
+    object.protected = false;
+    object.deletion_policy = DeletionPolicy::Orphan;
+    world.pass();
+    assert_eq!(world.records[&1].description, "");
+
+    // What was tried in vain is let go without a request: the way out.
+    let mut tried = World::settled(deleting);
+    tried.failures.insert("Delete", unknown());
+    tried.pass();
+    tried.object.as_mut().expect("object").deletion_policy = DeletionPolicy::Orphan;
+    tried.trace.clear();
+    tried.check(&expect![[r#"
+        ReadObject
+        RemoveFinalizer
+        -> Released { removed: LeftAlone, clones: [] }
+    "#]]);
+}
+
+fn orphan(value: &mut serde_json::Value) {
+    deleting(value);
+    value["spec"]["deletionPolicy"] = json!("Orphan");
+}
+
+#[test]
+fn a_tag_that_does_not_come_off_is_tried_again_for_the_patience_and_then_stays() {
+    for (effect, failure) in [
+        (
+            "Untag",
+            Failure::new(Class::Throttled { after_secs: None }, Cause::Throttled),
+        ),
+        ("Show", Failure::new(Class::Transient, Cause::ServerError)),
+    ] {
+        let mut world = World::settled(orphan);
+        world.failures.insert(effect, failure);
+        let since = world.now;
+        while let Verdict::CannotUntag { until, .. } = world.pass() {
+            assert!(
+                (since + 600..since + 610).contains(&until.as_second()),
+                "{until}"
+            );
+            world.now += 100;
+        }
+        assert!(
+            world.object.is_none() && world.now < since + 720,
+            "{}",
+            world.now - since
+        );
+        assert!(
+            world.trace.last().expect("end").contains("StillTagged"),
+            "{effect}"
+        );
+    }
+    let mut passing = World::settled(orphan);
+    passing
+        .failures
+        .insert("Untag", Failure::new(Class::Transient, Cause::Unreachable));
+    passing.pass();
+    passing.failures.clear();
+    passing.pass();
+    assert_eq!(passing.records[&1].description, "");
+}
+
+#[test]
+fn a_put_without_tag_that_may_still_land_is_waited_for_before_the_object_goes() {
+    let mut world = World::settled(orphan);
+    world.failures.insert("Untag", unknown());
+    assert!(matches!(world.pass(), Verdict::CannotUntag { .. }));
+    let sent_at = world.now;
+    world.failures.clear();
+    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    assert!(world.object.is_some());
+    world.now = sent_at + 121;
+    world.pass();
+    assert!(world.object.is_none());
+
+    // Another process may have sent one, if the object was on its way out when this one came.
+    let mut restarted = World::settled(orphan);
+    restarted.memory = Memory::default();
+    assert!(matches!(restarted.pass(), Verdict::DeletionSettling { .. }));
+    restarted.now += 121;
+    restarted.pass();
+    assert!(restarted.object.is_none());
+}
+
+#[test]
+fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    world.failures.clear();
+    let object = world.object.as_mut().expect("object");
+    object.deleting = true;
+    object.deletion_policy = DeletionPolicy::Orphan;
+    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    world
+        .records
+        .insert(1, record(1, "harbor-dr", owner().tag()));
+    world.now += 121;
+    world.trace.clear();
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        ReadSecret
+        List
+        Show 1
+        Untag 1
+        RemoveFinalizer
+        -> Released { removed: Untagged, clones: [] }
+    "#]]);
+    assert_eq!(world.records[&1].description, "");
+}
+
+#[test]
+fn a_list_with_a_gap_lets_no_object_go() {
+    let mut world = World::settled(deleting);
+    world.gaps = 1;
+    assert!(matches!(
+        world.pass(),
+        Verdict::CannotDelete(Hindrance::Swr { .. })
+    ));
+    assert!(world.object.is_some());
+    world.gaps = 0;
+    world.pass();
+    assert!(
+        world.object.is_none() || {
+            world.now += 121;
+            world.pass();
+            world.object.is_none()
+        }
+    );
 }
 
 #[test]
@@ -130,7 +267,7 @@ fn an_orphan_whose_spec_is_not_granted_keeps_its_tag_and_gets_no_request() {
         ReadObject
         ReadAccount
         RemoveFinalizer
-        -> Released(LeftAlone)
+        -> Released { removed: StillTagged, clones: [] }
     "#]]);
     assert_eq!(world.records, before);
 }

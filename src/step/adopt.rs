@@ -1,0 +1,163 @@
+//! Taking over a registry that belongs to nobody, or to an earlier object of our name: the same
+//! finalizer and intent as for a create, and one PUT that puts our tag on.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+
+use super::ask;
+use super::keep::{finished, intend, is_fight};
+use crate::diff::tag_missing;
+use crate::effect::{
+    Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, ShowAnswer, Wrote,
+};
+use crate::failure::Failure;
+use crate::observed::{Adoptable, Record, Standing, View, standing};
+use crate::pass::{Keep, Untouched};
+use crate::plan::{Foreign, Why};
+use crate::summary::{Operation, Summary, Verdict};
+use crate::time::after;
+
+/// A registry that belongs to nobody is taken, but for a fight about its tag; one of an earlier
+/// object only if that is gone and nobody has touched the registry for the settle time.
+pub(super) fn consider_adoption(
+    mut keep: Keep,
+    found: Adoptable,
+    why: Why,
+    now: Timestamp,
+) -> Next {
+    if why.corrects() && is_fight(&keep, now) {
+        return finished(
+            &keep,
+            Verdict::Fighting(tag_missing(&keep.desired.registry)),
+        );
+    }
+    let id = found.id();
+    if found.tag().is_none() {
+        return intend(keep, Intended::Adopt { id, tag: None }, now);
+    }
+    let look = look_of(found.record());
+    let known = keep.work.pass.memory.untouched;
+    let untouched = known
+        .filter(|known| (known.id, known.look) == (id, look))
+        .unwrap_or(Untouched {
+            id,
+            look,
+            since: now,
+        });
+    keep.work.pass.memory.untouched = Some(untouched);
+    let until = after(untouched.since, keep.work.pass.windows.settle_secs);
+    if now < until {
+        return finished(&keep, Verdict::Rebuilding { until });
+    }
+    let tag = found.tag().unwrap_or_default().to_owned();
+    ask(Effect::FindOwner {
+        tag,
+        then: FindingOwner { keep, found },
+    })
+}
+
+fn look_of(record: &Record) -> u64 {
+    // SipHash with fixed keys: compared within this process only.
+    let mut hasher = DefaultHasher::new();
+    record.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl FindingOwner {
+    /// Takes whether the object whose tag this is exists.
+    pub fn resume(self, exists: bool, now: Timestamp) -> Next {
+        let FindingOwner { keep, found } = self;
+        if exists {
+            return finished(&keep, Verdict::Conflict(Foreign::TaggedByOther));
+        }
+        let intended = Intended::Adopt {
+            id: found.id(),
+            tag: found.tag().map(str::to_owned),
+        };
+        intend(keep, intended, now)
+    }
+}
+
+pub(super) fn shown_before_adoption(
+    mut keep: Keep,
+    intent: Intent,
+    tag: Option<&str>,
+    answer: ShowAnswer,
+) -> Next {
+    match answer {
+        Ok(record) => match standing(record, &keep.work.pass.owner) {
+            // As it was decided upon, to the letter.
+            Standing::Untagged(target) | Standing::Predecessor(target) if target.tag() == tag => {
+                let then = Adopting {
+                    keep,
+                    target: target.clone(),
+                };
+                ask(Effect::Adopt {
+                    intent,
+                    target,
+                    then,
+                })
+            }
+            // Ours already: an earlier adoption landed. The next pass finds it by its tag.
+            Standing::Ours(_) => finished(&keep, Verdict::Stale),
+            // It changed hands: look again, with no intent in the way.
+            Standing::Untagged(_) | Standing::Predecessor(_) => {
+                keep.view = Some(View::NONE);
+                let verdict = Verdict::Conflict(Foreign::Untagged);
+                Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
+            }
+            Standing::TaggedByOther(_) => {
+                keep.view = Some(View::NONE);
+                let verdict = Verdict::Conflict(Foreign::TaggedByOther);
+                Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
+            }
+        },
+        Err(failure) => Next::Finished(Box::new(
+            Summary::of(
+                &keep,
+                Verdict::Swr {
+                    operation: Operation::Show,
+                    failure,
+                },
+            )
+            .without_intent(),
+        )),
+    }
+}
+
+impl Adopting {
+    /// Takes the outcome.
+    pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
+        let why = self.why();
+        let Adopting { keep, target } = self;
+        match answer {
+            Ok(()) => {
+                let wrote = Wrote {
+                    at: now,
+                    why,
+                    before: target.record().updated_at.clone(),
+                };
+                ask(Effect::List {
+                    started_after: now,
+                    then: Listing::Created(keep, wrote, target.id()),
+                })
+            }
+            Err(failure) => {
+                let settled = failure.class.changed_nothing();
+                let summary = Summary::of(
+                    &keep,
+                    Verdict::Swr {
+                        operation: Operation::Update,
+                        failure,
+                    },
+                );
+                Next::Finished(Box::new(if settled {
+                    summary.without_intent()
+                } else {
+                    summary
+                }))
+            }
+        }
+    }
+}

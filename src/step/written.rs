@@ -1,0 +1,147 @@
+//! After a write: what a LIST shows of it, and what is remembered of it.
+
+use jiff::Timestamp;
+
+use super::keep::{FIGHT_SECS, asked, sent_facts};
+use crate::api::registry::Applied;
+use crate::desired::RegistryId;
+use crate::diff::{SentFacts, diff};
+use crate::effect::{Next, Wrote};
+use crate::observed::{Inventory, Owned, Record, Standing, standing};
+use crate::pass::{Keep, SentUpdate};
+use crate::plan::Why;
+use crate::summary::{Summary, Verdict};
+use crate::time::after;
+
+/// What is known once SWR took a write that it does not show yet: of `updated_at`, nothing.
+fn sent_unseen(keep: &Keep) -> Applied {
+    let applied = keep.work.object.status.applied.as_ref();
+    Applied {
+        unshown: keep.desired.registry.unshown(),
+        updated_at: None,
+        generation: applied.and_then(|applied| applied.generation),
+    }
+}
+
+/// What is known once SWR shows our write.
+fn sent_seen(keep: &Keep, record: &Record) -> Applied {
+    Applied {
+        unshown: keep.desired.registry.unshown(),
+        updated_at: record.updated_at.clone(),
+        generation: Some(keep.work.object.generation),
+    }
+}
+
+fn not_visible(keep: &Keep, wrote: &Wrote) -> Verdict {
+    Verdict::NotVisible {
+        until: after(wrote.at, keep.work.pass.windows.settle_secs),
+    }
+}
+
+/// What a LIST shows of the registry that was just created or adopted.
+pub(super) fn created(
+    keep: &Keep,
+    wrote: &Wrote,
+    id: RegistryId,
+    shown: Option<&Record>,
+    now: Timestamp,
+) -> Next {
+    let summary = |verdict, applied| {
+        let summary = Summary::of(keep, verdict).created(keep, id, wrote.at);
+        remember_correction(summary.applied(applied), wrote)
+    };
+    let unseen = || summary(not_visible(keep, wrote), sent_unseen(keep));
+    let Some(record) = shown else {
+        return Next::Finished(Box::new(unseen()));
+    };
+    Next::Finished(Box::new(
+        match standing(record.clone(), &keep.work.pass.owner) {
+            Standing::Ours(owned) => {
+                let (verdict, applied) = judge_written(keep, wrote, &owned, now);
+                summary(verdict, applied).shows(&owned)
+            }
+            // A LIST that lags still shows it as it was before it was adopted.
+            Standing::Untagged(_) | Standing::Predecessor(_) if wrote.why != Why::Missing => {
+                unseen()
+            }
+            // Rule 3: a registry that we cannot recognise must never be made a second time.
+            Standing::Untagged(_) | Standing::Predecessor(_) | Standing::TaggedByOther(_) => {
+                summary(Verdict::TagNotKept, sent_unseen(keep))
+            }
+        },
+    ))
+}
+
+/// What a LIST shows of the registry that was just updated.
+pub(super) fn updated(
+    keep: &Keep,
+    wrote: &Wrote,
+    id: RegistryId,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Next {
+    let summary = match inventory.owned(&keep.work.pass.owner, id) {
+        Some(owned) => {
+            let (verdict, applied) = judge_written(keep, wrote, &owned, now);
+            Summary::of(keep, verdict)
+                .sent(keep, wrote.at)
+                .applied(applied)
+                .holds(keep, &owned)
+        }
+        None => return updated_unseen(keep, wrote, id),
+    };
+    Next::Finished(Box::new(remember_update(summary, keep, wrote)))
+}
+
+/// SWR accepted the update; whether it shows it is for the next pass to see.
+pub(super) fn updated_unseen(keep: &Keep, wrote: &Wrote, id: RegistryId) -> Next {
+    let summary = Summary::of(keep, not_visible(keep, wrote))
+        .owns(keep, id)
+        .sent(keep, wrote.at)
+        .applied(sent_unseen(keep));
+    Next::Finished(Box::new(remember_update(summary, keep, wrote)))
+}
+
+fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
+    let facts = SentFacts {
+        sent: Some((keep.sealed.whole.clone(), wrote.at)),
+        applied: Some(keep.desired.registry.unshown()),
+        ..sent_facts(keep)
+    };
+    let record = owned.record();
+    // Nothing that is shown tells whether this write is shown, but the time of it.
+    let is_as_before = wrote.why == Why::ChangedElsewhere && wrote.before == record.updated_at;
+    match diff(&keep.desired.registry, &facts, record, now) {
+        None if !is_as_before => {
+            let health = record.health;
+            (Verdict::InSync { health }, sent_seen(keep, record))
+        }
+        None | Some(_) => (not_visible(keep, wrote), sent_unseen(keep)),
+    }
+}
+
+fn remember_update(mut summary: Summary, keep: &Keep, wrote: &Wrote) -> Summary {
+    let asked = asked(keep);
+    let times = match summary.memory.update {
+        Some(update) if update.asked == asked => update.times + 1,
+        Some(_) | None => 1,
+    };
+    let is_visible = matches!(summary.verdict, Verdict::InSync { .. });
+    summary.memory.update = (!is_visible).then_some(SentUpdate {
+        asked,
+        at: wrote.at,
+        times,
+    });
+    remember_correction(summary, wrote)
+}
+
+fn remember_correction(mut summary: Summary, wrote: &Wrote) -> Summary {
+    let is_visible = matches!(summary.verdict, Verdict::InSync { .. });
+    summary.memory.unseen_write = !is_visible;
+    if wrote.why.corrects() {
+        let corrections = &mut summary.memory.corrected_at;
+        corrections.retain(|at| after(*at, FIGHT_SECS) > wrote.at);
+        corrections.push(wrote.at);
+    }
+    summary
+}

@@ -1,0 +1,211 @@
+//! What SWR's `updated_at` tells of changes that nothing else shows, and which registries are sent
+//! again because of it. SWR may show neither the hosts of `dnsConf` nor the target's project, and
+//! never the secret; but it says when a registry was written last.
+//!
+//! Whether a change of health, which is nobody's write, moves `updated_at` too, no document says.
+//! A thousand registries of one target turn unhealthy together, and must not be sent a thousand
+//! times. So one at most is sent at a look until a change of health was seen that left
+//! `updated_at` alone; none where many moved together; and none any more, until the process ends,
+//! once a change of health moved it.
+
+use crate::observed::Inventory;
+use crate::summary::Judged;
+
+/// Of an instance's registries, this many or one in a hundred may move without explanation in one
+/// look. More is something that happened to the instance, and not somebody's edits.
+const UNEXPLAINED_MAX: usize = 2;
+
+/// What is known of how an instance moves `updated_at`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// No change of health was seen.
+    #[default]
+    Untested,
+    /// A change of health leaves it alone.
+    Proven,
+    /// A change of health moves it: it says nothing.
+    Broken,
+}
+
+/// What one look at an instance shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moves<K> {
+    /// What is known of the instance with this look.
+    pub trust: Trust,
+    /// How many registries something wrote without SWR showing a difference.
+    pub unexplained: usize,
+    /// Which of them are to be sent again.
+    pub resend: Vec<K>,
+}
+
+/// Looks at the registries of an instance, each with what it was judged by last. Of several that
+/// may be sent, the order of `objects` says which is first.
+pub fn look<'a, K>(
+    trust: Trust,
+    objects: impl IntoIterator<Item = (K, &'a Judged)>,
+    inventory: &Inventory,
+) -> Moves<K> {
+    let (mut trust, mut total, mut moved) = (trust, 0_usize, Vec::new());
+    for (key, judged) in objects {
+        total = total.saturating_add(1);
+        match sight(judged, inventory) {
+            Sight::Unexplained => moved.push(key),
+            Sight::HealthAlone if trust == Trust::Untested => trust = Trust::Proven,
+            Sight::HealthMoved => trust = Trust::Broken,
+            Sight::HealthAlone | Sight::Nothing => {}
+        }
+    }
+    let unexplained = moved.len();
+    let may_move = UNEXPLAINED_MAX.max(total.div_ceil(100));
+    let may_send = match trust {
+        Trust::Untested => 1,
+        Trust::Proven => usize::MAX,
+        Trust::Broken => 0,
+    };
+    if unexplained > may_move {
+        moved.clear();
+    }
+    moved.truncate(may_send);
+    Moves {
+        trust,
+        unexplained,
+        resend: moved,
+    }
+}
+
+enum Sight {
+    /// `updated_at` moved, and nothing else did.
+    Unexplained,
+    /// Only the health is another.
+    HealthAlone,
+    /// The health is another, and `updated_at` moved with it.
+    HealthMoved,
+    /// Anything else.
+    Nothing,
+}
+
+fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
+    let Some(left) = &judged.left else {
+        return Sight::Nothing;
+    };
+    let Some(record) = inventory.get(left.id) else {
+        return Sight::Nothing;
+    };
+    let health = (record.health != left.health).then_some((left.id, left.health));
+    if judged.lookout.view_as_if(inventory, health) != judged.view {
+        // Something else differs, and an ordinary pass sees to it.
+        return Sight::Nothing;
+    }
+    let has_moved = record.updated_at.as_ref() != Some(&left.updated_at);
+    match (health.is_some(), has_moved) {
+        (true, true) => Sight::HealthMoved,
+        (true, false) => Sight::HealthAlone,
+        (false, true) => Sight::Unexplained,
+        (false, false) => Sight::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Fingerprint;
+    use crate::desired::{RegistryId, SecretRef};
+    use crate::observed::tests::{owner, record};
+    use crate::observed::{Health, Lookout, Record};
+    use crate::summary::Left;
+
+    fn at(id: i64, updated_at: &str, health: Health) -> Record {
+        Record {
+            updated_at: Some(updated_at.to_owned()),
+            health,
+            ..record(id, &format!("r{id}"), "")
+        }
+    }
+
+    /// As it is judged when all were written at `old` and are healthy.
+    fn judged(id: i64) -> Judged {
+        let lookout = Lookout {
+            owner: owner(),
+            ids: vec![RegistryId(id)],
+            name: format!("r{id}"),
+        };
+        let view = lookout.view(&Inventory::new([at(id, "old", Health::Healthy)]));
+        Judged {
+            lookout,
+            view,
+            secret: SecretRef {
+                name: "login".into(),
+                keys: None,
+            },
+            credential: Fingerprint::from_status("f"),
+            left: Some(Left {
+                id: RegistryId(id),
+                updated_at: "old".into(),
+                health: Health::Healthy,
+            }),
+        }
+    }
+
+    fn check(trust: Trust, all: i64, changed: &[Record], expected: (Trust, usize, &[i64])) {
+        let unchanged = (1..=all).map(|id| at(id, "old", Health::Healthy));
+        // Of two with one id, the later is kept.
+        let inventory = Inventory::new(unchanged.chain(changed.iter().cloned()));
+        let judged: Vec<(i64, Judged)> = (1..=all).map(|id| (id, judged(id))).collect();
+        let objects = judged.iter().map(|(id, judged)| (*id, judged));
+        let moves = look(trust, objects, &inventory);
+        let found = (moves.trust, moves.unexplained, moves.resend.as_slice());
+        assert_eq!(found, expected, "{trust:?} {changed:?}");
+    }
+
+    #[test]
+    fn a_registry_that_moved_without_a_difference_is_sent_again_but_not_many_at_once() {
+        use Health::{Healthy, Unhealthy};
+        use Trust::{Broken, Proven, Untested};
+        let moved = |ids: std::ops::RangeInclusive<i64>| -> Vec<Record> {
+            ids.map(|id| at(id, "new", Healthy)).collect()
+        };
+        let elsewhere = Record {
+            url: "https://else.example.com".into(),
+            ..at(1, "new", Healthy)
+        };
+        let sick = at(1, "old", Unhealthy);
+        let sick_and_moved = at(1, "new", Unhealthy);
+        check(Untested, 6, &[], (Untested, 0, &[]));
+        check(Untested, 6, &moved(3..=3), (Untested, 1, &[3]));
+        check(Untested, 6, &moved(3..=4), (Untested, 2, &[3]));
+        check(Proven, 6, &moved(3..=4), (Proven, 2, &[3, 4]));
+        check(Proven, 6, &moved(3..=5), (Proven, 3, &[]));
+        check(Proven, 300, &moved(3..=5), (Proven, 3, &[3, 4, 5]));
+        check(Proven, 300, &moved(3..=6), (Proven, 4, &[]));
+        check(Broken, 6, &moved(3..=3), (Broken, 1, &[]));
+        // What shows a difference is not explained by this look, and needs it not.
+        check(Untested, 6, &[elsewhere], (Untested, 0, &[]));
+        check(Untested, 6, std::slice::from_ref(&sick), (Proven, 0, &[]));
+        check(
+            Untested,
+            6,
+            std::slice::from_ref(&sick_and_moved),
+            (Broken, 0, &[]),
+        );
+        check(
+            Proven,
+            6,
+            std::slice::from_ref(&sick_and_moved),
+            (Broken, 0, &[]),
+        );
+        check(Broken, 6, &[sick], (Broken, 0, &[]));
+        let both = [sick_and_moved, at(2, "new", Healthy)];
+        check(Proven, 6, &both, (Broken, 1, &[]));
+    }
+
+    #[test]
+    fn an_instance_of_which_nothing_is_known_is_no_witness() {
+        let mut without = judged(1);
+        without.left = None;
+        let inventory = Inventory::new([at(1, "new", Health::Healthy)]);
+        let moves = look(Trust::Proven, [(1, &without)], &inventory);
+        assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
+        let moves = look(Trust::Proven, [(1, &judged(1))], &Inventory::new([]));
+        assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
+    }
+}
