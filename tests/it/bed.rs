@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use harness::{Operator, OperatorOptions};
+use harness::{Operator, OperatorOptions, eventually_blocking};
 
+use crate::cloud::PATIENCE;
 use crate::cluster::{Audit, Cluster, OPERATOR};
 use crate::site::{Logs, Site};
 use crate::status;
@@ -26,8 +27,13 @@ const WINDOWS: [(&str, &str); 6] = [
     ("--secret-retry", "2s"),
 ];
 
+/// Flags of an operator with their values.
+pub(crate) type Windows<'a> = &'a [(&'a str, &'a str)];
+
 pub(crate) struct Bed {
     name: String,
+    /// Those of the bed, where they differ from ours.
+    windows: Vec<(String, String)>,
     pub(crate) sites: Vec<Site>,
     audit: Audit,
     logs: Logs,
@@ -86,9 +92,31 @@ pub(crate) fn check_cases(name: &str, checks: &[Case]) {
 
 /// Runs a test on a bed whose sites are named so.
 pub(crate) fn with_bed(name: &str, sites: &[&str], test: impl FnOnce(&Bed)) {
-    let bed = Bed::start(name, sites);
+    with_windows(name, sites, &[], test);
+}
+
+/// The same with other windows than ours, or with further flags.
+pub(crate) fn with_windows(
+    name: &str,
+    sites: &[&str],
+    windows: Windows<'_>,
+    test: impl FnOnce(&Bed),
+) {
+    let bed = Bed::start(name, sites, windows);
     test(&bed);
     bed.finish();
+}
+
+/// A check that needs the bed of its site, and the name of the site.
+pub(crate) type BedCase = (&'static str, fn(&Bed, &Site));
+
+/// Runs the checks at once, each on the site that bears its name.
+pub(crate) fn check_on(bed: &Bed, checks: &[BedCase]) {
+    let checks: Vec<(&str, &BedCase)> = checks.iter().map(|case| (case.0, case)).collect();
+    in_parallel(&checks, |(name, check)| {
+        let site = bed.site(name);
+        site_check(site, || check(bed, site));
+    });
 }
 
 /// Runs a test on a bed with a single site.
@@ -150,7 +178,7 @@ pub(crate) fn say(text: &str) {
 }
 
 impl Bed {
-    fn start(name: &str, sites: &[&str]) -> Self {
+    fn start(name: &str, sites: &[&str], windows: Windows<'_>) -> Self {
         let cluster = Cluster::shared();
         let audit = cluster.audit();
         let logs = Logs::default();
@@ -160,6 +188,10 @@ impl Bed {
             .collect();
         let bed = Self {
             name: name.to_owned(),
+            windows: windows
+                .iter()
+                .map(|(flag, value)| ((*flag).to_owned(), (*value).to_owned()))
+                .collect(),
             sites,
             audit,
             logs,
@@ -171,6 +203,13 @@ impl Bed {
             site.await_account("True Available");
         }
         bed
+    }
+
+    /// The site that `name` stands for.
+    pub(crate) fn site(&self, name: &str) -> &Site {
+        let name = format!("{}-{name}", self.name);
+        let found = self.sites.iter().find(|site| site.name == name);
+        found.unwrap_or_else(|| panic!("no site {name}"))
     }
 
     fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
@@ -201,6 +240,11 @@ impl Bed {
         flag("--metrics-address", "127.0.0.1:0");
         flag("--log-level", "info,swr_operator=debug");
         for (name, value) in WINDOWS {
+            if self.windows.iter().all(|(other, _)| other != name) {
+                flag(name, value);
+            }
+        }
+        for (name, value) in &self.windows {
             flag(name, value);
         }
         for site in &self.sites {
@@ -232,6 +276,15 @@ impl Bed {
         *self.metrics() = format!("http://{metrics}/metrics");
     }
 
+    /// Panics with the end of the log when the operator has ended by itself.
+    pub(crate) fn assert_operator_lives(&self) {
+        let mut operator = self.operator();
+        let operator = operator.as_mut().expect("an operator was started");
+        operator
+            .assert_running()
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
     fn metrics(&self) -> MutexGuard<'_, String> {
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,6 +293,36 @@ impl Bed {
     pub(crate) fn scrape(&self) -> String {
         let url = self.metrics().clone();
         harness::get_text(&url).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The value of the one series of a metric whose labels hold all these values.
+    pub(crate) fn series(&self, metric: &str, values: &[&str]) -> Option<String> {
+        let text = self.scrape();
+        text.lines()
+            .filter_map(|line| {
+                line.strip_prefix(metric)?
+                    .strip_prefix('{')?
+                    .rsplit_once('}')
+            })
+            .find(|(labels, _)| {
+                values
+                    .iter()
+                    .all(|value| labels.contains(&format!("=\"{value}\"")))
+            })
+            .map(|(_, value)| value.trim().to_owned())
+    }
+
+    /// Waits until [`Self::series`] has this value.
+    pub(crate) fn await_series(&self, metric: &str, values: &[&str], wanted: &str) {
+        let what = format!("{metric} of {values:?}: {wanted}");
+        eventually_blocking(PATIENCE, &what, || {
+            let seen = self.series(metric, values);
+            if seen.as_deref() == Some(wanted) {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
+        });
     }
 
     /// Every start has a log of its own: spawning empties it.

@@ -186,10 +186,19 @@ pub(crate) struct Audit {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "compared with the times in the audit log, which another process reads off the same clock"
+    reason = "compared with the times of other processes, which read them off the same clock"
 )]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// A write of a status that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StatusWrite {
+    /// Else a test's.
+    pub(crate) is_of_operator: bool,
+    /// What came of it.
+    pub(crate) object: Value,
 }
 
 /// A request of the operator's that was answered.
@@ -240,32 +249,39 @@ impl Audit {
 
     /// Everything that operators have asked, oldest first. A watch counts when it has ended.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        let events = self.events::<Event>("").into_iter();
+        let events = self.events::<Event>(&self.user).into_iter();
         events
             .filter(|event| self.is_of_operator(event))
             .map(asked)
             .collect()
     }
 
-    /// What came of each write of a status, oldest first: the whole object.
-    pub(crate) fn statuses(&self) -> Vec<Value> {
+    /// What came of each write of a status, oldest first: the whole object. What a test wrote itself is among them.
+    pub(crate) fn statuses(&self) -> Vec<StatusWrite> {
         let written = self
             .events::<Written>("\"subresource\":\"status\"")
             .into_iter();
         written
-            .filter(|written| self.is_of_operator(&written.event))
+            .filter(|written| self.is_recent(&written.event))
             .filter(|written| written.event.response_status.code == 200)
-            .map(|written| written.response_object)
+            // Of other kinds the log keeps no object.
+            .filter(|written| !written.response_object.is_null())
+            .map(|written| StatusWrite {
+                is_of_operator: self.is_of_operator(&written.event),
+                object: written.response_object,
+            })
             .collect()
     }
 
     fn is_of_operator(&self, event: &Event) -> bool {
-        event.user.username == self.user
-            && event.stage == "ResponseComplete"
-            && event.request_received_timestamp >= self.since
+        event.user.username == self.user && self.is_recent(event)
     }
 
-    /// The events in whose lines these words stand beside the operator's name.
+    fn is_recent(&self, event: &Event) -> bool {
+        event.stage == "ResponseComplete" && event.request_received_timestamp >= self.since
+    }
+
+    /// The events in whose lines these words stand.
     fn events<T: DeserializeOwned>(&self, words: &str) -> Vec<T> {
         let mut file = File::open(&self.path).expect("the audit log");
         // From the end of the line before: the log may have ended within a line, which is older than `since`.
@@ -282,7 +298,7 @@ impl Audit {
         let whole = &text[begin..end];
         whole
             .lines()
-            .filter(|line| line.contains(&self.user) && line.contains(words))
+            .filter(|line| line.contains(words))
             .map(|line| serde_json::from_str(line).expect("an audit event"))
             .collect()
     }

@@ -16,6 +16,14 @@
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
 //! | [`switches`] | a whole life under each of these ways, alone and mixed |
 //! | [`crash`], [`kills`] | killed, or without an answer, at the moments that count |
+//! | [`clocks`] | times that a process with a wrong clock wrote |
+//! | [`crafted`] | a status that no operator of ours wrote |
+//! | [`clones`] | a registry copied in the console, tag included |
+//! | [`untag`] | `deletionPolicy: Orphan` under everything that passes |
+//! | [`witness`] | drift that SWR shows in no answer |
+//! | [`fight`] | the tag taken off again and again |
+//! | [`rebuild`] | a restored cluster takes its registries back |
+//! | [`chaos`] | one request in three fails while forty objects come and change |
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
@@ -47,13 +55,18 @@ mod status;
 
 mod account;
 mod admission;
+mod chaos;
+mod clocks;
+mod clones;
 mod conflict;
+mod crafted;
 mod crash;
 mod deletion;
 mod drift;
 mod edits;
 mod events;
 mod faults;
+mod fight;
 mod gitops;
 mod install;
 mod kills;
@@ -63,11 +76,14 @@ mod modes;
 mod orphans;
 mod permissions;
 mod read_only;
+mod rebuild;
 mod rest;
 mod secrets;
 mod shutdown;
 mod switches;
 mod unkept;
+mod untag;
+mod witness;
 
 mod architecture;
 mod chart;

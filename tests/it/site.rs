@@ -11,7 +11,7 @@ use swr_simulator::Keys;
 use crate::canary::{Canary, Login};
 use crate::cloud::{Cloud, PATIENCE};
 use crate::cluster::{Asked, Audit, Cluster, OPERATOR, Refused};
-use crate::manifest::{self, API_VERSION};
+use crate::manifest::{self, API_VERSION, uid_in_tag};
 
 /// Logs of the operators that have served a bed, the newest last.
 pub(crate) type Logs = Arc<Mutex<Vec<PathBuf>>>;
@@ -284,6 +284,15 @@ impl Site {
         self.cluster.patch(&self.object_path(name), patch)
     }
 
+    /// A merge patch of the status by an administrator, as `kubectl patch --subresource=status` makes it: what another
+    /// process wrote, or what somebody put back.
+    pub(crate) fn patch_status(&self, name: &str, status: &Value) {
+        let path = format!("{}/status", self.object_path(name));
+        self.cluster
+            .patch(&path, &json!({"status": status}))
+            .unwrap_or_else(|refused| panic!("{name}: {refused}: {status}"));
+    }
+
     pub(crate) fn delete(&self, name: &str) {
         self.cluster
             .delete(&self.object_path(name))
@@ -407,6 +416,37 @@ impl Site {
                 Err(format!("{writes:?}"))
             }
         })
+    }
+
+    /// Waits until SWR has got a request of this operation after a mark, answered or not.
+    pub(crate) fn await_asked(&self, mark: u64, operation: &str) {
+        eventually_blocking(PATIENCE, operation, || {
+            if self.cloud.asked(mark, operation).is_empty() {
+                Err("not asked yet")
+            } else {
+                Ok(())
+            }
+        });
+    }
+
+    /// What an instance holds with the tag of this object.
+    pub(crate) fn tagged(&self, instance: &str, object: &Value) -> Vec<Value> {
+        let uid = uid_in_tag(object["metadata"]["uid"].as_str().expect("a uid"));
+        let mut held = self.cloud.registries(instance);
+        held.retain(|registry| {
+            let description = registry["description"].as_str().unwrap_or_default();
+            description.contains(&format!("/{uid}/"))
+        });
+        held
+    }
+
+    /// Somebody copies a registry in the console, tag included, under another name; the copy's id and how it looks.
+    pub(crate) fn clone_of(&self, registry: &Value, name: &str) -> (i64, Value) {
+        let instance = &self.cloud.instances[0];
+        let mut copy = registry.clone();
+        copy["name"] = json!(name);
+        let id = self.cloud.console_create(instance, &copy);
+        (id, self.cloud.registry(instance, id).expect("it is there"))
     }
 
     /// What SWR holds for an object.

@@ -4,22 +4,34 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::cluster::StatusWrite;
 use crate::site::{condition, shown};
 
 /// Looks at every version that was written, oldest first.
 ///
 /// # Panics
 /// When one breaks the contract.
-pub(crate) fn assert_kept(objects: &[Value]) {
+pub(crate) fn assert_kept(writes: &[StatusWrite]) {
     // Every bed has an account that became ready.
-    assert!(!objects.is_empty(), "the audit log tells no status");
+    assert!(
+        writes.iter().any(|write| write.is_of_operator),
+        "the audit log tells no status"
+    );
     let mut before: BTreeMap<&str, &Value> = BTreeMap::new();
-    for object in objects {
+    for StatusWrite {
+        is_of_operator,
+        object,
+    } in writes
+    {
+        let uid = object["metadata"]["uid"].as_str().expect("a uid");
+        let before = before.insert(uid, object);
+        if !is_of_operator {
+            continue;
+        }
         if let Some(broken) = broken(object) {
             panic!("{broken}: {object:#}");
         }
-        let uid = object["metadata"]["uid"].as_str().expect("a uid");
-        if let Some(before) = before.insert(uid, object) {
+        if let Some(before) = before {
             assert_moved(before, object);
         }
     }

@@ -112,7 +112,7 @@ fn about_the_cloud(
         }
         ("PUT", ["registries", id, "status"]) => {
             let Status { status } = body(request)?;
-            world.set_health(&instance(request)?, number(id)?, status)?;
+            world.set_health(&instance(request)?, number(id)?, status, now)?;
         }
         ("PUT", ["policies"]) => {
             let Policies { registries } = body(request)?;

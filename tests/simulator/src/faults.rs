@@ -42,6 +42,30 @@ pub struct Match {
     /// The n-th matching request from now on, beginning with 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordinal: Option<u64>,
+    /// So many of so many matching requests, `[1, 3]`, drawn by lot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<(u64, u64)>,
+    /// Which lots are drawn: the same seed draws the same ones. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+impl Match {
+    /// Whether the lot falls on the n-th matching request.
+    fn draws(&self, n: u64) -> bool {
+        self.share
+            .is_none_or(|(part, whole)| lot(self.seed.unwrap_or_default(), n) % whole < part)
+    }
+}
+
+/// The n-th number of the seed's sequence (splitmix64). No number depends on the one before, so what else is going on does
+/// not change the lots of a fault.
+fn lot(seed: u64, n: u64) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let state = seed.wrapping_add(STEP.wrapping_mul(n));
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// Before or after the world has carried out the request.
@@ -149,7 +173,10 @@ impl Faults {
                 (Some(ordinal), times) => (ordinal, times.unwrap_or(1)),
                 (None, times) => (1, times.unwrap_or(u64::MAX)),
             };
-            if striking.is_none() && scripted.matched >= first && scripted.struck < times {
+            let is_due = scripted.matched >= first
+                && scripted.struck < times
+                && r#match.draws(scripted.matched);
+            if striking.is_none() && is_due {
                 scripted.struck += 1;
                 striking = Some(scripted.fault.clone());
             }
@@ -169,6 +196,23 @@ fn check(fault: &Fault) -> Result<(), String> {
     }
     if fault.r#match.ordinal == Some(0) {
         return Err("match.ordinal counts from 1".to_owned());
+    }
+    let Match {
+        share,
+        seed,
+        ordinal,
+        ..
+    } = &fault.r#match;
+    if let Some((part, whole)) = *share
+        && !(1..=whole).contains(&part)
+    {
+        return Err(format!("match.share: {part} of {whole} is no share"));
+    }
+    if share.is_some() && ordinal.is_some() {
+        return Err("match takes share or ordinal, not both".to_owned());
+    }
+    if share.is_none() && seed.is_some() {
+        return Err("match.seed belongs to match.share".to_owned());
     }
     match (fault.kind, fault.status, fault.delay_ms) {
         (Kind::Status, Some(200..=599), None)
@@ -267,6 +311,28 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_requests_is_drawn_by_the_seed() {
+        let struck = |seed: u64| -> Vec<u64> {
+            let mut faults = Faults::default();
+            let json = json!({"kind": "reset", "match": {"share": [1, 3], "seed": seed}});
+            faults.add(fault(json)).unwrap();
+            (1..=3000)
+                .filter(|_| faults.strike("ShowInstance", None).is_some())
+                .collect()
+        };
+        let [one, again, other] = [1, 1, 2].map(struck);
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+        for struck in [&one, &other] {
+            assert!((900..=1100).contains(&struck.len()), "{}", struck.len());
+        }
+        check_strikes(
+            json!({"kind": "reset", "match": {"share": [1, 1]}, "times": 2}),
+            &[0, 1],
+        );
+    }
+
+    #[test]
     fn the_oldest_fault_that_is_due_strikes_and_the_others_still_count() {
         let mut faults = Faults::default();
         faults
@@ -312,6 +378,18 @@ mod tests {
         check_refused(
             json!({"kind": "hang", "match": {"ordinal": 0}}),
             "match.ordinal counts from 1",
+        );
+        check_refused(
+            json!({"kind": "hang", "match": {"share": [4, 3]}}),
+            "match.share: 4 of 3 is no share",
+        );
+        check_refused(
+            json!({"kind": "hang", "match": {"share": [1, 3], "ordinal": 1}}),
+            "match takes share or ordinal, not both",
+        );
+        check_refused(
+            json!({"kind": "hang", "match": {"seed": 1}}),
+            "match.seed belongs to match.share",
         );
         check_refused(
             json!({"kind": "status", "status": 500, "headers": {"a b": ""}}),

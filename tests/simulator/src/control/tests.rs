@@ -296,3 +296,22 @@ fn credentials_can_be_rotated() {
         done()
     );
 }
+
+#[test]
+fn a_change_of_health_moves_updated_at_only_where_switched() {
+    let later = "2026-01-31T09:31:00Z".parse().unwrap();
+    let moved = |switch: &str, status: &str| {
+        let mut simulator = simulator();
+        let target = format!("registries?instance={INSTANCE}");
+        send(&mut simulator, "POST", &target, &registry("a"));
+        simulator.world.switches.set_pair(switch).unwrap();
+        let target = format!("{PREFIX}registries/1/status?instance={INSTANCE}");
+        let body = json!({"status": status}).to_string();
+        handle(&mut simulator, &Request::new("PUT", &target, body), later);
+        let truth = simulator.world.truth(INSTANCE, later).unwrap();
+        truth[0]["updated_at"] != json!("2026-01-31T09:30:00.000Z")
+    };
+    assert!(!moved("updated_at=put", "unhealthy"));
+    assert!(!moved("updated_at=health", "healthy"));
+    assert!(moved("updated_at=health", "unhealthy"));
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{INSTANCE_STATUSES, Instance, World};
 use crate::body::Draft;
 use crate::registry::{Health, Registry};
+use crate::switches::UpdatedAt;
 
 /// An edit that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,13 +95,18 @@ impl World {
         instance_id: &str,
         id: i64,
         status: Option<String>,
+        now: Timestamp,
     ) -> Result<(), Mistake> {
+        let moves = self.switches.updated_at == UpdatedAt::Health;
         let registry = self
             .instance_mut(instance_id)?
             .records
             .get_mut(&id)
             .and_then(|record| record.current_mut())
             .ok_or(Mistake::NoRegistry(id))?;
+        if moves && registry.health.at(now) != status.as_deref() {
+            registry.updated_at = now;
+        }
         registry.health = status.map_or(Health::Absent, Health::Fixed);
         Ok(())
     }
