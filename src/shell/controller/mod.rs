@@ -14,7 +14,6 @@ pub use run::{Options, Running, start};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use crate::credential::Sealer;
 use crate::pass::Windows;
@@ -37,5 +36,5 @@ struct Context {
     sealer: Arc<Sealer>,
     accounts: Accounts,
     /// Set when the process is to end: no write to SWR begins after this.
-    no_write_after: OnceLock<Instant>,
+    no_write_after: OnceLock<Timestamp>,
 }

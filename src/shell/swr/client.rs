@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
@@ -36,7 +37,7 @@ pub struct Reader(Arc<Account>);
 #[derive(Clone)]
 pub struct Writer {
     account: Arc<Account>,
-    not_after: Instant,
+    not_after: Timestamp,
 }
 
 struct Account {
@@ -102,9 +103,9 @@ impl Client {
         Reader(Arc::clone(&self.0))
     }
 
-    /// What writes. No request begins after `not_after`, however long it waited for the rate
-    /// limit (`TooLate`); one that has begun ends within the write deadline.
-    pub fn writer(&self, not_after: Instant) -> Writer {
+    /// What writes. No request begins after `not_after` by [`clock::now`](crate::shell::clock::now),
+    /// which counts the machine's sleep, however long it waited for the rate limit (`TooLate`); one that has begun ends within the write deadline.
+    pub fn writer(&self, not_after: Timestamp) -> Writer {
         Writer {
             account: Arc::clone(&self.0),
             not_after,
@@ -336,7 +337,7 @@ impl Account {
         verdict.result
     }
 
-    async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+    async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
         let begun = Instant::now();
         let permit = self.limiter.admit(not_after).await;
         self.meter.waited(begun.elapsed());

@@ -4,10 +4,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::failure::{Cause, Class, Failure};
+use crate::shell::clock;
 
 /// What an account may use of the cloud.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,10 +131,13 @@ impl Limiter {
     /// # Errors
     /// `Throttled` when that would take too long, `TooLate` when `not_after` passes first, and the
     /// last refusal of the key while the key is not tried.
-    pub(super) async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+    pub(super) async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
-        let deadline = not_after.map_or(patience, |at| at.min(patience));
-        let give_up = || match not_after {
+        // How long to wait is the timer's matter, which stands still while the machine sleeps;
+        // whether it is too late is asked of the clock that does not.
+        let ends = not_after.map(|at| Instant::now() + clock::until(at));
+        let deadline = ends.map_or(patience, |at| at.min(patience));
+        let give_up = || match ends {
             Some(at) if at <= patience => Failure::new(Class::Transient, Cause::TooLate),
             Some(_) | None => throttled(None),
         };
@@ -147,7 +152,7 @@ impl Limiter {
         loop {
             let now = Instant::now();
             // A future polled late, as after a suspended process, must not send late.
-            if not_after.is_some_and(|at| now > at) {
+            if not_after.is_some_and(|at| clock::now() > at) {
                 return Err(give_up());
             }
             let hindrance = self.lock().take(now, &self.limits, &self.windows);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use swr_simulator::{Options, Server, serve};
-use tokio::time::Instant;
 
 use super::*;
 use crate::credential::{Credential, Sealer, Sensitive};
 use crate::desired::{self, InstanceId, ProjectId, Region, RegistryId, Target};
 use crate::failure::{Cause, Class, Code, Failure};
+use crate::shell::clock;
 use crate::shell::metrics::AccountMeter;
 
 mod canned;
@@ -66,7 +66,7 @@ fn client(url: &str) -> Client {
 }
 
 fn writer(client: &Client) -> Writer {
-    client.writer(Instant::now() + Duration::from_mins(1))
+    client.writer(clock::after(Duration::from_mins(1)))
 }
 
 fn sealer() -> Sealer {
@@ -499,7 +499,8 @@ async fn a_create_without_an_id_has_landed() {
 async fn a_writer_writes_nothing_after_its_time() {
     let server = simulator().await;
     let client = client(&server.url());
-    let late = client.writer(Instant::now() - Duration::from_millis(1));
+    let past = jiff::Timestamp::from_millisecond(clock::now().as_millisecond() - 1);
+    let late = client.writer(past.expect("a time"));
     assert_eq!(
         late.delete(&instance(), RegistryId(7), &audit()).await,
         Err(Failure::new(Class::Transient, Cause::TooLate))
