@@ -7,7 +7,7 @@
 //! the one place that makes one of an answer.
 //!
 //! A request goes `client` -> `limit` (may it go) -> `exchange` -> `sign` -> `http` -> `error` ->
-//! `wire`. `pages` says in which order a list is read.
+//! `wire`. `pages` says in which order a list is read, and `secrets` what of an answer may be logged.
 
 mod client;
 mod endpoint;
@@ -17,6 +17,7 @@ mod http;
 mod iam;
 mod limit;
 mod pages;
+mod secrets;
 mod sign;
 mod wire;
 

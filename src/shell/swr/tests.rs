@@ -106,12 +106,19 @@ fn audit() -> Audit {
 }
 
 async fn create(client: &Client, name: &str) -> Result<Option<RegistryId>, Failure> {
-    let credential = credential();
+    create_as(client, name, &credential()).await
+}
+
+async fn create_as(
+    client: &Client,
+    name: &str,
+    credential: &Credential,
+) -> Result<Option<RegistryId>, Failure> {
     let registry = registry(name);
     let body = Body {
         registry: &registry,
         description: "dr [tag]",
-        credential: &credential,
+        credential,
     };
     writer(client).create(&instance(), &body, &audit()).await
 }
@@ -441,6 +448,38 @@ async fn a_429_says_how_long_to_wait_and_stops_the_account() {
         }
     ));
     assert_eq!(asked(&server), ["CreateInstanceRegistry"]);
+}
+
+#[tokio::test]
+async fn a_credential_that_stands_in_the_answer_does_not_change_what_it_means() {
+    let server = simulator().await;
+    let client = client(&server.url());
+    for (access_key, access_secret, code) in [
+        ("robot-push", SECRET, Code::parse("SWR.400097")),
+        ("ta", "p", Code::parse("SWR.400097")),
+        // Of the code, too, nothing is kept that shows what the secret is.
+        ("quota exceeded", "400097", None),
+        ("9", "quot", None),
+    ] {
+        let credential = Credential {
+            access_key: Sensitive::new(access_key.to_owned()),
+            access_secret: Sensitive::new(access_secret.to_owned()),
+        };
+        fault(
+            &server,
+            json!({"kind": "status", "status": 400, "times": 1,
+                   "body": {"error_code": "SWR.400097", "error_msg": "quota exceeded"}}),
+        );
+        assert_eq!(
+            create_as(&client, "a", &credential).await,
+            Err(Failure {
+                class: Class::Denied,
+                cause: Cause::QuotaExceeded,
+                code,
+            }),
+            "{access_key} {access_secret}"
+        );
+    }
 }
 
 #[tokio::test]
