@@ -90,8 +90,17 @@ pub(super) struct Permit<'a> {
 
 /// What stands between a request and its admission.
 enum Hindrance {
-    Wait(Instant),
+    Wait(Instant, WaitsFor),
     Refuse(Failure),
+}
+
+/// Whose limit a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitsFor {
+    /// SWR's: it answered 429, and the account is paused or slower since.
+    Swr,
+    /// The account's own.
+    OwnLimits,
 }
 
 impl Limiter {
@@ -129,31 +138,31 @@ impl Limiter {
     /// Waits until a request may go, at most until `not_after`.
     ///
     /// # Errors
-    /// `Throttled` when that would take too long, `TooLate` when `not_after` passes first, and the
-    /// last refusal of the key while the key is not tried.
+    /// `Throttled` or `OwnLimits` when that would take too long, by whose limit it is that the
+    /// request waits for; `TooLate` when `not_after` has passed; and the last refusal of the key
+    /// while the key is not tried.
     pub(super) async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
         // How long to wait is the timer's matter, which stands still while the machine sleeps;
         // whether it is too late is asked of the clock that does not.
         let ends = not_after.map(|at| Instant::now() + clock::until(at));
         let deadline = ends.map_or(patience, |at| at.min(patience));
-        let give_up = || match ends {
-            Some(at) if at <= patience => Failure::new(Class::Transient, Cause::TooLate),
-            Some(_) | None => throttled(None),
-        };
         // Nobody queues for a key that is known to be refused.
         if let Some(failure) = self.lock().open_circuit(Instant::now()) {
             return Err(failure);
         }
+        if not_after.is_some_and(|at| clock::now() > at) {
+            return Err(too_late());
+        }
         let slot = timeout_at(deadline, self.in_flight.acquire())
             .await
-            .map_err(|_| give_up())?
+            .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?
             .expect("invariant: the semaphore is never closed");
         loop {
             let now = Instant::now();
             // A future polled late, as after a suspended process, must not send late.
             if not_after.is_some_and(|at| clock::now() > at) {
-                return Err(give_up());
+                return Err(too_late());
             }
             let hindrance = self.lock().take(now, &self.limits, &self.windows);
             match hindrance {
@@ -165,11 +174,10 @@ impl Limiter {
                     });
                 }
                 Some(Hindrance::Refuse(failure)) => return Err(failure),
-                Some(Hindrance::Wait(until)) if until > patience => {
-                    return Err(throttled(Some(until - now)));
+                Some(Hindrance::Wait(until, limit)) if until > deadline => {
+                    return Err(gave_up(limit, Some(until - now)));
                 }
-                Some(Hindrance::Wait(until)) if until > deadline => return Err(give_up()),
-                Some(Hindrance::Wait(until)) => sleep_until(until).await,
+                Some(Hindrance::Wait(until, _)) => sleep_until(until).await,
             }
         }
     }
@@ -203,7 +211,7 @@ impl State {
             return Some(Hindrance::Refuse(failure));
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Some(Hindrance::Wait(until));
+            return Some(Hindrance::Wait(until, WaitsFor::Swr));
         }
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
@@ -211,7 +219,11 @@ impl State {
         // A millionth of a token is what rounding to the timer's resolution may leave missing.
         if self.tokens < 1.0 - 1e-6 {
             let missing = Duration::from_secs_f64((1.0 - self.tokens) / self.rate);
-            return Some(Hindrance::Wait(now + missing));
+            let limit = match self.rate < limits.requests_per_second {
+                true => WaitsFor::Swr,
+                false => WaitsFor::OwnLimits,
+            };
+            return Some(Hindrance::Wait(now + missing, limit));
         }
         self.tokens -= 1.0;
         if self.auth_failures >= AUTH_FAILURES_MAX {
@@ -267,6 +279,7 @@ impl Permit<'_> {
             | Cause::Malformed
             | Cause::Redirected
             | Cause::ApiNotFound
+            | Cause::OwnLimits
             | Cause::TooLate => {}
             Cause::Forbidden
             | Cause::RegistryNotFound
@@ -276,12 +289,19 @@ impl Permit<'_> {
             | Cause::InUse
             | Cause::QuotaExceeded
             | Cause::Rejected
+            | Cause::DnsConfRejected
+            | Cause::QuestionRejected
             | Cause::TargetUnreachable => state.auth_failures = 0,
         }
     }
 }
 
-fn throttled(after: Option<Duration>) -> Failure {
+fn too_late() -> Failure {
+    Failure::new(Class::Transient, Cause::TooLate)
+}
+
+/// Nothing was sent, so SWR has refused nothing.
+fn gave_up(limit: WaitsFor, after: Option<Duration>) -> Failure {
     let after_secs = after.map(|after| {
         let secs = after.as_secs_f64().ceil().clamp(1.0, 900.0);
         #[expect(
@@ -292,7 +312,11 @@ fn throttled(after: Option<Duration>) -> Failure {
         let secs = secs as u32;
         secs
     });
-    Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
+    let cause = match limit {
+        WaitsFor::Swr => Cause::Throttled,
+        WaitsFor::OwnLimits => Cause::OwnLimits,
+    };
+    Failure::new(Class::Throttled { after_secs }, cause)
 }
 
 #[cfg(test)]

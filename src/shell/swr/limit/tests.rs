@@ -23,6 +23,11 @@ fn too_many(after_secs: Option<u32>) -> Failure {
     Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
 }
 
+/// What is given up for want of room or rate, with nothing sent.
+fn own_limits(after_secs: Option<u32>) -> Failure {
+    Failure::new(Class::Throttled { after_secs }, Cause::OwnLimits)
+}
+
 fn refused() -> Failure {
     Failure::new(Class::Denied, Cause::AuthFailed)
 }
@@ -67,11 +72,8 @@ async fn no_more_are_under_way_than_allowed() {
     let one = limiter.admit(None).await.expect("room");
     let _two = limiter.admit(None).await.expect("room");
     let soon = Some(clock::after(Duration::from_secs(1)));
-    assert_eq!(
-        limiter.admit(soon).await.err(),
-        Some(Failure::new(Class::Transient, Cause::TooLate))
-    );
-    assert_eq!(limiter.admit(None).await.err(), Some(too_many(None)));
+    assert_eq!(limiter.admit(soon).await.err(), Some(own_limits(None)));
+    assert_eq!(limiter.admit(None).await.err(), Some(own_limits(None)));
     drop(one);
     let later = Some(clock::after(WINDOWS.wait_max));
     assert!(limiter.admit(later).await.is_ok());
@@ -87,7 +89,7 @@ async fn a_write_never_begins_late() {
     let from = Instant::now();
     assert_eq!(
         limiter.admit(Some(in_half_a_second)).await.err(),
-        Some(late.clone())
+        Some(own_limits(Some(1)))
     );
     assert_eq!(from.elapsed(), Duration::ZERO);
     // With a token at hand, a time that has passed is still too late.
@@ -97,6 +99,23 @@ async fn a_write_never_begins_late() {
         Some(late)
     );
     assert!(limiter.admit(None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_says_whose_limit_it_waited_for() {
+    let limiter = limiter(1.0, 1, 4);
+    let soon = || Some(clock::after(Duration::from_millis(500)));
+    send(&limiter, Ok(())).await.expect("admitted");
+    let own = own_limits(Some(1));
+    assert_eq!(limiter.admit(soon()).await.err(), Some(own));
+    // That is no refusal by SWR: rate and key are as they were.
+    assert!((limiter.lock().rate - 1.0).abs() < 1e-9);
+    assert_eq!(limiter.refusal(), None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    // Since SWR said so, the account is slower than its own limits.
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    let swr = too_many(Some(2));
+    assert_eq!(limiter.admit(soon()).await.err(), Some(swr));
 }
 
 #[tokio::test(start_paused = true)]
