@@ -54,6 +54,7 @@ mod drift;
 mod edits;
 mod events;
 mod faults;
+mod giant;
 mod gitops;
 mod install;
 mod kills;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::endpoint::Endpoint;
 use super::error::{self, Operation, Reported};
-use super::http::{Answer, Head, Transport};
+use super::http::{Answer, Head, Lost, Transport};
 use super::secrets::Secrets;
 use super::sign::{self, AccessKey, Signable};
 use crate::credential::Sensitive;
@@ -42,6 +42,8 @@ pub(super) struct Verdict {
     pub(super) result: Result<Zeroizing<Vec<u8>>, Failure>,
     pub(super) status: Option<u16>,
     pub(super) request_id: Option<String>,
+    /// A success whose body is too long to be read.
+    pub(super) is_too_long: bool,
 }
 
 /// More of the cloud's text than this is not logged.
@@ -71,17 +73,22 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             result: Err(Failure::new(Class::Invalid, Cause::Rejected)),
             status: None,
             request_id: None,
+            is_too_long: false,
         };
     };
     let begun = Instant::now();
     let deadline = begun + caller.transport.deadline(operation.writes());
+    let mut is_too_long = false;
     let (head, reported, mut result) = match caller.transport.exchange(request, deadline).await {
         Err(lost) => (
             Head::default(),
             Reported::default(),
             Err(error::lost(operation, lost)),
         ),
-        Ok(answer) => judge(operation, answer),
+        Ok(answer) => {
+            is_too_long = answer.head.is_success() && matches!(answer.body, Err(Lost::TooLong));
+            judge(operation, answer)
+        }
     };
     // What it means is decided; what is kept of it from here on repeats no secret.
     let request_id = head.request_id.filter(|id| !secrets.occur_in(id));
@@ -107,6 +114,13 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             request_id,
             "SWR answered"
         ),
+        // A list is read on in smaller parts; what comes of it is told there, once.
+        Err(_) if is_too_long && operation == Operation::List => tracing::debug!(
+            operation = operation.as_str(),
+            status,
+            request_id,
+            "a part of the list is too long to be read"
+        ),
         Err(failure) => tracing::warn!(
             operation = operation.as_str(),
             status,
@@ -122,6 +136,7 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         result,
         status,
         request_id,
+        is_too_long,
     }
 }
 

@@ -50,7 +50,7 @@ fn client_of(url: &str, key: AccessKey, deadline: Duration) -> Client {
         transport(deadline),
         Endpoint::parse(url).expect("an endpoint"),
         ProjectId::new(PROJECT),
-        key,
+        (key, Arc::default()),
         Limits {
             requests_per_second: 1000.0,
             burst: 1000,
@@ -553,13 +553,15 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     let iam = Endpoint::parse(&server.url()).expect("an endpoint");
     let transport = transport(Duration::from_secs(10));
     let region = Region::new("cn-north-4");
-    let ask = async || project_of(&transport, &iam, &region, &right_key()).await;
+    let ask =
+        async || project_of(&transport, &iam, &region, &right_key(), &Circuit::default()).await;
     assert_eq!(ask().await, Ok(ProjectId::new(PROJECT)));
     set(&server, "projects", "none");
     assert_eq!(ask().await, Err(ProjectError::None));
     set(&server, "projects", "two");
     assert_eq!(ask().await, Err(ProjectError::Several(2)));
-    let refused = project_of(&transport, &iam, &region, &key("wrong")).await;
+    let circuit = Circuit::default();
+    let refused = project_of(&transport, &iam, &region, &key("wrong"), &circuit).await;
     assert!(matches!(
         refused,
         Err(ProjectError::Failed(Failure {
@@ -567,4 +569,6 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
             ..
         }))
     ));
+    // IAM refuses the same key that SWR would.
+    assert!(circuit.refusal().is_some());
 }

@@ -1,11 +1,11 @@
 //! Rates, pauses and the circuit breaker, under a paused clock.
 
+use super::super::circuit::PROBE_EVERY;
 use super::*;
 
 const WINDOWS: Windows = Windows {
     wait_max: Duration::from_mins(1),
     recovery: Duration::from_secs(30),
-    probe_every: Duration::from_mins(5),
 };
 
 fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
@@ -16,7 +16,7 @@ fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
     };
     // The time of the process must not begin after this test has moved its clock.
     let _ = clock::now();
-    Limiter::new(limits, WINDOWS)
+    Limiter::new(limits, WINDOWS, Arc::default())
 }
 
 fn too_many(after_secs: Option<u32>) -> Failure {
@@ -193,7 +193,7 @@ async fn a_refused_key_is_tried_once_in_five_minutes_whatever_the_number_of_obje
         "an hour has twelve times five minutes, the first is the pause"
     );
     // One success closes the circuit.
-    tokio::time::advance(WINDOWS.probe_every).await;
+    tokio::time::advance(PROBE_EVERY).await;
     send(&limiter, Ok(())).await.expect("the probe");
     for _ in 0..4 {
         send(&limiter, Err(refused())).await.expect("admitted");
