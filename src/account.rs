@@ -134,7 +134,7 @@ fn refusal(failure: &Failure) -> Reason {
         Cause::AuthFailed => Reason::AuthFailed,
         Cause::ClockSkew => Reason::ClockSkew,
         Cause::Forbidden => Reason::Forbidden,
-        Cause::Throttled => Reason::Throttled,
+        Cause::Throttled | Cause::OwnLimits => Reason::Throttled,
         Cause::Unreachable
         | Cause::TimedOut
         | Cause::ServerError
@@ -148,6 +148,8 @@ fn refusal(failure: &Failure) -> Reason {
         | Cause::InUse
         | Cause::QuotaExceeded
         | Cause::Rejected
+        | Cause::DnsConfRejected
+        | Cause::QuestionRejected
         | Cause::TargetUnreachable
         | Cause::TooLate => Reason::ApiUnavailable,
     }

@@ -64,6 +64,8 @@ pub enum Cause {
     ServerError,
     /// Too many requests (429).
     Throttled,
+    /// The account's own limits held the request back until it was given up.
+    OwnLimits,
     /// The answer is not what the API documents.
     Malformed,
     /// The answer points somewhere else (3xx), which is never followed.
@@ -88,8 +90,13 @@ pub enum Cause {
     InUse,
     /// The quota of registries is used up.
     QuotaExceeded,
-    /// The request breaks a rule of SWR (400 and other 4xx).
+    /// What the registry is to be breaks a rule of SWR (400 and other 4xx).
     Rejected,
+    /// The same, and SWR names `dns_conf`.
+    DnsConfRejected,
+    /// SWR refuses a question that only the operator worded (400 and other 4xx): says nothing about
+    /// any registry.
+    QuestionRejected,
     /// SWR tried the target and did not get through.
     TargetUnreachable,
     /// The operator did not send the request because it would have come too late to be safe.
@@ -104,6 +111,9 @@ impl Cause {
             Cause::TimedOut => "SWR did not answer in time",
             Cause::ServerError => "SWR answered with an internal error",
             Cause::Throttled => "SWR limits the rate of requests",
+            Cause::OwnLimits => {
+                "the request waited too long for its turn by the account's own limits (spec.limits of the SwrAccount)"
+            }
             Cause::Malformed => "SWR gave an answer that is not understood",
             Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
             Cause::AuthFailed => "SWR refuses the account's key",
@@ -119,6 +129,8 @@ impl Cause {
             Cause::InUse => "something in SWR uses the registry, for example a replication policy",
             Cause::QuotaExceeded => "the instance's quota of registries is used up",
             Cause::Rejected => "SWR refuses the request as invalid",
+            Cause::DnsConfRejected => "SWR refuses spec.dnsConf, or that it is left out",
+            Cause::QuestionRejected => "SWR refuses the operator's own request as invalid",
             Cause::TargetUnreachable => {
                 "SWR could not connect to the target with this url and credential"
             }

@@ -627,15 +627,16 @@ fn swr_reason(failure: &Failure) -> Reason {
         | Cause::ApiNotFound
         | Cause::RegistryNotFound
         | Cause::InUse
+        | Cause::QuestionRejected
         | Cause::TooLate => Reason::ApiUnavailable,
-        Cause::Throttled => Reason::Throttled,
+        Cause::Throttled | Cause::OwnLimits => Reason::Throttled,
         Cause::AuthFailed => Reason::AuthFailed,
         Cause::ClockSkew => Reason::ClockSkew,
         Cause::Forbidden => Reason::Forbidden,
         Cause::InstanceNotFound | Cause::InstanceNotRunning => Reason::InstanceNotRunning,
         Cause::AlreadyExists => Reason::Conflict,
         Cause::QuotaExceeded => Reason::QuotaExceeded,
-        Cause::Rejected => Reason::InvalidSpec,
+        Cause::Rejected | Cause::DnsConfRejected => Reason::InvalidSpec,
         Cause::TargetUnreachable => Reason::TargetUnhealthy,
     }
 }

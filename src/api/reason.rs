@@ -54,7 +54,7 @@ reasons! {
     SecretNotFound, Reconciling, "The Secret of `credentialSecretRef` does not exist in the object's namespace. The operator goes on when it appears.";
     AccountNotReady, Reconciling, "The SwrAccount does not exist or cannot be used yet: see its own conditions.";
     ApiUnavailable, Reconciling, "SWR cannot be reached or answers with an error that passes. The operator tries again.";
-    Throttled, Reconciling, "SWR limits the rate of requests. The operator slows down and tries again.";
+    Throttled, Reconciling, "SWR, or `limits` of the SwrAccount, limits the rate of requests. The operator slows down and tries again.";
     ClockSkew, Reconciling, "SWR refuses signatures because the clock of the operator's node is more than 15 minutes off.";
     AuthFailed, Reconciling, "SWR refuses the account's key: check the Secret of the SwrAccount.";
     InstanceNotRunning, Reconciling, "The SWR instance does not exist, or is not in state Running.";

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use harness::eventually_blocking;
 use serde_json::{Value, json};
 use swr_simulator::Keys;
 
-use crate::bed::{cases, check_cases};
+use crate::bed::{cases, check_cases, with_bed};
+use crate::cloud::PATIENCE;
 use crate::site::{Site, registry_id, state};
 
 /// An account's key is read again each minute.
@@ -263,6 +265,60 @@ fn a_rotated_key_is_used_within_a_minute(site: &Site) {
     // Clouds lock accounts: after five refusals the key is tried no more.
     let n_refused = refused.count();
     assert!(n_refused <= 6, "{n_refused} requests with a refused key");
+}
+
+#[test]
+fn two_accounts_with_one_key_try_a_wrong_one_no_more_often_than_one_would() {
+    with_bed("one-key", &["one", "two"], |bed| {
+        let [one, two] = &bed.sites[..] else {
+            panic!("two sites");
+        };
+        // The account of the second site leads to the cloud of the first, by the same Secret.
+        two.patch_account(&json!({"spec": {
+            "region": one.cloud.region,
+            "projectId": one.cloud.project,
+            "auth": {"accessKeySecretRef": {"name": one.name}},
+        }}));
+        one.cloud.switch(&json!({"access_key_lock": "on"}));
+        let wrong = one.canary().secret();
+        one.put_account_content(&json!({"accessKey": one.keys.access_key, "secretKey": wrong}));
+        one.touch_account();
+        two.touch_account();
+        let mark = one.cloud.mark();
+        one.create(&object(one));
+        let mut other = object(two);
+        other["spec"]["instanceId"] = json!(one.cloud.instances[1]);
+        two.create(&other);
+        for site in [one, two] {
+            site.await_state("it", "False AuthFailed");
+        }
+        eventually_blocking(PATIENCE, "the circuits of both accounts", || {
+            let scrape = bed.scrape();
+            let is_open = |site: &Site| {
+                let series = format!("swr_api_circuit_open{{account=\"{}\"}} 1", site.name);
+                scrape.contains(&series)
+            };
+            if is_open(one) && is_open(two) {
+                Ok(())
+            } else {
+                Err(one.cloud.shown())
+            }
+        });
+        let requests = one.cloud.requests(mark);
+        let n_refused = requests
+            .iter()
+            .filter(|entry| entry.status == Some(401))
+            .count();
+        // Two may be under way when the fifth is refused. The cloud locks the key after that.
+        assert!((5..=6).contains(&n_refused), "{}", one.cloud.shown());
+
+        one.cloud.switch(&json!({"access_key_lock": "off"}));
+        one.put_account_secret(&one.keys);
+        for site in [one, two] {
+            site.touch_account();
+            site.await_ready("it");
+        }
+    });
 }
 
 fn an_instance_that_does_not_run_is_reported(site: &Site) {

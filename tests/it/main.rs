@@ -67,6 +67,7 @@ mod edits;
 mod events;
 mod faults;
 mod fight;
+mod giant;
 mod gitops;
 mod install;
 mod kills;

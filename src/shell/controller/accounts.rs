@@ -13,7 +13,8 @@ use crate::failure::Class;
 use crate::shell::kube::Secrets;
 use crate::shell::metrics::Accounts as Meters;
 use crate::shell::swr::{
-    AccessKey, Client, Endpoints, Limits, ProjectError, Refused, Transport, project_of,
+    AccessKey, Circuit, Circuits, Client, Endpoints, Limits, ProjectError, Refused, Transport,
+    project_of,
 };
 
 use super::snapshots::Snapshots;
@@ -53,6 +54,8 @@ pub(super) struct Accounts {
     pub(super) endpoints: Endpoints,
     pub(super) transport: Transport,
     meters: Meters,
+    /// By key, whichever accounts use it.
+    circuits: Circuits,
     known: RwLock<HashMap<String, Option<Arc<Usable>>>>,
 }
 
@@ -70,6 +73,7 @@ impl Accounts {
             endpoints,
             transport,
             meters,
+            circuits: Circuits::default(),
             known: RwLock::default(),
         }
     }
@@ -179,9 +183,10 @@ impl Accounts {
         }
         let refused = |refused: Refused| AccountVerdict::NoEndpoint(refused.to_string());
         let endpoint = self.endpoints.swr(&region).map_err(refused)?;
+        let circuit = self.circuits.of(&made_from.key);
         let project = match &cr.spec.project_id {
             Some(id) => ProjectId::new(id.clone()),
-            None => self.look_up_project(&region, &key).await?,
+            None => self.look_up_project(&region, &key, &circuit).await?,
         };
         let limits = Limits {
             requests_per_second: cr.spec.limits.requests_per_second,
@@ -198,7 +203,7 @@ impl Accounts {
                 self.transport.clone(),
                 endpoint,
                 project,
-                key,
+                (key, circuit),
                 limits,
                 Arc::clone(sealer),
                 self.meters
@@ -213,12 +218,13 @@ impl Accounts {
         &self,
         region: &Region,
         key: &AccessKey,
+        circuit: &Circuit,
     ) -> Result<ProjectId, AccountVerdict> {
         let iam = self
             .endpoints
             .iam(region)
             .map_err(|refused| AccountVerdict::NoEndpoint(refused.to_string()))?;
-        project_of(&self.transport, &iam, region, key)
+        project_of(&self.transport, &iam, region, key, circuit)
             .await
             .map_err(|error| match error {
                 ProjectError::Failed(failure) => AccountVerdict::ProjectLookup(failure),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use crate::answer::{KubeFailure, SecretProblem};
 use crate::api::registry::CreateIntent;
@@ -100,7 +100,7 @@ impl<'a> Executor<'a> {
                 let (work, desired) = (then.work(), then.desired());
                 let description = work.owner().describe(&desired.registry.description);
                 let audit = audit(work, Why::Missing, String::new());
-                let answer = match self.writer(clock::until(intent.not_after())) {
+                let answer = match self.writer(intent.not_after()) {
                     Ok((writer, credential)) => {
                         let body = body(desired, &description, credential);
                         writer.create(&work.scope().instance, &body, &audit).await
@@ -148,7 +148,7 @@ impl<'a> Executor<'a> {
                 let (work, desired) = (then.work(), then.desired());
                 let description = work.owner().describe(&desired.registry.description);
                 let audit = audit(work, then.why(), "description".to_owned());
-                let answer = match self.writer(clock::until(intent.not_after())) {
+                let answer = match self.writer(intent.not_after()) {
                     Ok((writer, credential)) => {
                         let body = body(desired, &description, credential);
                         let instance = &work.scope().instance;
@@ -243,7 +243,7 @@ impl<'a> Executor<'a> {
         Ok(sealed)
     }
 
-    async fn list(&self, started_after: jiff::Timestamp, then: &Listing) -> ListAnswer {
+    async fn list(&self, started_after: Timestamp, then: &Listing) -> ListAnswer {
         let account = self.account()?;
         let reader = account.client.reader();
         let instance = &then.work().scope().instance;
@@ -261,15 +261,15 @@ impl<'a> Executor<'a> {
         look.map(Some)
     }
 
-    fn not_after(&self, within: Duration) -> Instant {
+    fn not_after(&self, at: Timestamp) -> Timestamp {
         let end = self.context.no_write_after.get().copied();
-        let not_after = Instant::now() + within;
-        end.map_or(not_after, |end| end.min(not_after))
+        end.map_or(at, |end| end.min(at))
     }
 
-    /// How long what was just seen may be acted upon.
-    fn freshness(&self) -> Duration {
-        Duration::from_secs(self.context.windows.write_secs.unsigned_abs())
+    /// Until when what was just seen may be acted upon.
+    fn freshness(&self) -> Timestamp {
+        let write_secs = self.context.windows.write_secs.unsigned_abs();
+        clock::after(Duration::from_secs(write_secs))
     }
 
     fn account(&self) -> Result<&Arc<Usable>, Failure> {
@@ -283,9 +283,9 @@ impl<'a> Executor<'a> {
         Ok(self.account()?.client.reader())
     }
 
-    /// A writer whose requests are not sent later than `within` from now, and the credential.
-    fn writer(&self, within: Duration) -> Result<(Writer, &Credential), Failure> {
-        let writer = self.account()?.client.writer(self.not_after(within));
+    /// A writer whose requests are not sent after `at`, and the credential.
+    fn writer(&self, at: Timestamp) -> Result<(Writer, &Credential), Failure> {
+        let writer = self.account()?.client.writer(self.not_after(at));
         let credential = self
             .credential
             .as_ref()

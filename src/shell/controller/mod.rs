@@ -15,7 +15,6 @@ pub use run::{Options, Running, start};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use crate::credential::Sealer;
 use crate::pass::Windows;
@@ -40,5 +39,5 @@ struct Context {
     accounts: Accounts,
     present: Present,
     /// Set when the process is to end: no write to SWR begins after this.
-    no_write_after: OnceLock<Instant>,
+    no_write_after: OnceLock<Timestamp>,
 }

@@ -9,7 +9,6 @@ use futures::stream::{BoxStream, SelectAll};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
 
 use crate::account::{AccountVerdict, Usage, account_status};
 use crate::answer::KubeFailure;
@@ -161,7 +160,7 @@ pub async fn start(
     });
     if options.read_only {
         // A second lock behind the one in `step`: no writer sends anything.
-        let _ = context.no_write_after.set(Instant::now());
+        let _ = context.no_write_after.set(clock::now());
     }
     tracing::info!(
         installation = context.installation.as_str(),
@@ -692,7 +691,7 @@ impl Loop {
         let _ = self
             .context
             .no_write_after
-            .set(Instant::now() + FAREWELL.saturating_sub(write));
+            .set(clock::after(FAREWELL.saturating_sub(write)));
         let under_way = self.passes.len();
         tracing::info!(under_way, "stopping");
         let ended = tokio::time::timeout(FAREWELL, async {

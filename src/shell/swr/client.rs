@@ -3,15 +3,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::circuit::Circuit;
 use super::endpoint::Endpoint;
-use super::error::{Operation, malformed};
+use super::error::{self, Operation, malformed};
 use super::exchange::{Call, Caller, Verdict, exchange};
-use super::http::Transport;
+use super::http::{Lost, Transport};
 use super::limit::{Limiter, Limits, Permit, Windows};
-use super::pages::{Next, PAGE_LENGTH, Pages};
+use super::pages::{List, Next, Pages, Part};
 use super::sign::{self, AccessKey};
 use super::wire::{self, Body};
 use crate::credential::Sealer;
@@ -22,6 +25,11 @@ use crate::shell::metrics::AccountMeter;
 
 /// A list that keeps contradicting itself is given up after this many passes.
 const LIST_PASSES_MAX: usize = 3;
+
+/// A list that takes longer is given up. The longest that is read, 100 pages, takes 10 s at the
+/// default of 10 requests per second, and 160 s at the sixteenth of it that SWR can slow us down
+/// to; three minutes and two read deadlines of 30 s more are enough for either.
+const LIST_DEADLINE: Duration = Duration::from_secs(240);
 
 /// One account: where it is, its key and its share of the cloud. A clone is another handle on it;
 /// a new key is a new client.
@@ -36,7 +44,7 @@ pub struct Reader(Arc<Account>);
 #[derive(Clone)]
 pub struct Writer {
     account: Arc<Account>,
-    not_after: Instant,
+    not_after: Timestamp,
 }
 
 struct Account {
@@ -67,24 +75,24 @@ pub struct Audit {
 }
 
 impl Client {
-    /// An account that is reached with this key.
+    /// An account that is reached with this key, whose circuit it is.
     pub fn new(
         transport: Transport,
         endpoint: Endpoint,
         project: ProjectId,
-        key: AccessKey,
+        (key, circuit): (AccessKey, Arc<Circuit>),
         limits: Limits,
         sealer: Arc<Sealer>,
         meter: AccountMeter,
     ) -> Self {
-        // A new key has not been refused yet.
-        meter.circuit_is(false);
+        // A new key has not been refused yet, but another account may have tried this one.
+        meter.circuit_is(circuit.is_open());
         Client(Arc::new(Account {
             transport,
             endpoint,
             project,
             key,
-            limiter: Limiter::new(limits, Windows::default()),
+            limiter: Limiter::new(limits, Windows::default(), circuit),
             meter,
             sealer,
             last_pages: Mutex::default(),
@@ -94,6 +102,7 @@ impl Client {
 
     /// Why SWR refused the key when it was used last, if it did.
     pub fn refusal(&self) -> Option<Failure> {
+        self.0.tell_circuit();
         self.0.limiter.refusal()
     }
 
@@ -102,9 +111,9 @@ impl Client {
         Reader(Arc::clone(&self.0))
     }
 
-    /// What writes. No request begins after `not_after`, however long it waited for the rate
-    /// limit (`TooLate`); one that has begun ends within the write deadline.
-    pub fn writer(&self, not_after: Instant) -> Writer {
+    /// What writes. No request begins after `not_after` by [`clock::now`](crate::shell::clock::now),
+    /// which counts the machine's sleep, however long it waited for the rate limit (`TooLate`, `OwnLimits`); one that has begun ends within the write deadline.
+    pub fn writer(&self, not_after: Timestamp) -> Writer {
         Writer {
             account: Arc::clone(&self.0),
             not_after,
@@ -117,35 +126,67 @@ impl Reader {
     /// it, whatever others do meanwhile (see `pages`).
     ///
     /// # Errors
-    /// `InstanceNotFound` and the like; `Malformed` if the list is longer than 10,000 or keeps
-    /// contradicting itself.
+    /// `InstanceNotFound` and the like; `Malformed` if the list is longer than 10,000, keeps
+    /// contradicting itself or has more than a few records that are too long; `TimedOut`.
     pub async fn list(&self, instance: &InstanceId) -> Result<Inventory, Failure> {
+        let list = tokio::time::timeout(LIST_DEADLINE, self.list_whole(instance));
+        list.await.unwrap_or_else(|_| {
+            tracing::warn!(%instance, "the list of registries takes too long");
+            Err(error::lost(Operation::List, Lost::TimedOut))
+        })
+    }
+
+    async fn list_whole(&self, instance: &InstanceId) -> Result<Inventory, Failure> {
         for _ in 0..LIST_PASSES_MAX {
             let counts_all = self.total_counts_all(instance).await;
             let mut pages = Pages::new(self.0.guess(instance), counts_all);
             loop {
                 match pages.next() {
-                    Next::Read(at) => {
-                        let page = self.page(instance, at, PAGE_LENGTH).await?;
-                        if page.total.is_some_and(|total| total > page.records.len()) {
-                            let _ = self.0.total_counts_all.set(true);
+                    Next::Read(part) => match self.part(instance, part).await? {
+                        Some(page) => {
+                            if page.total.is_some_and(|total| total > page.records.len()) {
+                                let _ = self.0.total_counts_all.set(true);
+                            }
+                            pages.take(page);
                         }
-                        pages.take(page);
-                    }
+                        None => pages.too_long(),
+                    },
                     Next::TooMany => {
                         tracing::warn!(%instance, "the list of registries has no end");
+                        return Err(malformed(Operation::List, None));
+                    }
+                    Next::TooManyGaps => {
+                        tracing::warn!(
+                            %instance,
+                            "too many registries are too long to be read, even one by one"
+                        );
                         return Err(malformed(Operation::List, None));
                     }
                     Next::Done => break,
                 }
             }
-            if let Some((records, last_page)) = pages.finish() {
-                self.0.remember(instance, last_page);
-                return Ok(Inventory::new(records));
+            if let Some(list) = pages.finish() {
+                return Ok(self.inventory(instance, list));
             }
         }
         tracing::warn!(%instance, "the list of registries is shorter than its total");
         Err(malformed(Operation::List, None))
+    }
+
+    fn inventory(&self, instance: &InstanceId, list: List) -> Inventory {
+        self.0.remember(instance, list.guess);
+        if !list.gaps.is_empty() {
+            // Its id and name cannot be read; the place leads to it in the console.
+            tracing::warn!(
+                %instance,
+                skipped = list.gaps.len(),
+                places_from_0_by_creation_oldest_first = ?list.gaps,
+                "registries that do not fit into an answer of 4 MiB are skipped, and until they \
+                 are shortened or deleted no other is known to be missing: sort the instance's \
+                 registries by creation and look for an enormous description"
+            );
+        }
+        Inventory::new(list.records).with_gaps(list.gaps.len())
     }
 
     /// Whether `total` counts all registries, or only those of the page (swr-api.md 8.2, 34). Any
@@ -155,7 +196,11 @@ impl Reader {
         let known = &self.0.total_counts_all;
         if self.0.guess(instance) > 0 && !known.initialized() {
             // What cannot be told now is asked again the next time.
-            if let Ok(page) = self.page(instance, 0, 1).await {
+            let first = Part {
+                offset: 0,
+                length: 1,
+            };
+            if let Ok(Some(page)) = self.part(instance, first).await {
                 let n = page.records.len();
                 let _ = known.set(page.total.is_some_and(|total| total > n));
             }
@@ -163,23 +208,23 @@ impl Reader {
         known.get().copied().unwrap_or_default()
     }
 
-    async fn page(
-        &self,
-        instance: &InstanceId,
-        at: usize,
-        length: usize,
-    ) -> Result<wire::Page, Failure> {
+    /// `None` if it is too long to be read.
+    async fn part(&self, instance: &InstanceId, part: Part) -> Result<Option<wire::Page>, Failure> {
         // Sorted by column and direction together, limit and offset together, and the offset a
         // multiple of the limit (swr-api.md 1.3). Why in this order: see `pages`.
         let query = sign::query(&[
-            ("limit", &length.to_string()),
-            ("offset", &(at * length).to_string()),
+            ("limit", &part.length.to_string()),
+            ("offset", &part.offset.to_string()),
             ("order_column", "created_at"),
             ("order_type", "asc"),
         ]);
         let path = self.0.path(instance, None);
-        let body = self.0.read(Operation::List, &path, &query).await?;
-        wire::decode_page(&body, &self.0.sealer)
+        let verdict = self.0.ask(Operation::List, &path, &query).await?;
+        if verdict.is_too_long {
+            return Ok(None);
+        }
+        wire::decode_page(&verdict.result?, &self.0.sealer)
+            .map(Some)
             .map_err(|wire::Malformed| undecodable(Operation::List, instance))
     }
 
@@ -189,7 +234,7 @@ impl Reader {
     /// As SWR answers.
     pub async fn show(&self, instance: &InstanceId, id: RegistryId) -> Result<Record, Failure> {
         let path = self.0.path(instance, Some(id));
-        let body = self.0.read(Operation::Show, &path, "").await?;
+        let body = self.0.ask(Operation::Show, &path, "").await?.result?;
         wire::decode_record(&body, &self.0.sealer)
             .ok()
             // A record of another id is an answer to another question.
@@ -317,12 +362,8 @@ impl Account {
         }
     }
 
-    async fn read(
-        &self,
-        operation: Operation,
-        path: &str,
-        query: &str,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+    /// Asks what changes nothing.
+    async fn ask(&self, operation: Operation, path: &str, query: &str) -> Result<Verdict, Failure> {
         let permit = self.admit(None).await?;
         let call = Call {
             operation,
@@ -333,18 +374,26 @@ impl Account {
         };
         let verdict = exchange(&self.caller(), call).await;
         self.settle(permit, &verdict);
-        verdict.result
+        Ok(verdict)
     }
 
-    async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+    async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
         let begun = Instant::now();
         let permit = self.limiter.admit(not_after).await;
         self.meter.waited(begun.elapsed());
+        if permit.is_err() {
+            self.tell_circuit();
+        }
         permit
     }
 
     fn settle(&self, permit: Permit<'_>, verdict: &Verdict) {
         permit.settle(verdict.result.as_ref().map(|_| ()));
+        self.tell_circuit();
+    }
+
+    /// Another account with the same key may have opened or closed the circuit.
+    fn tell_circuit(&self) {
         self.meter.circuit_is(self.limiter.circuit_is_open());
     }
 

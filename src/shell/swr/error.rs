@@ -39,6 +39,10 @@ impl Operation {
         }
     }
 
+    fn sends_registry(self) -> bool {
+        matches!(self, Operation::Create | Operation::Update)
+    }
+
     /// What it means that nobody can tell what the server did: on a write, that nobody can tell.
     fn unclear(self) -> Class {
         if self.writes() {
@@ -171,6 +175,39 @@ impl Reported {
         self.message.to_ascii_lowercase().contains(words)
     }
 
+    /// Whether the message speaks of a field of the request. One that repeats the whole request has
+    /// it as a key, which says nothing.
+    fn names(&self, field: &str) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        let mut mentions = message.match_indices(field);
+        mentions.any(|(at, _)| {
+            let behind = message[at + field.len()..].trim_start_matches('\\');
+            let is_key = behind
+                .strip_prefix('"')
+                .is_some_and(|rest| rest.trim_start().starts_with(':'));
+            !is_key
+        })
+    }
+
+    /// Whether the message says that what is to be created is there.
+    fn says_taken(&self) -> bool {
+        self.clauses().any(|clause| clause == Existence::Is)
+    }
+
+    /// Whether the message says that something is not there, and of nothing that it is.
+    fn says_missing(&self) -> bool {
+        !self.says_taken() && self.clauses().any(|clause| clause == Existence::IsNot)
+    }
+
+    fn clauses(&self) -> impl Iterator<Item = Existence> {
+        let message = self.message.to_lowercase().replace('\u{2019}', "'");
+        let clauses: Vec<Existence> = message
+            .split(['.', ',', ';', ':', '!', '?', '(', ')', '\n'])
+            .map(Existence::of)
+            .collect();
+        clauses.into_iter()
+    }
+
     /// Whether the code is the gateway's with this number. It goes by two names.
     fn is_gateway(&self, number: &str) -> bool {
         self.code.as_deref().is_some_and(|code| {
@@ -182,6 +219,78 @@ impl Reported {
 
     fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+}
+
+/// What a clause says about existence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Existence {
+    Is,
+    IsNot,
+    Nothing,
+}
+
+impl Existence {
+    /// Of a clause in lower case. SWR publishes no list of its sentences, so this goes by the words
+    /// of the language: something exists, is a duplicate or is in use already, unless a word before
+    /// "exists" says no or leaves it open.
+    fn of(clause: &str) -> Existence {
+        /// A "not" further before belongs to another verb: "cannot create a, which exists".
+        const REACH: usize = 3;
+        let words: Vec<&str> = clause
+            .split(|c: char| !(c.is_alphanumeric() || c == '\''))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let says_no = |word: &&str| {
+            matches!(
+                *word,
+                "not" | "no" | "never" | "none" | "non" | "neither" | "nor" | "cannot"
+            ) || word.ends_with("n't")
+        };
+        let leaves_open = |word: &&str| {
+            matches!(
+                *word,
+                "must" | "should" | "to" | "if" | "whether" | "unless"
+            )
+        };
+        let is_there = |at: usize| {
+            // "already in use", "already taken", "taken already".
+            let already = || {
+                let near = at.saturating_sub(2)..words.len().min(at + 2);
+                words[near].contains(&"already")
+            };
+            match words[at] {
+                "exist" | "exists" | "existed" => true,
+                "used" | "use" | "taken" | "occupied" | "registered" => already(),
+                _ => false,
+            }
+        };
+        // Who forbids duplicates has found one.
+        if words.iter().any(|word| word.starts_with("duplicat")) {
+            return Existence::Is;
+        }
+        if words.contains(&"nonexistent") {
+            return Existence::IsNot;
+        }
+        let not_found = words.iter().position(|word| *word == "found");
+        if not_found.is_some_and(|at| words[at.saturating_sub(REACH)..at].iter().any(says_no)) {
+            return Existence::IsNot;
+        }
+        let Some(at) = (0..words.len()).find(|at| is_there(*at)) else {
+            return match words.windows(2).any(|pair| pair == ["no", "such"]) {
+                true => Existence::IsNot,
+                false => Existence::Nothing,
+            };
+        };
+        let before = &words[..at];
+        let near = &before[at.saturating_sub(REACH)..];
+        if near.iter().any(says_no) || before.contains(&"no") {
+            Existence::IsNot
+        } else if near.iter().any(leaves_open) {
+            Existence::Nothing
+        } else {
+            Existence::Is
+        }
     }
 }
 
@@ -198,6 +307,9 @@ pub(super) fn classify(
 ) -> Failure {
     let (class, cause) = match head.status {
         400 => bad_request(operation, reported),
+        422 if operation.sends_registry() && reported.names("dns_conf") => {
+            (Class::Invalid, Cause::DnsConfRejected)
+        }
         401 => (Class::Denied, unauthorized(head, reported, wall)),
         403 if operation == Operation::Create && reported.says("quota") => {
             (Class::Denied, Cause::QuotaExceeded)
@@ -220,7 +332,7 @@ pub(super) fn classify(
         }
         status => match status / 100 {
             3 => (operation.unclear(), Cause::Redirected),
-            4 => (Class::Invalid, Cause::Rejected),
+            4 => rejected(operation),
             // A 504 may have landed, and who can say more of a 500.
             5 => (operation.unclear(), Cause::ServerError),
             _ => (operation.unclear(), Cause::Malformed),
@@ -254,7 +366,7 @@ pub(super) fn malformed(operation: Operation, code: Option<&str>) -> Failure {
 
 /// 400 is where SWR's family puts quotas, taken names and failed connection tests, too.
 fn bad_request(operation: Operation, reported: &Reported) -> (Class, Cause) {
-    let sends_registry = matches!(operation, Operation::Create | Operation::Update);
+    let sends_registry = operation.sends_registry();
     if reported.is("SVCSTG.SWR.4000031") {
         // Invalid access key: a 401 in all but number.
         return (Class::Denied, Cause::AuthFailed);
@@ -273,7 +385,10 @@ fn bad_request(operation: Operation, reported: &Reported) -> (Class, Cause) {
     if sends_registry && reported.says("quota") {
         return (Class::Denied, Cause::QuotaExceeded);
     }
-    if sends_registry && reported.says("exist") && !reported.says("not exist") {
+    if sends_registry && reported.names("dns_conf") {
+        return (Class::Invalid, Cause::DnsConfRejected);
+    }
+    if sends_registry && reported.says_taken() {
         return (Class::Conflict, Cause::AlreadyExists);
     }
     if sends_registry && reported.says("unhealthy") {
@@ -282,7 +397,16 @@ fn bad_request(operation: Operation, reported: &Reported) -> (Class, Cause) {
     if operation == Operation::Delete && reported.says("referenced by") {
         return (Class::Conflict, Cause::InUse);
     }
-    (Class::Invalid, Cause::Rejected)
+    rejected(operation)
+}
+
+/// Only what a person wrote can be a person's fault. A refused LIST says nothing about any object.
+fn rejected(operation: Operation) -> (Class, Cause) {
+    let cause = match operation {
+        Operation::Create | Operation::Update | Operation::Delete => Cause::Rejected,
+        Operation::List | Operation::Show | Operation::Projects => Cause::QuestionRejected,
+    };
+    (Class::Invalid, cause)
 }
 
 fn unauthorized(head: &Head, reported: &Reported, wall: Timestamp) -> Cause {
@@ -322,11 +446,11 @@ fn conflict(operation: Operation, reported: &Reported) -> (Class, Cause) {
         return (Class::Transient, Cause::ServerError);
     }
     match operation {
+        // What is missing is not taken, whatever the status.
+        Operation::Create | Operation::Update if reported.says_missing() => rejected(operation),
         Operation::Create | Operation::Update => (Class::Conflict, Cause::AlreadyExists),
         Operation::Delete => (Class::Conflict, Cause::InUse),
-        Operation::List | Operation::Show | Operation::Projects => {
-            (Class::Invalid, Cause::Rejected)
-        }
+        Operation::List | Operation::Show | Operation::Projects => rejected(operation),
     }
 }
 

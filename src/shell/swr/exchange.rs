@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::endpoint::Endpoint;
 use super::error::{self, Operation, Reported};
-use super::http::{Answer, Head, Transport};
+use super::http::{Answer, Head, Lost, Transport};
+use super::secrets::Secrets;
 use super::sign::{self, AccessKey, Signable};
 use crate::credential::Sensitive;
 use crate::desired::ProjectId;
@@ -41,20 +42,26 @@ pub(super) struct Verdict {
     pub(super) result: Result<Zeroizing<Vec<u8>>, Failure>,
     pub(super) status: Option<u16>,
     pub(super) request_id: Option<String>,
+    /// A success whose body is too long to be read.
+    pub(super) is_too_long: bool,
 }
 
 /// More of the cloud's text than this is not logged.
 const MESSAGE_CHARS_MAX: usize = 512;
 
+/// Stands in the log for a message that repeats a secret.
+const WITHHELD: &str = "withheld";
+
 /// Sends one request and judges the answer. A failure is logged here, once.
 pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
     let operation = call.operation;
-    let mut secrets = call.secrets.to_vec();
-    secrets.extend([
+    let token = caller.key.security_token.as_ref();
+    let of_key = [
         caller.key.access_key.as_str(),
         caller.key.secret_key.expose(),
-    ]);
-    secrets.extend(caller.key.security_token.as_ref().map(Sensitive::expose));
+        token.map_or("", Sensitive::expose),
+    ];
+    let secrets = Secrets::new(call.secrets.iter().copied().chain(of_key));
 
     let Some(request) = signed(caller, call) else {
         // No registry can be there.
@@ -66,18 +73,28 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             result: Err(Failure::new(Class::Invalid, Cause::Rejected)),
             status: None,
             request_id: None,
+            is_too_long: false,
         };
     };
     let begun = Instant::now();
     let deadline = begun + caller.transport.deadline(operation.writes());
-    let (head, reported, result) = match caller.transport.exchange(request, deadline).await {
+    let mut is_too_long = false;
+    let (head, reported, mut result) = match caller.transport.exchange(request, deadline).await {
         Err(lost) => (
             Head::default(),
             Reported::default(),
             Err(error::lost(operation, lost)),
         ),
-        Ok(answer) => judge(operation, answer, &secrets),
+        Ok(answer) => {
+            is_too_long = answer.head.is_success() && matches!(answer.body, Err(Lost::TooLong));
+            judge(operation, answer)
+        }
     };
+    // What it means is decided; what is kept of it from here on repeats no secret.
+    let request_id = head.request_id.filter(|id| !secrets.occur_in(id));
+    if let Err(failure) = &mut result {
+        failure.code.take_if(|code| secrets.occur_in(code.as_str()));
+    }
     let status = (head.status != 0).then_some(head.status);
     caller.transport.requests.ended(
         operation.as_str(),
@@ -90,7 +107,6 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             .map(Code::as_str),
         begun.elapsed(),
     );
-    let request_id = head.request_id.map(|id| redact(&id, &secrets));
     match &result {
         Ok(_) => tracing::debug!(
             operation = operation.as_str(),
@@ -98,13 +114,20 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             request_id,
             "SWR answered"
         ),
+        // A list is read on in smaller parts; what comes of it is told there, once.
+        Err(_) if is_too_long && operation == Operation::List => tracing::debug!(
+            operation = operation.as_str(),
+            status,
+            request_id,
+            "a part of the list is too long to be read"
+        ),
         Err(failure) => tracing::warn!(
             operation = operation.as_str(),
             status,
             class = failure.class.as_str(),
             code = failure.code.as_ref().map(Code::as_str),
             request_id,
-            message = printable(&reported.message),
+            said = printable(&reported.message, &secrets),
             "{}",
             failure.cause.words()
         ),
@@ -113,21 +136,18 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         result,
         status,
         request_id,
+        is_too_long,
     }
 }
 
 type Judged = (Head, Reported, Result<Zeroizing<Vec<u8>>, Failure>);
 
-fn judge(operation: Operation, answer: Answer, secrets: &[&str]) -> Judged {
+/// Judges by the answer as it came: a secret in it must not change what it means.
+fn judge(operation: Operation, answer: Answer) -> Judged {
     let Answer { head, body } = answer;
     let reported = body
         .as_ref()
         .map_or_else(|_| Reported::default(), |body| Reported::read(body));
-    // An answer that repeats a secret as its code or message says nothing that may be kept.
-    let reported = Reported {
-        code: reported.code.map(|code| redact(&code, secrets)),
-        message: redact(&reported.message, secrets),
-    };
     let result = if head.is_success() {
         match (body, &reported.code) {
             (Err(lost), _) => Err(error::lost(operation, lost)),
@@ -191,20 +211,11 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The text without the values, should the cloud repeat what we sent.
-fn redact(text: &str, secrets: &[&str]) -> String {
-    let mut secrets: Vec<&str> = secrets.iter().copied().filter(|s| !s.is_empty()).collect();
-    // The longest first: one value can be a part of another.
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let mut text = text.to_owned();
-    for secret in secrets {
-        text = text.replace(secret, "[redacted]");
+/// One line of bounded length, or nothing of it if it repeats a secret.
+fn printable(text: &str, secrets: &Secrets<'_>) -> String {
+    if secrets.occur_in(text) {
+        return WITHHELD.to_owned();
     }
-    text
-}
-
-/// One line of bounded length.
-fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(MESSAGE_CHARS_MAX)
@@ -216,19 +227,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_we_sent_is_left_in_what_is_logged() {
-        assert_eq!(
-            redact(
-                "bad password p@ss-long for user1, p@ss",
-                &["p@ss", "p@ss-long", "user1", ""]
-            ),
-            "bad password [redacted] for [redacted], [redacted]"
-        );
+    fn a_message_that_repeats_a_secret_is_withheld_as_a_whole() {
+        for secret in ["p", "ta", "p@ss"] {
+            let secrets = Secrets::new([secret]);
+            for (message, logged) in [
+                ("type p@ss is swr-pro, not ta", "withheld"),
+                ("no", "no"),
+                ("", ""),
+            ] {
+                assert_eq!(printable(message, &secrets), logged, "{secret}");
+            }
+        }
     }
 
     #[test]
     fn what_is_logged_is_one_line_of_bounded_length() {
-        assert_eq!(printable("a\nb\u{1b}[31m\0c"), "a b [31m c");
-        assert_eq!(printable(&"é".repeat(600)).chars().count(), 512);
+        let secrets = Secrets::new(["canary-7f3a"]);
+        assert_eq!(printable("a\nb\u{1b}[31m\0c", &secrets), "a b [31m c");
+        let long = "é".repeat(600);
+        assert_eq!(printable(&long, &secrets).chars().count(), 512);
+        // Also if the secret stands where nothing would be logged.
+        assert_eq!(printable(&format!("{long}canary-7f3a"), &secrets), WITHHELD);
     }
 }

@@ -1,7 +1,9 @@
 //! Region -> project, asked from IAM (swr-api.md 4.4). Guesses nothing and keeps nothing.
 
 use thiserror::Error;
+use tokio::time::Instant;
 
+use super::circuit::Circuit;
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
 use super::exchange::{Call, Caller, exchange};
@@ -28,13 +30,17 @@ pub enum ProjectError {
 /// The id of the project that is named after a region.
 ///
 /// # Errors
-/// There is none, there are several, or IAM did not say.
+/// There is none, there are several, or IAM did not say, or the key is not tried at present.
 pub async fn project_of(
     transport: &Transport,
     iam: &Endpoint,
     region: &Region,
     key: &AccessKey,
+    circuit: &Circuit,
 ) -> Result<ProjectId, ProjectError> {
+    circuit
+        .enter(Instant::now())
+        .map_err(ProjectError::Failed)?;
     let caller = Caller {
         transport,
         endpoint: iam,
@@ -50,6 +56,7 @@ pub async fn project_of(
         secrets: &[],
     };
     let verdict = exchange(&caller, call).await;
+    circuit.settle(Instant::now(), verdict.result.as_ref().map(|_| ()));
     let body = verdict.result.map_err(ProjectError::Failed)?;
     let mut ids = wire::decode_projects(&body, region.as_str())
         .map_err(|wire::Malformed| ProjectError::Failed(malformed(Operation::Projects, None)))?;

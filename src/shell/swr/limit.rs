@@ -1,13 +1,16 @@
-//! Keeps one account within its rate, out of the way of a cloud that says stop, and away from a
-//! cloud that refuses its key. Sends nothing and reads no answer itself.
+//! Keeps one account within its rate and out of the way of a cloud that says stop. Whether its key
+//! is tried at all is the matter of `circuit`. Sends nothing and reads no answer itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::circuit::Circuit;
 use crate::failure::{Cause, Class, Failure};
+use crate::shell::clock;
 
 /// What an account may use of the cloud.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,8 +40,6 @@ pub(super) struct Windows {
     pub(super) wait_max: Duration,
     /// Time without a 429 after which the rate grows by a tenth of the nominal rate.
     pub(super) recovery: Duration,
-    /// Time between two attempts while the key is refused.
-    pub(super) probe_every: Duration,
 }
 
 impl Default for Windows {
@@ -47,7 +48,6 @@ impl Default for Windows {
             wait_max: Duration::from_mins(1),
             // From 1/16 back to nominal takes ten steps: five minutes.
             recovery: Duration::from_secs(30),
-            probe_every: Duration::from_mins(5),
         }
     }
 }
@@ -55,12 +55,10 @@ impl Default for Windows {
 /// The rate never falls below nominal / 16: with the default of 10 per second, one in 1.6 s.
 const SLOWEST: f64 = 1.0 / 16.0;
 
-/// Five refusals could be a rotation under way; more are a wrong key, and clouds lock accounts.
-const AUTH_FAILURES_MAX: u32 = 5;
-
 pub(super) struct Limiter {
     limits: Limits,
     windows: Windows,
+    circuit: Arc<Circuit>,
     in_flight: Semaphore,
     state: Mutex<State>,
 }
@@ -74,9 +72,6 @@ struct State {
     /// When it was halved last.
     halved_at: Option<Instant>,
     paused_until: Option<Instant>,
-    auth_failures: u32,
-    auth_failure: Option<Failure>,
-    probe_at: Instant,
 }
 
 /// Leave for one request. Dropping it makes room for the next.
@@ -88,12 +83,21 @@ pub(super) struct Permit<'a> {
 
 /// What stands between a request and its admission.
 enum Hindrance {
-    Wait(Instant),
+    Wait(Instant, WaitsFor),
     Refuse(Failure),
 }
 
+/// Whose limit a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitsFor {
+    /// SWR's: it answered 429, and the account is paused or slower since.
+    Swr,
+    /// The account's own.
+    OwnLimits,
+}
+
 impl Limiter {
-    pub(super) fn new(limits: Limits, windows: Windows) -> Self {
+    pub(super) fn new(limits: Limits, windows: Windows, circuit: Arc<Circuit>) -> Self {
         // The schema forbids what is corrected here; an older CRD may be installed.
         let rate = limits.requests_per_second;
         let limits = Limits {
@@ -109,6 +113,7 @@ impl Limiter {
         Limiter {
             limits,
             windows,
+            circuit,
             in_flight: Semaphore::new(limits.in_flight as usize),
             state: Mutex::new(State {
                 tokens: f64::from(limits.burst),
@@ -117,9 +122,6 @@ impl Limiter {
                 changed_at: now,
                 halved_at: None,
                 paused_until: None,
-                auth_failures: 0,
-                auth_failure: None,
-                probe_at: now,
             }),
         }
     }
@@ -127,30 +129,31 @@ impl Limiter {
     /// Waits until a request may go, at most until `not_after`.
     ///
     /// # Errors
-    /// `Throttled` when that would take too long, `TooLate` when `not_after` passes first, and the
-    /// last refusal of the key while the key is not tried.
-    pub(super) async fn admit(&self, not_after: Option<Instant>) -> Result<Permit<'_>, Failure> {
+    /// `Throttled` or `OwnLimits` when that would take too long, by whose limit it is that the
+    /// request waits for; `TooLate` when `not_after` has passed; and the last refusal of the key
+    /// while the key is not tried.
+    pub(super) async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
-        let deadline = not_after.map_or(patience, |at| at.min(patience));
-        let give_up = || match not_after {
-            Some(at) if at <= patience => Failure::new(Class::Transient, Cause::TooLate),
-            Some(_) | None => throttled(None),
-        };
+        // How long to wait is the timer's matter, which stands still while the machine sleeps;
+        // whether it is too late is asked of the clock that does not.
+        let ends = not_after.map(|at| Instant::now() + clock::until(at));
+        let deadline = ends.map_or(patience, |at| at.min(patience));
         // Nobody queues for a key that is known to be refused.
-        if let Some(failure) = self.lock().open_circuit(Instant::now()) {
-            return Err(failure);
+        self.circuit.check(Instant::now())?;
+        if not_after.is_some_and(|at| clock::now() > at) {
+            return Err(too_late());
         }
         let slot = timeout_at(deadline, self.in_flight.acquire())
             .await
-            .map_err(|_| give_up())?
+            .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?
             .expect("invariant: the semaphore is never closed");
         loop {
             let now = Instant::now();
             // A future polled late, as after a suspended process, must not send late.
-            if not_after.is_some_and(|at| now > at) {
-                return Err(give_up());
+            if not_after.is_some_and(|at| clock::now() > at) {
+                return Err(too_late());
             }
-            let hindrance = self.lock().take(now, &self.limits, &self.windows);
+            let hindrance = self.lock().take(now, &self.limits, &self.circuit);
             match hindrance {
                 None => {
                     return Ok(Permit {
@@ -160,25 +163,22 @@ impl Limiter {
                     });
                 }
                 Some(Hindrance::Refuse(failure)) => return Err(failure),
-                Some(Hindrance::Wait(until)) if until > patience => {
-                    return Err(throttled(Some(until - now)));
+                Some(Hindrance::Wait(until, limit)) if until > deadline => {
+                    return Err(gave_up(limit, Some(until - now)));
                 }
-                Some(Hindrance::Wait(until)) if until > deadline => return Err(give_up()),
-                Some(Hindrance::Wait(until)) => sleep_until(until).await,
+                Some(Hindrance::Wait(until, _)) => sleep_until(until).await,
             }
         }
     }
 
     /// The failure by which the key was refused when it was tried last, if it was.
     pub(super) fn refusal(&self) -> Option<Failure> {
-        let state = self.lock();
-        let is_refused = state.auth_failures > 0;
-        state.auth_failure.clone().filter(|_| is_refused)
+        self.circuit.refusal()
     }
 
     /// Whether the key is refused so often that it is tried now and then only.
     pub(super) fn circuit_is_open(&self) -> bool {
-        self.lock().auth_failures >= AUTH_FAILURES_MAX
+        self.circuit.is_open()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -188,17 +188,12 @@ impl Limiter {
 }
 
 impl State {
-    fn open_circuit(&self, now: Instant) -> Option<Failure> {
-        let is_open = self.auth_failures >= AUTH_FAILURES_MAX && now < self.probe_at;
-        self.auth_failure.clone().filter(|_| is_open)
-    }
-
-    fn take(&mut self, now: Instant, limits: &Limits, windows: &Windows) -> Option<Hindrance> {
-        if let Some(failure) = self.open_circuit(now) {
+    fn take(&mut self, now: Instant, limits: &Limits, circuit: &Circuit) -> Option<Hindrance> {
+        if let Err(failure) = circuit.check(now) {
             return Some(Hindrance::Refuse(failure));
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Some(Hindrance::Wait(until));
+            return Some(Hindrance::Wait(until, WaitsFor::Swr));
         }
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
@@ -206,12 +201,16 @@ impl State {
         // A millionth of a token is what rounding to the timer's resolution may leave missing.
         if self.tokens < 1.0 - 1e-6 {
             let missing = Duration::from_secs_f64((1.0 - self.tokens) / self.rate);
-            return Some(Hindrance::Wait(now + missing));
+            let limit = match self.rate < limits.requests_per_second {
+                true => WaitsFor::Swr,
+                false => WaitsFor::OwnLimits,
+            };
+            return Some(Hindrance::Wait(now + missing, limit));
+        }
+        if let Err(failure) = circuit.enter(now) {
+            return Some(Hindrance::Refuse(failure));
         }
         self.tokens -= 1.0;
-        if self.auth_failures >= AUTH_FAILURES_MAX {
-            self.probe_at = now + windows.probe_every;
-        }
         None
     }
 }
@@ -223,8 +222,8 @@ impl Permit<'_> {
         let limiter = self.limiter;
         let nominal = limiter.limits.requests_per_second;
         let mut state = limiter.lock();
+        limiter.circuit.settle(now, result);
         let Err(failure) = result else {
-            state.auth_failures = 0;
             let is_due = now.duration_since(state.changed_at) >= limiter.windows.recovery;
             if state.rate < nominal && is_due {
                 state.rate = (state.rate + nominal / 10.0).min(nominal);
@@ -232,51 +231,33 @@ impl Permit<'_> {
             }
             return;
         };
-        match failure.cause {
-            Cause::Throttled => {
-                // Requests that were under way together are refused together; that is one sign.
-                if state.halved_at.is_none_or(|at| self.admitted_at >= at) {
-                    state.rate = (state.rate / 2.0).max(nominal * SLOWEST);
-                    state.halved_at = Some(now);
-                }
-                state.changed_at = now;
-                state.tokens = state.tokens.min(0.0);
-                state.refilled_at = now;
-                if let Class::Throttled {
-                    after_secs: Some(secs),
-                } = failure.class
-                {
-                    let until = now + Duration::from_secs(u64::from(secs));
-                    state.paused_until = state.paused_until.max(Some(until));
-                }
-            }
-            Cause::AuthFailed | Cause::ClockSkew => {
-                state.auth_failures = state.auth_failures.saturating_add(1);
-                state.auth_failure = Some(failure.clone());
-                state.probe_at = now + limiter.windows.probe_every;
-            }
-            // These can come from in front of the place where the key is looked at.
-            Cause::Unreachable
-            | Cause::TimedOut
-            | Cause::ServerError
-            | Cause::Malformed
-            | Cause::Redirected
-            | Cause::ApiNotFound
-            | Cause::TooLate => {}
-            Cause::Forbidden
-            | Cause::RegistryNotFound
-            | Cause::InstanceNotFound
-            | Cause::InstanceNotRunning
-            | Cause::AlreadyExists
-            | Cause::InUse
-            | Cause::QuotaExceeded
-            | Cause::Rejected
-            | Cause::TargetUnreachable => state.auth_failures = 0,
+        if failure.cause != Cause::Throttled {
+            return;
+        }
+        // Requests that were under way together are refused together; that is one sign.
+        if state.halved_at.is_none_or(|at| self.admitted_at >= at) {
+            state.rate = (state.rate / 2.0).max(nominal * SLOWEST);
+            state.halved_at = Some(now);
+        }
+        state.changed_at = now;
+        state.tokens = state.tokens.min(0.0);
+        state.refilled_at = now;
+        if let Class::Throttled {
+            after_secs: Some(secs),
+        } = failure.class
+        {
+            let until = now + Duration::from_secs(u64::from(secs));
+            state.paused_until = state.paused_until.max(Some(until));
         }
     }
 }
 
-fn throttled(after: Option<Duration>) -> Failure {
+fn too_late() -> Failure {
+    Failure::new(Class::Transient, Cause::TooLate)
+}
+
+/// Nothing was sent, so SWR has refused nothing.
+fn gave_up(limit: WaitsFor, after: Option<Duration>) -> Failure {
     let after_secs = after.map(|after| {
         let secs = after.as_secs_f64().ceil().clamp(1.0, 900.0);
         #[expect(
@@ -287,7 +268,11 @@ fn throttled(after: Option<Duration>) -> Failure {
         let secs = secs as u32;
         secs
     });
-    Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
+    let cause = match limit {
+        WaitsFor::Swr => Cause::Throttled,
+        WaitsFor::OwnLimits => Cause::OwnLimits,
+    };
+    Failure::new(Class::Throttled { after_secs }, cause)
 }
 
 #[cfg(test)]

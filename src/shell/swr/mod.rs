@@ -6,9 +6,10 @@
 //! those who may write. Every failure is a [`Failure`](crate::failure::Failure), and `error` is
 //! the one place that makes one of an answer.
 //!
-//! A request goes `client` -> `limit` (may it go) -> `exchange` -> `sign` -> `http` -> `error` ->
-//! `wire`. `pages` says in which order a list is read.
+//! A request goes `client` -> `limit` and `circuit` (may it go) -> `exchange` -> `sign` -> `http` -> `error` ->
+//! `wire`. `pages` says in which order a list is read, and `secrets` what of an answer may be logged.
 
+mod circuit;
 mod client;
 mod endpoint;
 mod error;
@@ -17,9 +18,11 @@ mod http;
 mod iam;
 mod limit;
 mod pages;
+mod secrets;
 mod sign;
 mod wire;
 
+pub use self::circuit::{Circuit, Circuits};
 pub use self::client::{Audit, Client, Reader, Writer};
 pub use self::endpoint::{Endpoint, Endpoints, Refused};
 pub use self::http::{BODY_BYTES_MAX, Proxy, Settings, Transport, TransportError};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use swr_simulator::{Options, Server, serve};
-use tokio::time::Instant;
 
 use super::*;
 use crate::credential::{Credential, Sealer, Sensitive};
 use crate::desired::{self, InstanceId, ProjectId, Region, RegistryId, Target};
 use crate::failure::{Cause, Class, Code, Failure};
+use crate::shell::clock;
 use crate::shell::metrics::AccountMeter;
 
 mod canned;
@@ -50,7 +50,7 @@ fn client_of(url: &str, key: AccessKey, deadline: Duration) -> Client {
         transport(deadline),
         Endpoint::parse(url).expect("an endpoint"),
         ProjectId::new(PROJECT),
-        key,
+        (key, Arc::default()),
         Limits {
             requests_per_second: 1000.0,
             burst: 1000,
@@ -66,7 +66,7 @@ fn client(url: &str) -> Client {
 }
 
 fn writer(client: &Client) -> Writer {
-    client.writer(Instant::now() + Duration::from_mins(1))
+    client.writer(clock::after(Duration::from_mins(1)))
 }
 
 fn sealer() -> Sealer {
@@ -106,12 +106,19 @@ fn audit() -> Audit {
 }
 
 async fn create(client: &Client, name: &str) -> Result<Option<RegistryId>, Failure> {
-    let credential = credential();
+    create_as(client, name, &credential()).await
+}
+
+async fn create_as(
+    client: &Client,
+    name: &str,
+    credential: &Credential,
+) -> Result<Option<RegistryId>, Failure> {
     let registry = registry(name);
     let body = Body {
         registry: &registry,
         description: "dr [tag]",
-        credential: &credential,
+        credential,
     };
     writer(client).create(&instance(), &body, &audit()).await
 }
@@ -444,6 +451,38 @@ async fn a_429_says_how_long_to_wait_and_stops_the_account() {
 }
 
 #[tokio::test]
+async fn a_credential_that_stands_in_the_answer_does_not_change_what_it_means() {
+    let server = simulator().await;
+    let client = client(&server.url());
+    for (access_key, access_secret, code) in [
+        ("robot-push", SECRET, Code::parse("SWR.400097")),
+        ("ta", "p", Code::parse("SWR.400097")),
+        // Of the code, too, nothing is kept that shows what the secret is.
+        ("quota exceeded", "400097", None),
+        ("9", "quot", None),
+    ] {
+        let credential = Credential {
+            access_key: Sensitive::new(access_key.to_owned()),
+            access_secret: Sensitive::new(access_secret.to_owned()),
+        };
+        fault(
+            &server,
+            json!({"kind": "status", "status": 400, "times": 1,
+                   "body": {"error_code": "SWR.400097", "error_msg": "quota exceeded"}}),
+        );
+        assert_eq!(
+            create_as(&client, "a", &credential).await,
+            Err(Failure {
+                class: Class::Denied,
+                cause: Cause::QuotaExceeded,
+                code,
+            }),
+            "{access_key} {access_secret}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_success_that_holds_an_error_is_none() {
     let server = simulator().await;
     let client = client(&server.url());
@@ -499,7 +538,8 @@ async fn a_create_without_an_id_has_landed() {
 async fn a_writer_writes_nothing_after_its_time() {
     let server = simulator().await;
     let client = client(&server.url());
-    let late = client.writer(Instant::now() - Duration::from_millis(1));
+    let past = jiff::Timestamp::from_millisecond(clock::now().as_millisecond() - 1);
+    let late = client.writer(past.expect("a time"));
     assert_eq!(
         late.delete(&instance(), RegistryId(7), &audit()).await,
         Err(Failure::new(Class::Transient, Cause::TooLate))
@@ -513,13 +553,15 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     let iam = Endpoint::parse(&server.url()).expect("an endpoint");
     let transport = transport(Duration::from_secs(10));
     let region = Region::new("cn-north-4");
-    let ask = async || project_of(&transport, &iam, &region, &right_key()).await;
+    let ask =
+        async || project_of(&transport, &iam, &region, &right_key(), &Circuit::default()).await;
     assert_eq!(ask().await, Ok(ProjectId::new(PROJECT)));
     set(&server, "projects", "none");
     assert_eq!(ask().await, Err(ProjectError::None));
     set(&server, "projects", "two");
     assert_eq!(ask().await, Err(ProjectError::Several(2)));
-    let refused = project_of(&transport, &iam, &region, &key("wrong")).await;
+    let circuit = Circuit::default();
+    let refused = project_of(&transport, &iam, &region, &key("wrong"), &circuit).await;
     assert!(matches!(
         refused,
         Err(ProjectError::Failed(Failure {
@@ -527,4 +569,6 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
             ..
         }))
     ));
+    // IAM refuses the same key that SWR would.
+    assert!(circuit.refusal().is_some());
 }

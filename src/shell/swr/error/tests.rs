@@ -40,6 +40,8 @@ fn status_decides_first_and_code_second() {
     let unknown = |cause| (Class::Unknown, cause);
     let transient = |cause| (Class::Transient, cause);
     let rejected = (Class::Invalid, Cause::Rejected);
+    let question = (Class::Invalid, Cause::QuestionRejected);
+    let dns_conf = (Class::Invalid, Cause::DnsConfRejected);
     let exists = (Class::Conflict, Cause::AlreadyExists);
     let in_use = (Class::Conflict, Cause::InUse);
     let gone = (Class::NotFound, Cause::RegistryNotFound);
@@ -51,20 +53,35 @@ fn status_decides_first_and_code_second() {
         (&WRITES, 303, None, "", unknown(Cause::Redirected)),
         (&WRITES, 307, None, "", unknown(Cause::Redirected)),
         // 400.
-        (&ALL, 400, None, "", rejected),
+        (&WRITES, 400, None, "", rejected),
+        (&READS, 400, None, "", question),
         (
-            &ALL,
+            &WRITES,
             400,
             Some("SVCSTG.SWR.4000014"),
             "Invalid parameter",
             rejected,
         ),
         (
-            &ALL,
+            &READS,
+            400,
+            Some("SVCSTG.SWR.4000014"),
+            "Invalid parameter",
+            question,
+        ),
+        (
+            &WRITES,
             400,
             Some("SVCSTG.SWR.4001037"),
             "Type not supported",
             rejected,
+        ),
+        (
+            &READS,
+            400,
+            Some("SVCSTG.SWR.4001037"),
+            "Type not supported",
+            question,
         ),
         (
             &ALL,
@@ -74,13 +91,8 @@ fn status_decides_first_and_code_second() {
             (Class::Denied, Cause::AuthFailed),
         ),
         (&[Show, Delete], 400, Some("SWR.400003"), "", gone),
-        (
-            &[List, Create, Update, Projects],
-            400,
-            Some("SWR.400003"),
-            "",
-            rejected,
-        ),
+        (&[Create, Update], 400, Some("SWR.400003"), "", rejected),
+        (&[List, Projects], 400, Some("SWR.400003"), "", question),
         (
             &[Create, Update],
             400,
@@ -90,7 +102,30 @@ fn status_decides_first_and_code_second() {
         ),
         (&[Create], 400, None, "Name Exists", exists),
         (&[Create], 400, None, "project does not exist", rejected),
-        (&[List, Show, Delete], 400, None, "already exists", rejected),
+        (&[Delete], 400, None, "already exists", rejected),
+        (&READS, 400, None, "already exists", question),
+        (&READS, 400, None, "dns_conf is bad", question),
+        (
+            &[Create, Update],
+            400,
+            None,
+            "dns_conf is required when type is swr-pro",
+            dns_conf,
+        ),
+        (
+            &[Create, Update],
+            422,
+            None,
+            "Invalid dns_conf.hosts: a duplicate",
+            dns_conf,
+        ),
+        (
+            &[Create, Update],
+            409,
+            None,
+            "project p does not exist",
+            rejected,
+        ),
         (&[Create], 400, Some("SWR.400097"), "Quota exceeded", quota),
         (&[Create], 403, Some("SWR.400097"), "Quota exceeded", quota),
         (
@@ -100,13 +135,8 @@ fn status_decides_first_and_code_second() {
             "the registry is unhealthy",
             (Class::Invalid, Cause::TargetUnreachable),
         ),
-        (
-            &[Show, Delete],
-            400,
-            None,
-            "the registry is unhealthy",
-            rejected,
-        ),
+        (&[Delete], 400, None, "the registry is unhealthy", rejected),
+        (&READS, 400, None, "the registry is unhealthy", question),
         (
             &[Delete],
             400,
@@ -218,7 +248,7 @@ fn status_decides_first_and_code_second() {
             exists,
         ),
         (&[Create, Update], 409, None, "", exists),
-        (&[List, Show, Projects], 409, None, "", rejected),
+        (&READS, 409, None, "", question),
         (
             &ALL,
             409,
@@ -230,10 +260,14 @@ fn status_decides_first_and_code_second() {
         // The other 4xx.
         (&READS, 408, None, "", transient(Cause::TimedOut)),
         (&WRITES, 408, None, "", unknown(Cause::TimedOut)),
-        (&ALL, 405, None, "", rejected),
-        (&ALL, 413, Some("APIGW.0201"), "", rejected),
-        (&ALL, 422, None, "", rejected),
-        (&ALL, 494, Some("APIGW.0201"), "", rejected),
+        (&WRITES, 405, None, "", rejected),
+        (&READS, 405, None, "", question),
+        (&WRITES, 413, Some("APIGW.0201"), "", rejected),
+        (&READS, 413, Some("APIGW.0201"), "", question),
+        (&WRITES, 422, None, "", rejected),
+        (&READS, 422, None, "", question),
+        (&WRITES, 494, Some("APIGW.0201"), "", rejected),
+        (&READS, 494, Some("APIGW.0201"), "", question),
         (&ALL, 429, Some("APIGW.0308"), "", throttled),
         // 5xx: a write may have landed.
         (
@@ -281,6 +315,75 @@ fn status_decides_first_and_code_second() {
                 "{operation:?} {status} {code:?} {message:?}"
             );
         }
+    }
+}
+
+#[test]
+fn only_what_is_there_is_taken() {
+    let taken = [
+        "registry a already exists",
+        "Name Exists",
+        "A registry with this name exists.",
+        "the name exists already",
+        "duplicate name",
+        "Name cannot be duplicated",
+        "the name is already in use",
+        "name already taken",
+        "cannot create registry because a already exists",
+        "The registry does not answer; its name already exists",
+        "failed to create: registry a exists, choose another",
+    ];
+    let not_taken = [
+        "project doesn't exist",
+        "project doesn\u{2019}t exist",
+        "region cn-north-4 does not exist",
+        "target instance does not already exist",
+        "the namespace Doesn't Exist",
+        "no such project exists",
+        "no registry of this name exists",
+        "the instance could not be shown to exist",
+        "project p never existed",
+        "nonexistent region",
+        "non-existing region",
+        "credential not found",
+        "no such region",
+        "the project must exist",
+        "check whether the instance exists",
+        "an existing project is needed",
+        "use of http is not allowed",
+        "",
+    ];
+    for operation in [Create, Update] {
+        for message in taken {
+            let cause = answer(operation, 400, None, message).cause;
+            assert_eq!(cause, Cause::AlreadyExists, "{message}");
+        }
+        for message in not_taken {
+            let cause = answer(operation, 400, None, message).cause;
+            assert_eq!(cause, Cause::Rejected, "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_repeats_the_request_does_not_name_its_fields() {
+    let body = r#"{"name":"a","dns_conf":{"hosts":{}},"insecure":true}"#;
+    let escaped = format!("{body:?}");
+    for (message, cause) in [
+        (format!("quota exceeded: {body}"), Cause::QuotaExceeded),
+        (format!("bad request {escaped}"), Cause::Rejected),
+        (format!("bad url in {body}"), Cause::Rejected),
+        (
+            format!("dns_conf: no IP address in {body}"),
+            Cause::DnsConfRejected,
+        ),
+        ("\"dns_conf\" is invalid".to_owned(), Cause::DnsConfRejected),
+    ] {
+        assert_eq!(
+            answer(Create, 400, None, &message).cause,
+            cause,
+            "{message}"
+        );
     }
 }
 

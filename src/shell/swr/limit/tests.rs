@@ -1,11 +1,11 @@
 //! Rates, pauses and the circuit breaker, under a paused clock.
 
+use super::super::circuit::PROBE_EVERY;
 use super::*;
 
 const WINDOWS: Windows = Windows {
     wait_max: Duration::from_mins(1),
     recovery: Duration::from_secs(30),
-    probe_every: Duration::from_mins(5),
 };
 
 fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
@@ -14,11 +14,18 @@ fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
         burst,
         in_flight,
     };
-    Limiter::new(limits, WINDOWS)
+    // The time of the process must not begin after this test has moved its clock.
+    let _ = clock::now();
+    Limiter::new(limits, WINDOWS, Arc::default())
 }
 
 fn too_many(after_secs: Option<u32>) -> Failure {
     Failure::new(Class::Throttled { after_secs }, Cause::Throttled)
+}
+
+/// What is given up for want of room or rate, with nothing sent.
+fn own_limits(after_secs: Option<u32>) -> Failure {
+    Failure::new(Class::Throttled { after_secs }, Cause::OwnLimits)
 }
 
 fn refused() -> Failure {
@@ -36,7 +43,7 @@ async fn send(limiter: &Limiter, result: Result<(), Failure>) -> Result<Duration
 
 /// Requests that pass within a time, when each goes well.
 async fn n_within(limiter: &Limiter, secs: u64) -> u32 {
-    let end = Instant::now() + Duration::from_secs(secs);
+    let end = clock::after(Duration::from_secs(secs));
     let mut n = 0;
     while let Ok(permit) = limiter.admit(Some(end)).await {
         permit.settle(Ok(()));
@@ -64,32 +71,25 @@ async fn no_more_are_under_way_than_allowed() {
     let limiter = limiter(100.0, 100, 2);
     let one = limiter.admit(None).await.expect("room");
     let _two = limiter.admit(None).await.expect("room");
-    let soon = Some(Instant::now() + Duration::from_secs(1));
-    assert_eq!(
-        limiter.admit(soon).await.err(),
-        Some(Failure::new(Class::Transient, Cause::TooLate))
-    );
-    assert_eq!(limiter.admit(None).await.err(), Some(too_many(None)));
+    let soon = Some(clock::after(Duration::from_secs(1)));
+    assert_eq!(limiter.admit(soon).await.err(), Some(own_limits(None)));
+    assert_eq!(limiter.admit(None).await.err(), Some(own_limits(None)));
     drop(one);
-    assert!(
-        limiter
-            .admit(soon.map(|at| at + WINDOWS.wait_max))
-            .await
-            .is_ok()
-    );
+    let later = Some(clock::after(WINDOWS.wait_max));
+    assert!(limiter.admit(later).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_never_begins_late() {
     let limiter = limiter(1.0, 1, 4);
     let late = Failure::new(Class::Transient, Cause::TooLate);
-    let in_half_a_second = Instant::now() + Duration::from_millis(500);
+    let in_half_a_second = clock::after(Duration::from_millis(500));
     assert!(limiter.admit(Some(in_half_a_second)).await.is_ok());
     // The next token comes after the time, so it is not waited for.
     let from = Instant::now();
     assert_eq!(
         limiter.admit(Some(in_half_a_second)).await.err(),
-        Some(late.clone())
+        Some(own_limits(Some(1)))
     );
     assert_eq!(from.elapsed(), Duration::ZERO);
     // With a token at hand, a time that has passed is still too late.
@@ -99,6 +99,23 @@ async fn a_write_never_begins_late() {
         Some(late)
     );
     assert!(limiter.admit(None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_says_whose_limit_it_waited_for() {
+    let limiter = limiter(1.0, 1, 4);
+    let soon = || Some(clock::after(Duration::from_millis(500)));
+    send(&limiter, Ok(())).await.expect("admitted");
+    let own = own_limits(Some(1));
+    assert_eq!(limiter.admit(soon()).await.err(), Some(own));
+    // That is no refusal by SWR: rate and key are as they were.
+    assert!((limiter.lock().rate - 1.0).abs() < 1e-9);
+    assert_eq!(limiter.refusal(), None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    // Since SWR said so, the account is slower than its own limits.
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    let swr = too_many(Some(2));
+    assert_eq!(limiter.admit(soon()).await.err(), Some(swr));
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +193,7 @@ async fn a_refused_key_is_tried_once_in_five_minutes_whatever_the_number_of_obje
         "an hour has twelve times five minutes, the first is the pause"
     );
     // One success closes the circuit.
-    tokio::time::advance(WINDOWS.probe_every).await;
+    tokio::time::advance(PROBE_EVERY).await;
     send(&limiter, Ok(())).await.expect("the probe");
     for _ in 0..4 {
         send(&limiter, Err(refused())).await.expect("admitted");

@@ -64,7 +64,7 @@ async fn an_answer_that_is_too_long_or_cut_off_is_not_decoded() {
         let canned = Canned::serve(&answer).await;
         let client = client(&canned.url);
         assert_eq!(
-            client.reader().list(&instance()).await,
+            client.reader().show(&instance(), RegistryId(7)).await,
             Err(Failure::new(Class::Transient, cause))
         );
         assert_eq!(

@@ -1,0 +1,170 @@
+//! Whether an access key is tried at all. Clouds lock a key that is refused too often, whoever uses
+//! it, so all accounts with one key share a circuit. Sends nothing and knows no key, only its
+//! fingerprint.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::credential::Fingerprint;
+use crate::failure::{Cause, Failure};
+
+/// Five refusals could be a rotation under way; more are a wrong key, and clouds lock accounts.
+const REFUSALS_MAX: u32 = 5;
+
+/// Time between two attempts while the key is refused.
+pub(super) const PROBE_EVERY: Duration = Duration::from_mins(5);
+
+/// The circuits of all keys that are in use. One that no account uses any more is forgotten, so
+/// there are no more than accounts.
+#[derive(Clone, Default)]
+pub struct Circuits(Arc<Mutex<HashMap<Fingerprint, Weak<Circuit>>>>);
+
+impl Circuits {
+    /// The circuit of the key with this fingerprint: that of everybody who uses it, or a new one.
+    pub fn of(&self, key: &Fingerprint) -> Arc<Circuit> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, circuit| circuit.strong_count() > 0);
+        if let Some(circuit) = known.get(key).and_then(Weak::upgrade) {
+            return circuit;
+        }
+        let circuit = Arc::new(Circuit::default());
+        known.insert(key.clone(), Arc::downgrade(&circuit));
+        circuit
+    }
+}
+
+/// What is known of one key.
+#[derive(Default)]
+pub struct Circuit(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// In a row, by whichever account.
+    refusals: u32,
+    refusal: Option<Failure>,
+    probe_at: Option<Instant>,
+}
+
+impl Circuit {
+    /// # Errors
+    /// The last refusal of the key while it is not tried.
+    pub(super) fn check(&self, now: Instant) -> Result<(), Failure> {
+        self.lock().check(now)
+    }
+
+    /// The same for a request that goes at once. Of those that try a refused key again, one enters.
+    pub(super) fn enter(&self, now: Instant) -> Result<(), Failure> {
+        let mut state = self.lock();
+        state.check(now)?;
+        if state.is_open() {
+            state.probe_at = Some(now + PROBE_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Learns from how a request went.
+    pub(super) fn settle(&self, now: Instant, result: Result<(), &Failure>) {
+        let mut state = self.lock();
+        let Err(failure) = result else {
+            state.refusals = 0;
+            return;
+        };
+        match failure.cause {
+            Cause::AuthFailed | Cause::ClockSkew => {
+                state.refusals = state.refusals.saturating_add(1);
+                state.refusal = Some(failure.clone());
+                state.probe_at = Some(now + PROBE_EVERY);
+            }
+            // These can come from in front of the place where the key is looked at.
+            Cause::Throttled
+            | Cause::Unreachable
+            | Cause::TimedOut
+            | Cause::ServerError
+            | Cause::Malformed
+            | Cause::Redirected
+            | Cause::ApiNotFound
+            | Cause::OwnLimits
+            | Cause::TooLate => {}
+            Cause::Forbidden
+            | Cause::RegistryNotFound
+            | Cause::InstanceNotFound
+            | Cause::InstanceNotRunning
+            | Cause::AlreadyExists
+            | Cause::InUse
+            | Cause::QuotaExceeded
+            | Cause::Rejected
+            | Cause::DnsConfRejected
+            | Cause::QuestionRejected
+            | Cause::TargetUnreachable => state.refusals = 0,
+        }
+    }
+
+    /// The failure by which the key was refused when it was tried last, if it was.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        let state = self.lock();
+        state.refusal.clone().filter(|_| state.refusals > 0)
+    }
+
+    /// Whether the key is refused so often that it is tried now and then only.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_open()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_open(&self) -> bool {
+        self.refusals >= REFUSALS_MAX
+    }
+
+    fn check(&self, now: Instant) -> Result<(), Failure> {
+        let is_shut_off = self.is_open() && self.probe_at.is_some_and(|at| now < at);
+        match self.refusal.clone().filter(|_| is_shut_off) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Sealer;
+    use crate::failure::Class;
+
+    #[test]
+    fn a_key_has_one_circuit_as_long_as_it_is_in_use_and_another_key_has_another() {
+        let sealer = Sealer::new(vec![7; 32]);
+        let key = |secret| sealer.account_key(&["AK1", secret, ""]);
+        let circuits = Circuits::default();
+        let (one, same) = (circuits.of(&key("a")), circuits.of(&key("a")));
+        let other = circuits.of(&key("b"));
+        let refused = Failure::new(Class::Denied, Cause::AuthFailed);
+        let now = Instant::now();
+        for circuit in [&one, &same, &one, &same, &one] {
+            assert!(!one.is_open() && !same.is_open());
+            circuit.settle(now, Err(&refused));
+        }
+        assert!(one.is_open() && same.is_open() && !other.is_open());
+        assert_eq!(same.check(now), Err(refused.clone()));
+        assert_eq!(other.check(now), Ok(()));
+        // A client that is made anew with the key does not begin anew.
+        drop(one);
+        assert_eq!(circuits.of(&key("a")).check(now), Err(refused.clone()));
+        // Of all that would try again, one does.
+        let later = now + PROBE_EVERY;
+        assert_eq!(same.enter(later), Ok(()));
+        assert_eq!(circuits.of(&key("a")).enter(later), Err(refused));
+        // What nobody uses is forgotten.
+        drop(same);
+        assert_eq!(circuits.of(&key("a")).refusal(), None);
+        assert_eq!(circuits.0.lock().expect("whole").len(), 2);
+    }
+}
