@@ -17,6 +17,8 @@
 
 pub mod api;
 
+pub mod time;
+
 pub mod desired;
 pub mod object;
 

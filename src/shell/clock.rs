@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::time;
+
 struct Start {
     wall: Timestamp,
     monotonic: tokio::time::Instant,
@@ -22,7 +24,7 @@ static START: LazyLock<Start> = LazyLock::new(|| Start {
 pub fn now() -> Timestamp {
     let start = &*START;
     let passed = SignedDuration::try_from(start.monotonic.elapsed()).unwrap_or(SignedDuration::MAX);
-    let now = start.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+    let now = time::after_span(start.wall, passed);
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 

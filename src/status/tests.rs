@@ -433,3 +433,48 @@ fn an_intent_says_that_the_object_was_seen() {
     "#]]
     .assert_eq(&render(Some(&written)));
 }
+
+#[test]
+fn what_only_another_answer_of_swr_lifts_is_not_replaced_by_what_passes() {
+    let refused = |cause| swr(Operation::Create, Class::Invalid, cause);
+    let passing = [
+        swr(Operation::List, Class::Transient, Cause::Unreachable),
+        swr(Operation::Update, Class::Unknown, Cause::TimedOut),
+        Verdict::NoAccount(AccountProblem::NotReady),
+    ];
+    for lasting in [
+        Verdict::Conflict(Foreign::Untagged),
+        Verdict::OwnershipLost,
+        Verdict::TagNotKept,
+        Verdict::NotApplied(changes()),
+        Verdict::Fighting(changes()),
+        refused(Cause::Rejected),
+        refused(Cause::QuotaExceeded),
+        refused(Cause::Forbidden),
+        refused(Cause::AlreadyExists),
+    ] {
+        let told = status(&summary(fresh(), lasting.clone()), &WINDOWS, at(1_000));
+        let told = told.expect("it is told");
+        for passing in &passing {
+            let object = Object {
+                status: told.clone(),
+                ..fresh()
+            };
+            let written = status(
+                &summary(object.clone(), passing.clone()),
+                &WINDOWS,
+                at(2_000),
+            );
+            assert_eq!(written, None, "{lasting:?}, then {passing:?}");
+            // A new spec is a new question.
+            let newer = Object {
+                generation: 4,
+                ..object
+            };
+            let written = status(&summary(newer, passing.clone()), &WINDOWS, at(2_000));
+            let written = written.expect("it is told");
+            let ready = written.conditions.first().expect("Ready");
+            assert_ne!(ready.reason, told.conditions[0].reason, "{lasting:?}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The loop that owns the queue: events in, passes and polls out.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use crate::account::{AccountVerdict, Usage, account_status};
 use crate::answer::KubeFailure;
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
+use crate::failure::{Cause, Class, Failure};
 use crate::object::ObjectKey;
 use crate::pass::Windows;
+use crate::requeue::{Requeue, asked_secs, look_secs};
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
@@ -26,6 +29,7 @@ use crate::shell::kube::{
 use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
+use crate::time;
 
 use super::Context;
 use super::accounts::{Accounts, retries_soon};
@@ -44,7 +48,7 @@ const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(10);
 /// What is due by the minute needs no look at every event: it walks all objects.
 const ROUND: Duration = Duration::from_millis(250);
 /// Between two sweeps of what nobody uses any more.
-const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
@@ -204,7 +208,6 @@ struct EndedPass {
 }
 
 struct Refreshed {
-    name: String,
     verdict: AccountVerdict,
     changed: bool,
 }
@@ -219,11 +222,17 @@ struct Loop {
     /// Whose pass a task is, for the one that panics.
     of_task: HashMap<tokio::task::Id, (ObjectKey, String)>,
     polls: JoinSet<Polled>,
+    /// Whose instance a task looks at, and whether it is a poll, for the one that panics.
+    of_poll: HashMap<tokio::task::Id, (Scope, bool)>,
     polling: HashSet<Scope>,
     poll_at: HashMap<Scope, (Timestamp, i64)>,
+    /// When an instance that objects wait for is looked at next, and how often that failed.
+    looks: HashMap<Scope, (Timestamp, u32)>,
     secret_looks: JoinSet<ReadSecrets>,
     secret_look_at: Option<Timestamp>,
     refreshes: JoinSet<Refreshed>,
+    /// Whose key a task reads, for the one that panics.
+    of_refresh: HashMap<tokio::task::Id, String>,
     accounts: BTreeMap<String, SwrAccount>,
     refreshing: HashSet<String>,
     refresh_at: HashMap<String, Timestamp>,
@@ -259,11 +268,14 @@ impl Running {
             passes: JoinSet::new(),
             of_task: HashMap::new(),
             polls: JoinSet::new(),
+            of_poll: HashMap::new(),
             polling: HashSet::new(),
             poll_at: HashMap::new(),
+            looks: HashMap::new(),
             secret_looks: JoinSet::new(),
             secret_look_at: None,
             refreshes: JoinSet::new(),
+            of_refresh: HashMap::new(),
             accounts: BTreeMap::new(),
             refreshing: HashSet::new(),
             refresh_at: HashMap::new(),
@@ -290,9 +302,9 @@ impl Running {
                 }
                 Some(event) = accounts.next() => state.account_event(event),
                 Some(ended) = state.passes.join_next_with_id() => state.pass_ended(ended),
-                Some(polled) = state.polls.join_next() => state.poll_ended(polled),
+                Some(polled) = state.polls.join_next_with_id() => state.poll_ended(polled),
                 Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
-                Some(refreshed) = state.refreshes.join_next() => state.account_refreshed(refreshed),
+                Some(refreshed) = state.refreshes.join_next_with_id() => state.account_refreshed(refreshed),
                 () = tokio::time::sleep(nap) => {}
             }
         }
@@ -360,8 +372,7 @@ impl Loop {
                     .keys()
                     .all(|name| self.context.accounts.knows(name))
             };
-            let patience = SignedDuration::try_from(ACCOUNTS_PATIENCE).unwrap_or_default();
-            if (listed && looked_at()) || now > self.context.started_at + patience {
+            if (listed && looked_at()) || now > later(self.context.started_at, ACCOUNTS_PATIENCE) {
                 self.accounts_known_at = Some(now);
             }
         }
@@ -442,11 +453,12 @@ impl Loop {
         let waiting = self.queue.waiting_for_turn();
         self.context.metrics.controller.waiting(waiting);
         if self.round_at <= now {
-            self.round_at = now + SignedDuration::try_from(ROUND).unwrap_or_default();
+            self.round_at = later(now, ROUND);
             self.start_polls(now);
+            self.start_looks(now);
             self.start_secret_look(now);
         }
-        if self.swept_at + SWEEP_EVERY <= now {
+        if later(self.swept_at, SWEEP_EVERY) <= now {
             self.swept_at = now;
             self.forget_unused_instances();
         }
@@ -485,8 +497,48 @@ impl Loop {
                     .insert(scope.clone(), (in_about(now, secs), secs));
                 let secrets = poll::secrets_of(&self.queue, &scope);
                 let context = Arc::clone(&self.context);
-                self.polls.spawn(poll::poll(context, scope, secrets));
+                let task = self
+                    .polls
+                    .spawn(poll::poll(context, scope.clone(), secrets));
+                self.of_poll.insert(task.id(), (scope, true));
             }
+        }
+    }
+
+    /// Looks at the instances that objects wait for: one LIST each, however many wait.
+    fn start_looks(&mut self, now: Timestamp) {
+        self.looks
+            .retain(|scope, _| self.queue.is_waited_for(scope));
+        let mut due = Vec::new();
+        for (scope, not_before) in self.queue.instances_waited_for() {
+            let (at, _) = self
+                .looks
+                .entry(scope.clone())
+                .or_insert_with(|| (in_about(now, look_secs(1)), 0));
+            let is_due = *at <= now && not_before.is_none_or(|at| at <= now);
+            if is_due && !self.polling.contains(scope) {
+                due.push(scope.clone());
+            }
+        }
+        for scope in due {
+            self.polling.insert(scope.clone());
+            let context = Arc::clone(&self.context);
+            let task = self.polls.spawn(poll::look(context, scope.clone()));
+            self.of_poll.insert(task.id(), (scope, false));
+        }
+    }
+
+    /// An instance was looked at, in whichever way.
+    fn looked_at(&mut self, scope: &Scope, failure: Option<&Failure>, now: Timestamp) {
+        let Some(failure) = failure else {
+            self.looks.remove(scope);
+            self.queue.instance_answers(scope, now);
+            return;
+        };
+        if let Some((at, failures)) = self.looks.get_mut(scope) {
+            *failures = failures.saturating_add(1);
+            let secs = look_secs(failures.saturating_add(1)).max(i64::from(asked_secs(failure)));
+            *at = in_about(now, secs);
         }
     }
 
@@ -497,11 +549,7 @@ impl Loop {
                 self.secret_look_at = None;
                 return;
             }
-            (true, None) => {
-                let retry = SignedDuration::try_from(self.secret_retry)
-                    .unwrap_or(SignedDuration::from_secs(10));
-                *self.secret_look_at.insert(now + retry)
-            }
+            (true, None) => *self.secret_look_at.insert(later(now, self.secret_retry)),
             (true, Some(at)) => at,
         };
         if at <= now && self.secret_looks.is_empty() {
@@ -528,8 +576,10 @@ impl Loop {
             self.refreshing.insert(name.clone());
             let context = Arc::clone(&self.context);
             let objects = self.queue.users_of(&name);
-            self.refreshes
-                .spawn(refresh(context, name, account, objects));
+            let task = self
+                .refreshes
+                .spawn(refresh(context, name.clone(), account, objects));
+            self.of_refresh.insert(task.id(), name);
         }
     }
 
@@ -540,8 +590,19 @@ impl Loop {
             .iter()
             .filter(|(scope, _)| !self.polling.contains(scope))
             .map(|(_, (at, _))| *at);
+        let looks = self
+            .queue
+            .instances_waited_for()
+            .filter(|(scope, _)| !self.polling.contains(*scope))
+            .map(|(scope, not_before)| {
+                let (at, _) = self.looks.get(scope).copied().unwrap_or_default();
+                not_before.map_or(at, |not_before| at.max(not_before))
+            });
         let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
-        let in_a_round = polls.chain(secret_look).map(|at| at.max(self.round_at));
+        let in_a_round = polls
+            .chain(looks)
+            .chain(secret_look)
+            .map(|at| at.max(self.round_at));
         let refreshes = self
             .refresh_at
             .iter()
@@ -576,31 +637,58 @@ impl Loop {
         };
         let outcome = ended.ended.outcome();
         self.context.metrics.controller.ended(outcome);
+        // A LIST that succeeded for one succeeded for all. One pass may list twice: the last counts.
+        let listed = ended.ended.judged.is_some()
+            && !matches!(ended.ended.requeue, Requeue::Instance { .. });
+        let scope = self.queue.scope_of(&ended.key).filter(|_| listed).cloned();
+        if let Some(scope) = scope.filter(|scope| self.queue.is_waited_for(scope)) {
+            self.looked_at(&scope, None, now);
+        }
         self.queue
             .finished(&ended.key, &ended.uid, ended.ended, now, clock::jittered);
         self.forget_series(&ended.key);
     }
 
-    fn poll_ended(&mut self, polled: Result<Polled, JoinError>) {
-        let Ok(polled) = polled else {
-            // A poll that panics is begun anew after its interval, which began with it.
-            tracing::error!("a poll panicked; this is a bug, please report it");
-            self.polling.clear();
+    fn poll_ended(&mut self, polled: Result<(tokio::task::Id, Polled), JoinError>) {
+        let now = clock::now();
+        let id = polled.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some((scope, is_poll)) = self.of_poll.remove(&id) else {
             return;
         };
-        let now = clock::now();
-        self.polling.remove(&polled.scope);
-        if let Some((at, secs)) = self.poll_at.get_mut(&polled.scope) {
+        self.polling.remove(&scope);
+        if is_poll && let Some((at, secs)) = self.poll_at.get_mut(&scope) {
             *at = in_about(now, *secs);
         }
-        let differing = poll::differing(&self.context, &self.queue, &polled);
+        // What panics here costs this instance one look.
+        let judged = polled.ok().and_then(|(_, polled)| {
+            let judge = || {
+                let differing = poll::differing(&self.context, &self.queue, &polled, is_poll);
+                poll::count(&self.context, &self.queue, &polled, &differing, now);
+                differing
+            };
+            let differing = catch_unwind(AssertUnwindSafe(judge)).ok()?;
+            Some((polled, differing))
+        });
+        let Some((polled, differing)) = judged else {
+            tracing::error!(
+                account = scope.account,
+                instance = %scope.instance,
+                "a look at an instance panicked; this is a bug, please report it"
+            );
+            let broken = Failure::new(Class::Transient, Cause::Malformed);
+            self.looked_at(&scope, Some(&broken), now);
+            return;
+        };
         tracing::debug!(
-            account = polled.scope.account,
-            instance = %polled.scope.instance,
+            account = scope.account,
+            instance = %scope.instance,
             differing = differing.len(),
+            is_poll,
             "polled"
         );
-        poll::count(&self.context, &self.queue, &polled, &differing, now);
+        // Without its account an object has something else to say than that it waits.
+        let failure = polled.look.as_ref().and_then(|look| look.as_ref().err());
+        self.looked_at(&scope, failure, now);
         for key in differing {
             self.queue.wake(&key, Lane::Sweep, now);
         }
@@ -608,27 +696,39 @@ impl Loop {
 
     fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
         self.secret_look_at = None;
-        if let Ok(secrets) = secrets {
-            for key in poll::released(&self.queue, &secrets) {
-                self.queue.wake(&key, Lane::Sweep, clock::now());
-            }
+        let released = secrets.ok().and_then(|secrets| {
+            let judge = || poll::released(&self.queue, &secrets);
+            catch_unwind(AssertUnwindSafe(judge)).ok()
+        });
+        let Some(released) = released else {
+            // It is begun anew.
+            tracing::error!("a look at Secrets panicked; this is a bug, please report it");
+            return;
+        };
+        for key in released {
+            self.queue.wake(&key, Lane::Sweep, clock::now());
         }
     }
 
-    fn account_refreshed(&mut self, refreshed: Result<Refreshed, JoinError>) {
-        let Ok(refreshed) = refreshed else {
-            tracing::error!("a look at an account panicked; this is a bug, please report it");
-            let again =
-                clock::now() + SignedDuration::try_from(ACCOUNT_REFRESH).unwrap_or_default();
-            for name in self.refreshing.drain() {
-                self.refresh_at.insert(name, again);
+    fn account_refreshed(&mut self, refreshed: Result<(tokio::task::Id, Refreshed), JoinError>) {
+        let id = refreshed.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(name) = self.of_refresh.remove(&id) else {
+            return;
+        };
+        self.refreshing.remove(&name);
+        let Ok((_, refreshed)) = refreshed else {
+            tracing::error!(
+                account = name,
+                "a look at an account panicked; this is a bug, please report it"
+            );
+            if let Some(at) = self.refresh_at.get_mut(&name) {
+                *at = (*at).min(later(clock::now(), clock::jittered(ACCOUNT_REFRESH)));
             }
             return;
         };
-        self.refreshing.remove(&refreshed.name);
-        if !self.accounts.contains_key(&refreshed.name) {
+        if !self.accounts.contains_key(&name) {
             // It was deleted during this look, which brought it back.
-            self.forget_account(&refreshed.name);
+            self.forget_account(&name);
             return;
         }
         let wait = if retries_soon(&refreshed.verdict) {
@@ -636,13 +736,13 @@ impl Loop {
         } else {
             ACCOUNT_REFRESH
         };
-        let wait = SignedDuration::try_from(clock::jittered(wait)).unwrap_or_default();
-        if let Some(at) = self.refresh_at.get_mut(&refreshed.name) {
+        let again = later(clock::now(), clock::jittered(wait));
+        if let Some(at) = self.refresh_at.get_mut(&name) {
             // A change that came meanwhile asks for a look at once.
-            *at = (*at).min(clock::now() + wait);
+            *at = (*at).min(again);
         }
         if refreshed.changed {
-            self.queue.account_changed(&refreshed.name, clock::now());
+            self.queue.account_changed(&name, clock::now());
         }
     }
 
@@ -716,15 +816,17 @@ async fn refresh(
             );
         }
     }
-    Refreshed {
-        name,
-        verdict,
-        changed,
-    }
+    Refreshed { verdict, changed }
+}
+
+fn later(at: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    time::after_span(at, wait)
 }
 
 fn in_about(now: Timestamp, secs: i64) -> Timestamp {
-    let wait = clock::jittered(Duration::from_secs(secs.unsigned_abs()));
-    now.checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX))
-        .unwrap_or(Timestamp::MAX)
+    later(
+        now,
+        clock::jittered(Duration::from_secs(secs.unsigned_abs())),
+    )
 }
