@@ -506,6 +506,9 @@ fn account_message(account: &str, problem: &AccountProblem) -> String {
         AccountProblem::NotReady => {
             format!("SwrAccount {account:?} is not ready: see its conditions")
         }
+        AccountProblem::NotUnderstood => {
+            format!("SwrAccount {account:?} does not fit the CRD of this operator")
+        }
     }
 }
 

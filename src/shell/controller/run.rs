@@ -23,8 +23,8 @@ use crate::requeue::{Requeue, asked_secs, look_secs};
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
-    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, publisher, watch_accounts,
-    watch_objects,
+    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, SeenAccount, publisher,
+    watch_accounts, watch_objects,
 };
 use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
@@ -234,6 +234,8 @@ struct Loop {
     /// Whose key a task reads, for the one that panics.
     of_refresh: HashMap<tokio::task::Id, String>,
     accounts: BTreeMap<String, SwrAccount>,
+    /// Accounts that are there and do not fit our CRD.
+    unfit_accounts: HashSet<String>,
     refreshing: HashSet<String>,
     refresh_at: HashMap<String, Timestamp>,
     /// Accounts that the list under way has shown.
@@ -277,6 +279,7 @@ impl Running {
             refreshes: JoinSet::new(),
             of_refresh: HashMap::new(),
             accounts: BTreeMap::new(),
+            unfit_accounts: HashSet::new(),
             refreshing: HashSet::new(),
             refresh_at: HashMap::new(),
             listed_accounts: None,
@@ -387,31 +390,58 @@ impl Loop {
 
     fn forget_account(&mut self, name: &str) {
         self.accounts.remove(name);
+        self.unfit_accounts.remove(name);
         self.refresh_at.remove(name);
         self.context.accounts.forget(name);
         self.context.metrics.objects.account_forgotten(name);
         self.queue.account_changed(name, clock::now());
     }
 
-    fn account_event(&mut self, event: Event<SwrAccount>) {
+    /// An account that cannot be understood is not used, whatever it said before.
+    fn account_does_not_fit(&mut self, name: String, error: &str) {
+        tracing::warn!(
+            account = name,
+            error,
+            "this SwrAccount does not fit the CRD of this operator and is not served"
+        );
+        self.accounts.remove(&name);
+        self.refresh_at.remove(&name);
+        self.context.metrics.objects.account_forgotten(&name);
+        if self.context.accounts.does_not_fit(&name) {
+            self.queue.account_changed(&name, clock::now());
+        }
+        self.unfit_accounts.insert(name);
+    }
+
+    fn account_event(&mut self, event: Event<SeenAccount>) {
         match event {
             Event::Listing => self.listed_accounts = Some(HashSet::new()),
             Event::Listed => {
                 let listed = self.listed_accounts.take().unwrap_or_default();
-                let gone = self.accounts.keys().filter(|name| !listed.contains(*name));
+                let known = self.accounts.keys().chain(&self.unfit_accounts);
+                let gone = known.filter(|name| !listed.contains(*name));
                 for name in gone.cloned().collect::<Vec<_>>() {
                     self.forget_account(&name);
                 }
                 self.accounts_were_listed = true;
                 self.health.accounts_listed();
             }
-            Event::Applied(account) => {
-                let name = account.metadata.name.clone().unwrap_or_default();
+            Event::Applied(SeenAccount { name, account }) => {
                 if !self.context.accounts.serves(&name) {
                     return;
                 }
                 if let Some(listed) = &mut self.listed_accounts {
                     listed.insert(name.clone());
+                }
+                let account = match account {
+                    Ok(account) => *account,
+                    Err(error) => {
+                        self.account_does_not_fit(name, &error);
+                        return;
+                    }
+                };
+                if self.unfit_accounts.remove(&name) {
+                    self.context.accounts.fits(&name);
                 }
                 let spec_of = |account: &SwrAccount| {
                     (account.metadata.uid.clone(), account.metadata.generation)
@@ -422,9 +452,7 @@ impl Loop {
                     self.refresh_at.insert(name, clock::now());
                 }
             }
-            Event::Deleted(account) => {
-                self.forget_account(&account.metadata.name.unwrap_or_default());
-            }
+            Event::Deleted(SeenAccount { name, .. }) => self.forget_account(&name),
             Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
         }
     }
@@ -726,6 +754,11 @@ impl Loop {
             }
             return;
         };
+        if self.unfit_accounts.contains(&name) {
+            // It was changed during this look, and is not what was looked at.
+            self.context.metrics.objects.account_forgotten(&name);
+            return;
+        }
         if !self.accounts.contains_key(&name) {
             // It was deleted during this look, which brought it back.
             self.forget_account(&name);
