@@ -95,9 +95,9 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         },
         Verdict::NotGranted(_) | Verdict::BindingChanged(_) => Requeue::AccountChange,
         Verdict::NoCredential { problem, .. } => match problem {
-            SecretProblem::NotFound | SecretProblem::Rejected(_) => {
-                Requeue::SecretChange { until: None }
-            }
+            SecretProblem::NotFound | SecretProblem::Rejected(_) => Requeue::SecretChange {
+                until: summary.secret_grace_ends_at().filter(|end| now < *end),
+            },
             SecretProblem::Forbidden | SecretProblem::Unavailable => BACKOFF,
         },
         Verdict::InSync { health } => in_sync(summary, *health, windows, now),
@@ -175,9 +175,9 @@ pub fn asked_secs(failure: &Failure) -> u32 {
 }
 
 fn after_failure(failure: &Failure) -> Requeue {
-    let min_secs = match failure.cause {
-        Cause::QuotaExceeded => HOURLY_SECS,
-        _ => asked_secs(failure),
+    let min_secs = match failure.cause == Cause::QuotaExceeded {
+        true => HOURLY_SECS,
+        false => asked_secs(failure),
     };
     Requeue::Backoff { min_secs }
 }

@@ -10,6 +10,7 @@ use crate::api::registry::{
     Binding, CreateIntent, FieldDiff, ObservedRegistry, ReplicationRegistryStatus, SentCredential,
 };
 use crate::api::{Condition, ConditionStatus};
+use crate::credential::Rule;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
 use crate::failure::{Cause, Failure};
@@ -306,7 +307,10 @@ fn judge(
                 was.project_id, was.region, was.instance_id
             ),
         ),
-        Verdict::NoCredential { secret, problem } => no_credential(&secret.name, problem),
+        Verdict::NoCredential { secret, problem } => {
+            let grace_end = summary.secret_grace_ends_at();
+            no_credential(&secret.name, problem, grace_end.is_some_and(|end| now < end))
+        }
         Verdict::InSync { health } => Some(in_sync(summary, object, *health, windows, now)),
         Verdict::NotVisible { .. } => say(
             Unknown,
@@ -512,11 +516,25 @@ fn account_message(account: &str, problem: &AccountProblem) -> String {
     }
 }
 
-fn no_credential(secret: &str, problem: &SecretProblem) -> Option<Judgement> {
+fn no_credential(secret: &str, problem: &SecretProblem, may_be_filled: bool) -> Option<Judgement> {
     let (reason, message) = match problem {
         SecretProblem::NotFound => (
             Reason::SecretNotFound,
             format!("Secret {secret:?} does not exist in this namespace"),
+        ),
+        SecretProblem::Rejected(rejected) if may_be_filled => (
+            Reason::SecretNotFound,
+            match rejected.rule {
+                Rule::Pair => format!(
+                    "Secret {secret:?} has no keys accessKey and accessSecret, nor username and password, yet"
+                ),
+                Rule::Present
+                | Rule::NotEmpty
+                | Rule::Short
+                | Rule::Utf8
+                | Rule::NoByteOrderMark
+                | Rule::NoControl => format!("Secret {secret:?} has no key {:?} yet", rejected.key),
+            },
         ),
         SecretProblem::Rejected(rejected) => (
             Reason::InvalidSecret,

@@ -13,6 +13,10 @@ use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
 use crate::pass::{Keep, Memory, Removed, Windows, Work};
 use crate::plan::Foreign;
+use crate::time;
+
+/// How long a Secret that lacks a key may be on its way.
+const SECRET_GRACE_SECS: i64 = 60;
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +118,19 @@ impl Verdict {
                     ..
                 }
         )
+    }
+
+    /// Whether the Secret is there and lacks a key.
+    pub fn is_of_incomplete_secret(&self) -> bool {
+        if let Verdict::NoCredential {
+            problem: SecretProblem::Rejected(rejected),
+            ..
+        } = self
+        {
+            rejected.is_incomplete()
+        } else {
+            false
+        }
     }
 
     /// The fields that differ and are not going to be written.
@@ -255,6 +272,9 @@ impl Summary {
         let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));
+        let incomplete = verdict.is_of_incomplete_secret();
+        memory.secret_incomplete_since =
+            incomplete.then(|| memory.secret_incomplete_since.unwrap_or(work.read_at));
         Summary {
             object: Some(work.object.clone()),
             verdict,
@@ -361,6 +381,14 @@ impl Summary {
         let Desired { secret, .. } = &keep.desired;
         self.sent = Some((secret.name.clone(), keep.sealed.whole.clone(), at));
         self.applied(keep)
+    }
+
+    /// When a Secret that lacks a key is not expected to be filled any more: some are filled in two
+    /// steps.
+    pub fn secret_grace_ends_at(&self) -> Option<Timestamp> {
+        let since = self.memory.secret_incomplete_since?;
+        let incomplete = self.verdict.is_of_incomplete_secret();
+        incomplete.then(|| time::after(since, SECRET_GRACE_SECS))
     }
 
     /// When the grace of the last write ends: until then SWR's own check of the target may not
