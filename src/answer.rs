@@ -40,6 +40,8 @@ pub enum AccountProblem {
     NotServed,
     /// It is there, but not ready; its own conditions say why.
     NotReady,
+    /// It is there, but does not fit the CRD of this operator.
+    NotUnderstood,
 }
 
 /// Why a credential cannot be read.

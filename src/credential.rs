@@ -76,6 +76,8 @@ pub struct Rejected {
 pub enum Rule {
     /// The key must be there.
     Present,
+    /// One of the two pairs of keys that are looked for must be there.
+    Pair,
     /// The value must not be empty.
     NotEmpty,
     /// The value must be at most [`VALUE_BYTES_MAX`] bytes long.
@@ -94,6 +96,12 @@ pub const VALUE_BYTES_MAX: usize = 4096;
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = match self.rule {
+            Rule::Pair => {
+                return f.write_str(
+                    "it has neither accessKey and accessSecret nor username and password; \
+                     if its keys have other names, say them in spec.credentialSecretRef.keys",
+                );
+            }
             Rule::Present => "is missing",
             Rule::NotEmpty => "is empty",
             Rule::Short => "is longer than 4096 bytes",
@@ -105,8 +113,21 @@ impl fmt::Display for Rejected {
     }
 }
 
+impl Rejected {
+    /// Whether something is missing that whoever fills the Secret may still add.
+    pub fn is_incomplete(&self) -> bool {
+        match self.rule {
+            Rule::Present | Rule::Pair => true,
+            Rule::NotEmpty | Rule::Short | Rule::Utf8 | Rule::NoByteOrderMark | Rule::NoControl => {
+                false
+            }
+        }
+    }
+}
+
 impl Credential {
-    /// Reads the credential out of a Secret. One trailing line break is no part of a value,
+    /// Reads the credential out of a Secret: by the keys that the object names, else by the type
+    /// of the Secret, else by what it holds. One trailing line break is no part of a value,
     /// because `kubectl create secret --from-file` and editors leave one.
     ///
     /// # Errors
@@ -115,10 +136,23 @@ impl Credential {
         secret: &SecretData,
         keys: Option<(&str, &str)>,
     ) -> Result<Credential, Rejected> {
-        let (access_key, access_secret) = keys.unwrap_or(match secret.type_.as_str() {
-            "kubernetes.io/basic-auth" => ("username", "password"),
-            _ => ("accessKey", "accessSecret"),
-        });
+        const BY_KEY: (&str, &str) = ("accessKey", "accessSecret");
+        const BY_LOGIN: (&str, &str) = ("username", "password");
+        let has_some_of = |(one, other): (&str, &str)| {
+            secret.data.contains_key(one) || secret.data.contains_key(other)
+        };
+        let (access_key, access_secret) = match keys {
+            Some(keys) => keys,
+            None if secret.type_ == "kubernetes.io/basic-auth" => BY_LOGIN,
+            None if has_some_of(BY_KEY) => BY_KEY,
+            None if has_some_of(BY_LOGIN) => BY_LOGIN,
+            None => {
+                return Err(Rejected {
+                    key: BY_KEY.0.to_owned(),
+                    rule: Rule::Pair,
+                });
+            }
+        };
         Ok(Credential {
             access_key: value(secret, access_key)?,
             access_secret: value(secret, access_secret)?,
@@ -269,6 +303,29 @@ mod tests {
             ("u", b"own-user"),
             ("p", b"own-pw"),
         ];
+        let login: &[(&str, &[u8])] = &[("username", b"user"), ("password", b"pw")];
+        assert_eq!(
+            read(&secret("Opaque", login), None),
+            Ok(("user".to_owned(), "pw".to_owned()))
+        );
+        // What is half there is what was meant.
+        for (data, missing) in [
+            (
+                &[
+                    ("accessKey", b"ak" as &[u8]),
+                    ("username", b"user"),
+                    ("password", b"pw"),
+                ][..],
+                "accessSecret",
+            ),
+            (&[("username", b"user")], "password"),
+            (&[("password", b"pw")], "username"),
+        ] {
+            assert_eq!(
+                read(&secret("Opaque", data), None),
+                Err(format!("key {missing:?} is missing"))
+            );
+        }
         for (type_, keys, expected) in [
             ("Opaque", None, ("ak", "as")),
             ("kubernetes.io/basic-auth", None, ("user", "pw")),
@@ -318,6 +375,10 @@ mod tests {
         assert_eq!(
             read(&secret("Opaque", &[("accessSecret", b"as")]), None),
             Err("key \"accessKey\" is missing".to_owned())
+        );
+        assert_eq!(
+            read(&secret("Opaque", &[("token", b"t")]), None),
+            Err("it has neither accessKey and accessSecret nor username and password; if its keys have other names, say them in spec.credentialSecretRef.keys".to_owned())
         );
     }
 

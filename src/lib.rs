@@ -16,9 +16,9 @@
 
 #![forbid(unsafe_code)]
 
-pub mod time;
-
 pub mod api;
+
+pub mod time;
 
 pub mod desired;
 pub mod object;

@@ -94,6 +94,8 @@ pub struct Memory {
     pub unanswered_at: Option<Timestamp>,
     /// Since when passing failures have stopped every pass.
     pub unverified_since: Option<Timestamp>,
+    /// Since when the Secret lacks a key.
+    pub secret_incomplete_since: Option<Timestamp>,
 }
 
 /// How this process first saw the object.

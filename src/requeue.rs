@@ -6,7 +6,8 @@ use crate::answer::SecretProblem;
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
 use crate::pass::Windows;
-use crate::summary::{Hindrance, Summary, Verdict};
+use crate::status::believed_until;
+use crate::summary::{Hindrance, Operation, Summary, Verdict};
 use crate::time::after;
 
 /// When to look at an object again, if nothing happens to it before.
@@ -23,11 +24,22 @@ pub enum Requeue {
     /// Soon, with a growing wait, and at this time at the latest.
     SoonUntil(Timestamp),
     /// When its Secret changes; it is looked at every few seconds, at no cost to SWR.
-    SecretChange,
+    SecretChange {
+        /// At this time in any case.
+        until: Option<Timestamp>,
+    },
     /// When its account changes.
     AccountChange,
     /// Only a change of the object helps.
     ObjectChange,
+    /// When a LIST of its instance succeeds. All objects of an instance wait for the same look,
+    /// so what one of them cost is what a thousand cost.
+    Instance {
+        /// The instance is not looked at before this many seconds.
+        min_secs: u32,
+        /// At this time in any case.
+        until: Option<Timestamp>,
+    },
     /// After a wait that grows with every failure in a row.
     Backoff {
         /// Not before this many seconds.
@@ -35,18 +47,30 @@ pub enum Requeue {
     },
 }
 
-/// The first wait after a failure.
-const FIRST_SECS: i64 = 2;
-/// The longest wait after a failure: 2, 4, 8 .. 512, 600 gives 14 attempts in the first hour and
-/// 6 in each later one (budget: 15 and 7).
+/// The first waits after a failure. While they last, what passes within two minutes is over half
+/// a minute later.
+const FIRST_SECS: [i64; 8] = [2, 4, 8, 16, 25, 25, 25, 300];
+/// Every later wait. Together that is 14 attempts in the first hour and 6 in each later one
+/// (budget: 15 and 7).
 const MAX_SECS: i64 = 600;
+/// The waits between two looks at an instance whose LIST fails double from 1 s to this.
+const LOOK_SECS_MAX: i64 = 30;
 /// Waits for a person who is not expected to act within minutes.
 const HOURLY_SECS: u32 = 3_600;
 
 /// The wait after this many failures in a row, before jitter.
 pub fn backoff_secs(failures: u32) -> i64 {
-    let doublings = failures.saturating_sub(1).min(20);
-    (FIRST_SECS << doublings).min(MAX_SECS)
+    usize::try_from(failures.saturating_sub(1))
+        .ok()
+        .and_then(|nth| FIRST_SECS.get(nth).copied())
+        .unwrap_or(MAX_SECS)
+}
+
+/// The wait before an instance is looked at again whose LIST failed so many times in a row, before
+/// jitter.
+pub fn look_secs(failures: u32) -> i64 {
+    let doublings = failures.saturating_sub(1).min(10);
+    (1 << doublings).min(LOOK_SECS_MAX)
 }
 
 /// When to look again after a pass.
@@ -65,11 +89,16 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         | Verdict::DeletionSuspended
         | Verdict::DeletionReadOnly
         | Verdict::DeletionProtected => Requeue::ObjectChange,
-        Verdict::NoAccount(_) | Verdict::NotGranted(_) | Verdict::BindingChanged(_) => {
-            Requeue::AccountChange
-        }
+        // A change of the account ends every wait.
+        Verdict::NoAccount(_) => match doubted_at(summary, windows, now) {
+            Some(at) => Requeue::At(at),
+            None => Requeue::AccountChange,
+        },
+        Verdict::NotGranted(_) | Verdict::BindingChanged(_) => Requeue::AccountChange,
         Verdict::NoCredential { problem, .. } => match problem {
-            SecretProblem::NotFound | SecretProblem::Rejected(_) => Requeue::SecretChange,
+            SecretProblem::NotFound | SecretProblem::Rejected(_) => Requeue::SecretChange {
+                until: summary.secret_grace_ends_at().filter(|end| now < *end),
+            },
             SecretProblem::Forbidden | SecretProblem::Unavailable => BACKOFF,
         },
         Verdict::InSync { health } => in_sync(summary, *health, windows, now),
@@ -85,6 +114,17 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         | Verdict::NotVisible { until }
         | Verdict::Settling { until }
         | Verdict::DeletionSettling { until } => Requeue::SoonUntil(*until),
+        Verdict::Swr {
+            operation: Operation::List,
+            failure,
+        }
+        | Verdict::CannotDelete(Hindrance::Swr {
+            operation: Operation::List,
+            failure,
+        }) => Requeue::Instance {
+            min_secs: asked_secs(failure),
+            until: doubted_at(summary, windows, now),
+        },
         Verdict::Swr { failure, .. } | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => {
             after_failure(failure)
         }
@@ -125,11 +165,25 @@ fn in_sync(summary: &Summary, health: Health, windows: &Windows, now: Timestamp)
     }
 }
 
+/// When `Ready` stops to be believed, if it still is: the object has to say so itself.
+fn doubted_at(summary: &Summary, windows: &Windows, now: Timestamp) -> Option<Timestamp> {
+    let object = summary.object.as_ref()?;
+    believed_until(summary, object, windows).filter(|at| now < *at)
+}
+
+/// The seconds that SWR asks to wait.
+pub fn asked_secs(failure: &Failure) -> u32 {
+    if let Class::Throttled { after_secs } = failure.class {
+        after_secs.unwrap_or(0)
+    } else {
+        0
+    }
+}
+
 fn after_failure(failure: &Failure) -> Requeue {
-    let min_secs = match (failure.class, failure.cause) {
-        (Class::Throttled { after_secs }, _) => after_secs.unwrap_or(0),
-        (_, Cause::QuotaExceeded) => HOURLY_SECS,
-        _ => 0,
+    let min_secs = match failure.cause == Cause::QuotaExceeded {
+        true => HOURLY_SECS,
+        false => asked_secs(failure),
     };
     Requeue::Backoff { min_secs }
 }
@@ -137,6 +191,7 @@ fn after_failure(failure: &Failure) -> Requeue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pass::Memory;
 
     #[test]
     fn a_permanent_failure_costs_at_most_15_attempts_in_the_first_hour_and_7_in_each_later_one() {
@@ -165,8 +220,52 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_list_is_waited_for_with_the_instance_and_any_other_failure_alone() {
+        let throttled = Failure::new(
+            Class::Throttled {
+                after_secs: Some(7),
+            },
+            Cause::Throttled,
+        );
+        let instance = Requeue::Instance {
+            min_secs: 7,
+            until: None,
+        };
+        let operations = [
+            (Operation::List, instance),
+            (Operation::Show, Requeue::Backoff { min_secs: 7 }),
+            (Operation::Create, Requeue::Backoff { min_secs: 7 }),
+            (Operation::Update, Requeue::Backoff { min_secs: 7 }),
+            (Operation::Delete, Requeue::Backoff { min_secs: 7 }),
+        ];
+        let windows = Windows {
+            settle_secs: 120,
+            write_secs: 20,
+            grace_secs: 300,
+            poll_secs: 600,
+            orphan_secs: 600,
+        };
+        for (operation, expected) in operations {
+            let failure = throttled.clone();
+            for verdict in [
+                Verdict::Swr {
+                    operation,
+                    failure: failure.clone(),
+                },
+                Verdict::CannotDelete(Hindrance::Swr { operation, failure }),
+            ] {
+                let summary = Summary::unread(Memory::default(), verdict);
+                let requeue = requeue(&summary, &windows, Timestamp::UNIX_EPOCH);
+                assert_eq!(requeue, expected, "{:?}", summary.verdict);
+            }
+        }
+    }
+
+    #[test]
     fn the_wait_never_overflows() {
         assert_eq!(backoff_secs(0), 2);
         assert_eq!(backoff_secs(u32::MAX), 600);
+        assert_eq!(look_secs(0), 1);
+        assert_eq!(look_secs(u32::MAX), 30);
     }
 }

@@ -2,7 +2,7 @@
 //! from the class and from stable facts, never from ids of requests, times or counts, because
 //! every change of it is a write and an event for everybody who watches.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::answer::{AccountProblem, SecretProblem};
 use crate::api::reason::{Progress, Reason};
@@ -11,6 +11,7 @@ use crate::api::registry::{
     SentCredential,
 };
 use crate::api::{Condition, ConditionStatus};
+use crate::credential::Rule;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
 use crate::failure::{Cause, Failure};
@@ -19,6 +20,7 @@ use crate::observed::{Health, Record};
 use crate::pass::Windows;
 use crate::plan::Foreign;
 use crate::summary::{Held, Hindrance, Note, Operation, Summary, Verdict};
+use crate::time;
 
 /// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
 /// trouble in the cloud must not turn a thousand applications yellow.
@@ -109,7 +111,10 @@ pub fn status(
         new.last_handled_reconcile_at
             .clone_from(&object.requested_at);
     }
-    new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
+    // Nothing passing lifts or explains what only another answer of SWR can lift.
+    if !(is_passing(summary, &judgement) && names_lasting_cause(object)) {
+        new.conditions = conditions(&judgement, &old.conditions, object.generation, now);
+    }
 
     (!same(&new, old)).then_some(new)
 }
@@ -328,7 +333,10 @@ fn judge(
                 was.project_id, was.region, was.instance_id
             ),
         ),
-        Verdict::NoCredential { secret, problem } => no_credential(&secret.name, problem),
+        Verdict::NoCredential { secret, problem } => {
+            let grace_end = summary.secret_grace_ends_at();
+            no_credential(&secret.name, problem, grace_end.is_some_and(|end| now < end))
+        }
         Verdict::InSync { health } => Some(in_sync(summary, object, *health, windows, now)),
         Verdict::NotVisible { .. } => say(
             Unknown,
@@ -458,6 +466,58 @@ fn suspended(object: &Object) -> Judgement {
     }
 }
 
+/// Whether the pass failed in a way that passes by itself.
+fn is_passing(summary: &Summary, judgement: &Judgement) -> bool {
+    let failed = matches!(summary.verdict, Verdict::NoAccount(_) | Verdict::Swr { .. });
+    failed && judgement.reason.progress() == Progress::Reconciling
+}
+
+/// Whether the conditions name, for this very spec, a cause that only another answer of SWR lifts.
+fn names_lasting_cause(object: &Object) -> bool {
+    let lasting = [
+        Reason::InvalidSpec,
+        Reason::Conflict,
+        Reason::Forbidden,
+        Reason::QuotaExceeded,
+        Reason::NotApplied,
+        Reason::TagNotKept,
+        Reason::DuplicateTag,
+        Reason::OwnershipLost,
+        Reason::Fighting,
+    ];
+    let status = &object.status;
+    status.observed_generation == object.generation
+        && status.conditions.iter().any(|condition| {
+            condition.type_ == "Stalled"
+                && condition.status == ConditionStatus::True
+                && lasting
+                    .iter()
+                    .any(|reason| condition.reason == reason.as_str())
+        })
+}
+
+/// Whether the object was verified for this very spec.
+fn was_ready(object: &Object) -> bool {
+    object.status.observed_generation == object.generation
+        && object.status.conditions.iter().any(|condition| {
+            condition.type_ == "Ready"
+                && (condition.status == ConditionStatus::True
+                    || condition.reason == Reason::TargetUnhealthy.as_str())
+        })
+}
+
+/// Until when a passing failure leaves `Ready` as it was, if that says that the object is verified.
+pub(crate) fn believed_until(
+    summary: &Summary,
+    object: &Object,
+    windows: &Windows,
+) -> Option<Timestamp> {
+    let poll_secs = object.poll_secs.unwrap_or(windows.poll_secs);
+    let since = summary.memory.unverified_since?;
+    let secs = poll_secs.saturating_mul(MISSED_POLLS_MAX);
+    was_ready(object).then(|| time::after(since, secs))
+}
+
 /// A failure that passes by itself. An object that was ready for this very spec stays ready for
 /// the first passes.
 fn passing(
@@ -468,18 +528,9 @@ fn passing(
     reason: Reason,
     message: String,
 ) -> Judgement {
-    let was_ready = object.status.observed_generation == object.generation
-        && object.status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready"
-                && (condition.status == ConditionStatus::True
-                    || condition.reason == Reason::TargetUnhealthy.as_str())
-        });
-    let poll_secs = object.poll_secs.unwrap_or(windows.poll_secs);
-    let believed_until = summary.memory.unverified_since.and_then(|since| {
-        let secs = poll_secs.saturating_mul(MISSED_POLLS_MAX);
-        since.checked_add(SignedDuration::from_secs(secs)).ok()
-    });
-    let keeps_ready = was_ready && believed_until.is_none_or(|until| now < until);
+    let was_ready = was_ready(object);
+    let until = believed_until(summary, object, windows);
+    let keeps_ready = was_ready && until.is_none_or(|until| now < until);
     let was_doubted = object.status.observed_generation == object.generation
         && object.status.conditions.iter().any(|condition| {
             condition.type_ == "Ready"
@@ -510,14 +561,31 @@ fn account_message(account: &str, problem: &AccountProblem) -> String {
         AccountProblem::NotReady => {
             format!("SwrAccount {account:?} is not ready: see its conditions")
         }
+        AccountProblem::NotUnderstood => {
+            format!("SwrAccount {account:?} does not fit the CRD of this operator")
+        }
     }
 }
 
-fn no_credential(secret: &str, problem: &SecretProblem) -> Option<Judgement> {
+fn no_credential(secret: &str, problem: &SecretProblem, may_be_filled: bool) -> Option<Judgement> {
     let (reason, message) = match problem {
         SecretProblem::NotFound => (
             Reason::SecretNotFound,
             format!("Secret {secret:?} does not exist in this namespace"),
+        ),
+        SecretProblem::Rejected(rejected) if may_be_filled => (
+            Reason::SecretNotFound,
+            match rejected.rule {
+                Rule::Pair => format!(
+                    "Secret {secret:?} has no keys accessKey and accessSecret, nor username and password, yet"
+                ),
+                Rule::Present
+                | Rule::NotEmpty
+                | Rule::Short
+                | Rule::Utf8
+                | Rule::NoByteOrderMark
+                | Rule::NoControl => format!("Secret {secret:?} has no key {:?} yet", rejected.key),
+            },
         ),
         SecretProblem::Rejected(rejected) => (
             Reason::InvalidSecret,

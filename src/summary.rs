@@ -15,6 +15,9 @@ use crate::pass::{Keep, Memory, Removed, Windows, Work};
 use crate::plan::Foreign;
 use crate::time::after;
 
+/// How long a Secret that lacks a key may be on its way.
+const SECRET_GRACE_SECS: i64 = 60;
+
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -143,6 +146,19 @@ impl Verdict {
             self,
             Verdict::Swr { .. } | Verdict::NoAccount(_) | Verdict::NoCredential { .. }
         )
+    }
+
+    /// Whether the Secret is there and lacks a key.
+    pub fn is_of_incomplete_secret(&self) -> bool {
+        if let Verdict::NoCredential {
+            problem: SecretProblem::Rejected(rejected),
+            ..
+        } = self
+        {
+            rejected.is_incomplete()
+        } else {
+            false
+        }
     }
 
     /// The fields that differ and are not going to be written.
@@ -303,6 +319,9 @@ impl Summary {
         let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));
+        let incomplete = verdict.is_of_incomplete_secret();
+        memory.secret_incomplete_since =
+            incomplete.then(|| memory.secret_incomplete_since.unwrap_or(work.read_at));
         Summary {
             object: Some(work.object.clone()),
             verdict,
@@ -448,6 +467,14 @@ impl Summary {
         let carriers = self.carriers.as_ref()?;
         let others = carriers.iter().copied().filter(|id| Some(*id) != ours);
         Some(others.collect())
+    }
+
+    /// When a Secret that lacks a key is not expected to be filled any more: some are filled in two
+    /// steps.
+    pub fn secret_grace_ends_at(&self) -> Option<Timestamp> {
+        let since = self.memory.secret_incomplete_since?;
+        let incomplete = self.verdict.is_of_incomplete_secret();
+        incomplete.then(|| after(since, SECRET_GRACE_SECS))
     }
 
     /// When the grace of the last write ends: until then SWR's own check of the target may not

@@ -51,7 +51,7 @@ reasons! {
     DriftObserved, Settled, "Mode Observe: SWR differs from the spec; `status.diff` lists the fields.";
     Suspended, Settled, "`spec.suspend` is true: nothing is read from or written to SWR.";
     ReadOnly, Settled, "The operator runs with `--read-only`: the message says what it would write, and `status.diff` lists the fields. A deletion waits.";
-    SecretNotFound, Reconciling, "The Secret of `credentialSecretRef` does not exist in the object's namespace. The operator goes on when it appears.";
+    SecretNotFound, Reconciling, "The Secret of `credentialSecretRef`, or a key of it, does not exist in the object's namespace (yet). The operator goes on when it appears.";
     AccountNotReady, Reconciling, "The SwrAccount does not exist or cannot be used yet: see its own conditions.";
     ApiUnavailable, Reconciling, "SWR cannot be reached or answers with an error that passes. The operator tries again.";
     Throttled, Reconciling, "SWR, or `limits` of the SwrAccount, limits the rate of requests. The operator slows down and tries again.";
@@ -59,7 +59,7 @@ reasons! {
     AuthFailed, Reconciling, "SWR refuses the account's key: check the Secret of the SwrAccount.";
     InstanceNotRunning, Reconciling, "The SWR instance does not exist, or is not in state Running.";
     InvalidSpec, Stalled, "The spec breaks a rule, or SWR refuses it as invalid: change the field that the message names.";
-    InvalidSecret, Stalled, "The Secret exists, but a key is missing or its value is unusable: the message names key and rule, never the value.";
+    InvalidSecret, Stalled, "The Secret exists, but a key has been missing for a minute or its value is unusable: the message names key and rule, never the value.";
     Conflict, Stalled, "A registry of this name exists in SWR and is not ours. It is left alone: choose another name, delete it, or adopt it with `spec.adoption`: `IfUnowned` takes one without a tag, `Rebuild` also the one of an earlier object of this namespace and name, as after the restore of a cluster.";
     Forbidden, Stalled, "The account lacks a permission: the message names the action of the SWR API.";
     QuotaExceeded, Stalled, "The instance holds as many registries as its quota allows.";

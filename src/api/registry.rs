@@ -297,7 +297,8 @@ pub struct CredentialSecretRef {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Keys to read from the Secret. Default: `username` and `password` for a Secret of type
-    /// `kubernetes.io/basic-auth`, `accessKey` and `accessSecret` for any other.
+    /// `kubernetes.io/basic-auth`; for any other `accessKey` and `accessSecret`, or, where the
+    /// Secret has neither of them, `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<CredentialKeys>,
 }

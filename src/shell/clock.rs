@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::time;
+
 struct Start {
     wall: Timestamp,
     monotonic: tokio::time::Instant,
@@ -33,9 +35,7 @@ pub fn now() -> Timestamp {
 /// `slept` of sleep.
 fn at(wall: Timestamp, awake: Duration, slept: Duration) -> Timestamp {
     let passed = SignedDuration::try_from(awake.saturating_add(slept));
-    let now = wall
-        .checked_add(passed.unwrap_or(SignedDuration::MAX))
-        .unwrap_or(Timestamp::MAX);
+    let now = time::after_span(wall, passed.unwrap_or(SignedDuration::MAX));
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 

@@ -298,6 +298,84 @@ fn a_missing_secret_passes_by_itself_and_a_bad_one_does_not() {
 }
 
 #[test]
+fn a_secret_that_lacks_a_key_may_be_on_its_way_for_a_minute() {
+    let check = |key: &str, rule, since, expected: Expect| {
+        let rejected = crate::credential::Rejected {
+            key: key.to_owned(),
+            rule,
+        };
+        let verdict = Verdict::NoCredential {
+            secret: SecretRef {
+                name: "login".to_owned(),
+                keys: None,
+            },
+            problem: SecretProblem::Rejected(rejected),
+        };
+        let mut summary = summary(fresh(), verdict);
+        summary.memory.secret_incomplete_since = Some(at(since));
+        let written = status(&summary, &WINDOWS, at(2_000));
+        let due = crate::requeue::requeue(&summary, &WINDOWS, at(2_000));
+        expected.assert_eq(&format!("{}{due:?}\n", render(written.as_ref())));
+    };
+    check(
+        "password",
+        Rule::Present,
+        1_941,
+        expect![[r#"
+        Ready       False   SecretNotFound @2000: Secret "login" has no key "password" yet
+        Synced      Unknown SecretNotFound @2000: Secret "login" has no key "password" yet
+        Reconciling True    ProgressingWithRetry @2000: Secret "login" has no key "password" yet
+        SecretChange { until: Some(1970-01-01T00:33:21Z) }
+    "#]],
+    );
+    check(
+        "password",
+        Rule::Present,
+        1_940,
+        expect![[r#"
+        Ready       False   InvalidSecret @2000: Secret "login": key "password" is missing
+        Synced      Unknown InvalidSecret @2000: Secret "login": key "password" is missing
+        Stalled     True    InvalidSecret @2000: Secret "login": key "password" is missing
+        SecretChange { until: None }
+    "#]],
+    );
+    check(
+        "accessKey",
+        Rule::Pair,
+        1_941,
+        expect![[r#"
+        Ready       False   SecretNotFound @2000: Secret "login" has no keys accessKey and accessSecret, nor username and password, yet
+        Synced      Unknown SecretNotFound @2000: Secret "login" has no keys accessKey and accessSecret, nor username and password, yet
+        Reconciling True    ProgressingWithRetry @2000: Secret "login" has no keys accessKey and accessSecret, nor username and password, yet
+        SecretChange { until: Some(1970-01-01T00:33:21Z) }
+    "#]],
+    );
+    check(
+        "accessKey",
+        Rule::Pair,
+        1_940,
+        expect![[r#"
+        Ready       False   InvalidSecret @2000: Secret "login": it has neither accessKey and accessSecret nor username and password; if its keys have other names, say them in spec.credentialSecretRef.keys
+        Synced      Unknown InvalidSecret @2000: Secret "login": it has neither accessKey and accessSecret nor username and password; if its keys have other names, say them in spec.credentialSecretRef.keys
+        Stalled     True    InvalidSecret @2000: Secret "login": it has neither accessKey and accessSecret nor username and password; if its keys have other names, say them in spec.credentialSecretRef.keys
+        SecretChange { until: None }
+    "#]],
+    );
+    // What is there and wrong does not become right by waiting.
+    check(
+        "password",
+        Rule::Utf8,
+        1_941,
+        expect![[r#"
+        Ready       False   InvalidSecret @2000: Secret "login": key "password" is not UTF-8 text
+        Synced      Unknown InvalidSecret @2000: Secret "login": key "password" is not UTF-8 text
+        Stalled     True    InvalidSecret @2000: Secret "login": key "password" is not UTF-8 text
+        SecretChange { until: None }
+    "#]],
+    );
+}
+
+#[test]
 fn a_suspended_object_keeps_what_was_known_of_it() {
     check(
         ready_object(),
@@ -436,4 +514,49 @@ fn an_intent_says_that_the_object_was_seen() {
         Reconciling True    Progressing @2000: creating the registry in SWR
     "#]]
     .assert_eq(&render(Some(&written)));
+}
+
+#[test]
+fn what_only_another_answer_of_swr_lifts_is_not_replaced_by_what_passes() {
+    let refused = |cause| swr(Operation::Create, Class::Invalid, cause);
+    let passing = [
+        swr(Operation::List, Class::Transient, Cause::Unreachable),
+        swr(Operation::Update, Class::Unknown, Cause::TimedOut),
+        Verdict::NoAccount(AccountProblem::NotReady),
+    ];
+    for lasting in [
+        Verdict::Conflict(Foreign::Untagged),
+        Verdict::OwnershipLost,
+        Verdict::TagNotKept,
+        Verdict::NotApplied(changes()),
+        Verdict::Fighting(changes()),
+        refused(Cause::Rejected),
+        refused(Cause::QuotaExceeded),
+        refused(Cause::Forbidden),
+        refused(Cause::AlreadyExists),
+    ] {
+        let told = status(&summary(fresh(), lasting.clone()), &WINDOWS, at(1_000));
+        let told = told.expect("it is told");
+        for passing in &passing {
+            let object = Object {
+                status: told.clone(),
+                ..fresh()
+            };
+            let written = status(
+                &summary(object.clone(), passing.clone()),
+                &WINDOWS,
+                at(2_000),
+            );
+            assert_eq!(written, None, "{lasting:?}, then {passing:?}");
+            // A new spec is a new question.
+            let newer = Object {
+                generation: 4,
+                ..object
+            };
+            let written = status(&summary(newer, passing.clone()), &WINDOWS, at(2_000));
+            let written = written.expect("it is told");
+            let ready = written.conditions.first().expect("Ready");
+            assert_ne!(ready.reason, told.conditions[0].reason, "{lasting:?}");
+        }
+    }
 }

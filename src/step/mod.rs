@@ -160,7 +160,7 @@ fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem, now: 
             AccountProblem::NotFound | AccountProblem::NotServed => {
                 remove::orphan(work, Removed::StillTagged, now)
             }
-            AccountProblem::NotReady => {
+            AccountProblem::NotReady | AccountProblem::NotUnderstood => {
                 remove::orphan_later(work, Hindrance::Account(problem), now)
             }
         },

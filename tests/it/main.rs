@@ -13,6 +13,7 @@
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
 //! | [`faults`] | SWR answers with everything but what was asked for |
+//! | [`outage`] | SWR cannot be listed for a while, and then it can |
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
 //! | [`switches`] | a whole life under each of these ways, alone and mixed |
 //! | [`crash`], [`kills`] | killed, or without an answer, at the moments that count |
@@ -75,6 +76,7 @@ mod lifecycle;
 mod looks;
 mod modes;
 mod orphans;
+mod outage;
 mod permissions;
 mod read_only;
 mod rebuild;

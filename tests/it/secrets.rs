@@ -37,30 +37,28 @@ const UNUSABLE: [(&str, Content, &str, &str); 15] = [
     (
         "no-key",
         |login| Some(json!({"stringData": {"accessSecret": login.access_secret}})),
-        "InvalidSecret",
-        "Secret \"no-key\": key \"accessKey\" is missing",
+        "SecretNotFound",
+        "Secret \"no-key\" has no key \"accessKey\" yet",
     ),
     (
         "no-secret",
         |login| Some(json!({"stringData": {"accessKey": login.access_key}})),
-        "InvalidSecret",
-        "Secret \"no-secret\": key \"accessSecret\" is missing",
+        "SecretNotFound",
+        "Secret \"no-secret\" has no key \"accessSecret\" yet",
     ),
     (
         "other-keys",
         |login| {
-            Some(
-                json!({"stringData": {"username": login.access_key, "password": login.access_secret}}),
-            )
+            Some(json!({"stringData": {"user": login.access_key, "token": login.access_secret}}))
         },
-        "InvalidSecret",
-        "Secret \"other-keys\": key \"accessKey\" is missing",
+        "SecretNotFound",
+        "Secret \"other-keys\" has no keys accessKey and accessSecret, nor username and password, yet",
     ),
     (
         "no-data",
         |_| Some(json!({})),
-        "InvalidSecret",
-        "Secret \"no-data\": key \"accessKey\" is missing",
+        "SecretNotFound",
+        "Secret \"no-data\" has no keys accessKey and accessSecret, nor username and password, yet",
     ),
     (
         "empty-key",
@@ -157,8 +155,8 @@ const UNUSABLE: [(&str, Content, &str, &str); 15] = [
                 "stringData": {"username": login.access_key, "accessSecret": login.access_secret},
             }))
         },
-        "InvalidSecret",
-        "Secret \"basic-auth-keys\": key \"password\" is missing",
+        "SecretNotFound",
+        "Secret \"basic-auth-keys\" has no key \"password\" yet",
     ),
 ];
 
@@ -232,6 +230,7 @@ fn a_secret_is_read_as_its_type_or_the_object_says() {
         "logins",
         &cases![
             a_basic_auth_secret_has_username_and_password,
+            an_opaque_secret_may_hold_username_and_password,
             named_keys_win_over_the_type,
             one_line_break_at_the_end_is_no_part_of_a_value,
             a_value_of_4096_bytes_and_unicode_are_taken,
@@ -255,6 +254,14 @@ fn credential(site: &Site, secret: &Value, keys: Option<Value>) -> Value {
 
 fn basic(login: &Login) -> Value {
     json!({"type": "basic", "access_key": login.access_key, "access_secret": login.access_secret})
+}
+
+fn an_opaque_secret_may_hold_username_and_password(site: &Site) {
+    let login = site.login();
+    let secret = json!({
+        "stringData": {"username": login.access_key, "password": login.access_secret},
+    });
+    assert_eq!(credential(site, &secret, None), basic(&login));
 }
 
 fn a_basic_auth_secret_has_username_and_password(site: &Site) {

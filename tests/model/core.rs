@@ -403,14 +403,14 @@ impl Core {
             // Looked at when something else asks for it.
             Requeue::Never
             | Requeue::Poll
-            | Requeue::SecretChange
+            | Requeue::SecretChange { .. }
             | Requeue::AccountChange
             | Requeue::ObjectChange => NEVER,
             Requeue::Now => now,
             Requeue::At(at) => tick(at),
             // Seconds to minutes: within the tick or the next.
             Requeue::SoonUntil(until) => tick(until).min(now + 1),
-            Requeue::Backoff { min_secs } => {
+            Requeue::Backoff { min_secs } | Requeue::Instance { min_secs, .. } => {
                 let ticks = (i64::from(min_secs) + UNIT - 1) / UNIT;
                 now + Tick::try_from(ticks).expect("fits").max(1)
             }

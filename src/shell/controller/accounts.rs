@@ -56,7 +56,17 @@ pub(super) struct Accounts {
     meters: Meters,
     /// By key, whichever accounts use it.
     circuits: Circuits,
-    known: RwLock<HashMap<String, Option<Arc<Usable>>>>,
+    known: RwLock<HashMap<String, Known>>,
+}
+
+/// What is known of an account.
+enum Known {
+    /// It does not fit our CRD.
+    NotUnderstood,
+    /// It was looked at, and something is wrong with it.
+    NotReady,
+    /// It can be used.
+    Usable(Arc<Usable>),
 }
 
 impl Accounts {
@@ -90,8 +100,9 @@ impl Accounts {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.get(name) {
             None => Err(AccountProblem::NotFound),
-            Some(None) => Err(AccountProblem::NotReady),
-            Some(Some(usable)) => Ok(Arc::clone(usable)),
+            Some(Known::NotUnderstood) => Err(AccountProblem::NotUnderstood),
+            Some(Known::NotReady) => Err(AccountProblem::NotReady),
+            Some(Known::Usable(usable)) => Ok(Arc::clone(usable)),
         }
     }
 
@@ -99,6 +110,23 @@ impl Accounts {
     pub(super) fn knows(&self, name: &str) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.contains_key(name)
+    }
+
+    /// The account does not fit our CRD any more, so neither its key nor its grants count. Says
+    /// whether that is news.
+    pub(super) fn does_not_fit(&self, name: &str) -> bool {
+        self.meters.meter(name).circuit_is(false);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.insert(name.to_owned(), Known::NotUnderstood);
+        !matches!(before, Some(Known::NotUnderstood))
+    }
+
+    /// The account fits our CRD, and is to be looked at.
+    pub(super) fn fits(&self, name: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known @ Known::NotUnderstood) = known.get_mut(name) {
+            *known = Known::NotReady;
+        }
     }
 
     pub(super) fn forget(&self, name: &str) {
@@ -113,7 +141,7 @@ impl Accounts {
     pub(super) fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         for (name, usable) in known.iter() {
-            if let Some(usable) = usable {
+            if let Known::Usable(usable) = usable {
                 usable
                     .snapshots
                     .retain(|instance| is_used(name, instance.as_str()));
@@ -133,12 +161,16 @@ impl Accounts {
         let before = self.get(&name).ok();
         let prepared = self.prepare(cr, secrets, sealer, before.as_ref()).await;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // It was changed during this look, which must not bring back what it was.
+        let is_outdated = matches!(known.get(&name), Some(Known::NotUnderstood));
         match prepared {
             Ok(usable) => {
                 let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
                 let project = usable.account.project.clone();
                 let refusal = usable.client.refusal();
-                known.insert(name, Some(usable));
+                if !is_outdated {
+                    known.insert(name, Known::Usable(usable));
+                }
                 let verdict = match refusal {
                     Some(failure) => AccountVerdict::Refused(project, failure),
                     None => AccountVerdict::Usable(project),
@@ -152,8 +184,11 @@ impl Accounts {
             Err(verdict) => {
                 // Without a key nothing is refused.
                 self.meters.meter(&name).circuit_is(false);
-                let changed = !matches!(known.insert(name, None), Some(None));
-                (verdict, changed)
+                if is_outdated {
+                    return (verdict, false);
+                }
+                let before = known.insert(name, Known::NotReady);
+                (verdict, !matches!(before, Some(Known::NotReady)))
             }
         }
     }
@@ -269,5 +304,33 @@ pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
             Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,
             Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::swr::{Settings, Transport};
+
+    #[test]
+    fn an_account_that_does_not_fit_is_no_account_until_it_fits_again() {
+        let accounts = Accounts::new(
+            Vec::new(),
+            "operator".to_owned(),
+            Endpoints::default(),
+            Transport::new(Settings::default()).expect("transport"),
+            Meters::default(),
+        );
+        let problem = || accounts.get("main").err();
+        assert_eq!(problem(), Some(AccountProblem::NotFound));
+        assert!(accounts.does_not_fit("main"));
+        assert!(!accounts.does_not_fit("main"), "no news");
+        assert_eq!(problem(), Some(AccountProblem::NotUnderstood));
+        accounts.fits("main");
+        assert_eq!(problem(), Some(AccountProblem::NotReady));
+        assert!(accounts.does_not_fit("main"));
+        accounts.forget("main");
+        accounts.fits("main");
+        assert_eq!(problem(), Some(AccountProblem::NotFound));
     }
 }

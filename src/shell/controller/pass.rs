@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::answer::KubeFailure;
 use crate::api::ConditionStatus;
@@ -21,6 +21,7 @@ use crate::status::status;
 use crate::step;
 use crate::summary::{Judged, Summary, Verdict};
 use crate::tag::Owner;
+use crate::time;
 
 use super::Context;
 use super::execute::Executor;
@@ -50,12 +51,12 @@ impl Ended {
             return Outcome::TerminalError;
         }
         match self.requeue {
-            Requeue::Backoff { .. } => Outcome::Error,
+            Requeue::Backoff { .. } | Requeue::Instance { .. } => Outcome::Error,
             Requeue::Now => Outcome::Requeue,
             Requeue::At(_) | Requeue::SoonUntil(_) => Outcome::RequeueAfter,
             Requeue::Never
             | Requeue::Poll
-            | Requeue::SecretChange
+            | Requeue::SecretChange { .. }
             | Requeue::AccountChange
             | Requeue::ObjectChange => Outcome::Success,
         }
@@ -160,10 +161,9 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
     if written == Err(KubeFailure::Unavailable) || lost_a_write {
         memory.unanswered_at = Some(now);
     }
-    let settle = SignedDuration::from_secs(context.windows.settle_secs);
     let settled_at = memory
         .unanswered_at
-        .and_then(|at| at.checked_add(settle).ok());
+        .map(|at| time::after(at, context.windows.settle_secs));
     Ended {
         requeue: next,
         again_at: settled_at.filter(|at| *at > now && next != Requeue::Never),
@@ -264,7 +264,11 @@ mod tests {
         for (requeue, stalled, outcome) in [
             (Requeue::Poll, false, Outcome::Success),
             (Requeue::Never, false, Outcome::Success),
-            (Requeue::SecretChange, false, Outcome::Success),
+            (
+                Requeue::SecretChange { until: None },
+                false,
+                Outcome::Success,
+            ),
             (Requeue::Now, false, Outcome::Requeue),
             (Requeue::At(at), false, Outcome::RequeueAfter),
             (Requeue::SoonUntil(at), false, Outcome::RequeueAfter),

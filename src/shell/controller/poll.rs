@@ -38,7 +38,8 @@ pub(super) type ReadSecrets = HashMap<SecretKey, Result<Option<SecretData>, Kube
 /// What a poll saw.
 pub(super) struct Polled {
     pub(super) scope: Scope,
-    look: Option<Look>,
+    /// `None` if the account cannot be used.
+    pub(super) look: Option<Look>,
     secrets: ReadSecrets,
 }
 
@@ -73,6 +74,23 @@ pub(super) async fn poll(
     }
 }
 
+/// Looks at an instance whose LIST failed, for everybody who waits for it.
+pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
+    let look = match context.accounts.get(&scope.account) {
+        Ok(account) => {
+            let (reader, snapshots) = (account.client.reader(), &account.snapshots);
+            let look = snapshots.look(&reader, &scope.instance, clock::now());
+            Some(look.await)
+        }
+        Err(_) => None,
+    };
+    Polled {
+        scope,
+        look,
+        secrets: ReadSecrets::new(),
+    }
+}
+
 /// Reads each Secret once.
 pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
     futures::stream::iter(secrets)
@@ -93,15 +111,21 @@ pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
         .collect()
 }
 
-/// The objects for which what they were judged by does not hold any more.
-pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
+/// The objects for which what they were judged by does not hold any more. Those of an instance that
+/// cannot be listed are told so by a poll, not by a look for those that wait.
+pub(super) fn differing(
+    context: &Context,
+    queue: &Queue,
+    polled: &Polled,
+    is_poll: bool,
+) -> Vec<ObjectKey> {
     queue
         .judged(&polled.scope)
         .filter(|(key, uid, judged)| {
             let same_registry = match &polled.look {
                 Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
                 // Every object has to say that it cannot be verified.
-                Some(Err(_)) | None => false,
+                Some(Err(_)) | None => !is_poll,
             };
             let secret_key = (key.namespace.clone(), judged.secret.name.clone());
             let same_credential = match polled.secrets.get(&secret_key) {

@@ -13,6 +13,7 @@ use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
 use crate::shell::metrics::Waiting;
 use crate::summary::{Judged, Verdict};
+use crate::time;
 
 use super::pass::Ended;
 
@@ -55,6 +56,8 @@ struct Entry {
     memory: Memory,
     judged: Option<Judged>,
     waiting_for: Option<WaitingFor>,
+    /// The instance without whose LIST nothing can be decided.
+    needs: Option<Scope>,
     /// Whether the list that is under way has shown it.
     listed: bool,
     /// When it was looked at for a change, lately.
@@ -72,6 +75,14 @@ pub(super) struct WaitingFor {
     pub(super) secret: SecretRef,
     /// What was wrong with it.
     pub(super) problem: SecretProblem,
+}
+
+/// The objects that wait for an instance.
+#[derive(Debug, Default)]
+struct Waiters {
+    keys: HashSet<ObjectKey>,
+    /// SWR asks not to be asked before.
+    not_before: Option<Timestamp>,
 }
 
 /// An object whose turn it is.
@@ -97,6 +108,8 @@ pub(super) struct Queue {
     due: BTreeSet<(Timestamp, ObjectKey)>,
     turns: u32,
     waiting: Waiting,
+    /// Who waits for which instance, as the entries say.
+    waiting_for_instance: HashMap<Scope, Waiters>,
 }
 
 impl Queue {
@@ -131,6 +144,7 @@ impl Queue {
                         memory: Memory::default(),
                         judged: None,
                         waiting_for: None,
+                        needs: None,
                         listed: true,
                         changed_at: VecDeque::from([now]),
                         held_until: None,
@@ -148,7 +162,9 @@ impl Queue {
             return;
         };
         let window = SignedDuration::from_secs(CHANGES_SECS);
-        entry.changed_at.retain(|at| *at + window > now);
+        entry
+            .changed_at
+            .retain(|at| time::after_span(*at, window) > now);
         let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
         let newest = entry.changed_at.back().filter(|_| is_storm).copied();
         let Some(newest) = newest else {
@@ -156,7 +172,7 @@ impl Queue {
             self.wake(key, Lane::Change, now);
             return;
         };
-        let at = entry.held_until.unwrap_or(newest + window);
+        let at = entry.held_until.unwrap_or(time::after_span(newest, window));
         if entry.held_until.is_none() {
             entry.held_until = Some(at);
             entry.changed_at.push_back(at);
@@ -219,6 +235,42 @@ impl Queue {
             if let State::Queued { .. } = entry.state {
                 self.waiting.depth -= 1;
             }
+            self.needs_no_more(key, entry.needs.as_ref());
+        }
+    }
+
+    /// The object does not wait for its instance any more.
+    fn needs_no_more(&mut self, key: &ObjectKey, scope: Option<&Scope>) {
+        let Some(scope) = scope else {
+            return;
+        };
+        if let Some(waiting) = self.waiting_for_instance.get_mut(scope) {
+            waiting.keys.remove(key);
+            if waiting.keys.is_empty() {
+                self.waiting_for_instance.remove(scope);
+            }
+        }
+    }
+
+    /// The instances that objects wait for, and before when SWR asks not to be asked.
+    pub(super) fn instances_waited_for(&self) -> impl Iterator<Item = (&Scope, Option<Timestamp>)> {
+        let waiting = self.waiting_for_instance.iter();
+        waiting.map(|(scope, waiters)| (scope, waiters.not_before))
+    }
+
+    /// Whether an object waits for this instance.
+    pub(super) fn is_waited_for(&self, scope: &Scope) -> bool {
+        self.waiting_for_instance.contains_key(scope)
+    }
+
+    /// The instance was listed: all that wait for it are decided again.
+    pub(super) fn instance_answers(&mut self, scope: &Scope, now: Timestamp) {
+        let waiters = self.waiting_for_instance.remove(scope).unwrap_or_default();
+        for key in waiters.keys {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.needs = None;
+            }
+            self.wake(&key, Lane::Sweep, now);
         }
     }
 
@@ -311,14 +363,17 @@ impl Queue {
                 self.waiting.depth -= 1;
                 // This look sees every change so far.
                 entry.held_until = None;
-                return Some(Turn {
+                let needed = entry.needs.take();
+                let turn = Turn {
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
                     scope: entry.seen.scope.clone(),
                     may_resend: std::mem::take(&mut entry.may_resend),
                     queued_at: since,
                     key,
-                });
+                };
+                self.needs_no_more(&turn.key, needed.as_ref());
+                return Some(turn);
             }
         }
     }
@@ -353,7 +408,7 @@ impl Queue {
         entry.memory = ended.memory;
         entry.judged = ended.judged;
         entry.waiting_for = match (ended.requeue, ended.verdict) {
-            (Requeue::SecretChange, Verdict::NoCredential { secret, problem }) => {
+            (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {
                 Some(WaitingFor { secret, problem })
             }
             _ => None,
@@ -362,20 +417,27 @@ impl Queue {
             let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
             SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
         };
+        let mut not_before = None;
         let due = match ended.requeue {
-            Requeue::Never
-            | Requeue::Poll
-            | Requeue::SecretChange
-            | Requeue::AccountChange
-            | Requeue::ObjectChange => {
+            Requeue::Never | Requeue::Poll | Requeue::AccountChange | Requeue::ObjectChange => {
                 entry.failures = 0;
                 None
+            }
+            Requeue::SecretChange { until } => {
+                entry.failures = 0;
+                until
+            }
+            // It is the instance that failed, so the object's own failures stay as they are.
+            Requeue::Instance { min_secs, until } if entry.seen.scope.is_some() => {
+                entry.needs.clone_from(&entry.seen.scope);
+                not_before = Some(time::after(now, i64::from(min_secs)));
+                until
             }
             Requeue::Now => {
                 entry.failures = entry.failures.saturating_add(1);
                 let doublings = entry.failures.saturating_sub(1).min(10);
                 let millis = (STALE_MILLIS << doublings).min(STALE_MILLIS_MAX);
-                Some(now + SignedDuration::from_millis(millis))
+                Some(time::after_span(now, SignedDuration::from_millis(millis)))
             }
             Requeue::At(at) => {
                 entry.failures = 0;
@@ -383,14 +445,17 @@ impl Queue {
             }
             Requeue::SoonUntil(until) => {
                 entry.failures = entry.failures.saturating_add(1);
-                let soon = now + wait(backoff_secs(entry.failures));
+                let soon = time::after_span(now, wait(backoff_secs(entry.failures)));
                 // A moment after, so that "not before" is certainly over.
-                Some(soon.min(until + SignedDuration::from_millis(STALE_MILLIS)))
+                Some(soon.min(time::after_span(
+                    until,
+                    SignedDuration::from_millis(STALE_MILLIS),
+                )))
             }
-            Requeue::Backoff { min_secs } => {
+            Requeue::Backoff { min_secs } | Requeue::Instance { min_secs, .. } => {
                 entry.failures = entry.failures.saturating_add(1);
                 let secs = backoff_secs(entry.failures).max(i64::from(min_secs));
-                Some(now + wait(secs))
+                Some(time::after_span(now, wait(secs)))
             }
         };
         let again = match entry.state {
@@ -399,6 +464,11 @@ impl Queue {
         };
         entry.state = State::Idle;
         let held_until = entry.held_until.take();
+        if let Some(scope) = &entry.needs {
+            let waiting = self.waiting_for_instance.entry(scope.clone()).or_default();
+            waiting.keys.insert(key.clone());
+            waiting.not_before = waiting.not_before.max(not_before);
+        }
         if let Some(lane) = again {
             self.wake(key, lane, now);
         } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
@@ -444,6 +514,11 @@ impl Queue {
         })
     }
 
+    /// Account and instance of an object.
+    pub(super) fn scope_of(&self, key: &ObjectKey) -> Option<&Scope> {
+        self.entries.get(key)?.seen.scope.as_ref()
+    }
+
     /// Whether there is such an object.
     pub(super) fn contains(&self, key: &ObjectKey) -> bool {
         self.entries.contains_key(key)
@@ -481,6 +556,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::InstanceId;
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey {
@@ -667,6 +743,68 @@ mod tests {
         };
         queue.applied(deleting, at(1));
         assert_eq!(take(&mut queue, 1).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_waits_for_an_instance_is_woken_by_its_answer_and_by_nothing_of_another() {
+        let mut queue = Queue::default();
+        let scope = |instance: &str| Scope {
+            account: "account".to_owned(),
+            instance: InstanceId::new(instance.to_owned()),
+        };
+        let until = at(900);
+        for (name, instance) in [("a", "one"), ("b", "one"), ("c", "two")] {
+            let seen = Seen {
+                scope: Some(scope(instance)),
+                ..seen(name, 1)
+            };
+            queue.applied(seen, at(0));
+            assert_eq!(take(&mut queue, 0).as_deref(), Some(name));
+            let requeue = Requeue::Instance {
+                min_secs: 0,
+                until: Some(until),
+            };
+            finish(&mut queue, name, requeue, 0);
+        }
+        assert_eq!(take(&mut queue, 899), None);
+        assert_eq!(queue.next_due(), Some(until));
+
+        queue.instance_answers(&scope("one"), at(1));
+        let mut woken: Vec<String> = std::iter::from_fn(|| take(&mut queue, 1)).collect();
+        woken.sort();
+        assert_eq!(woken, ["a", "b"]);
+        assert!(!queue.is_waited_for(&scope("one")));
+        assert!(queue.is_waited_for(&scope("two")));
+
+        // Whoever is looked at for another reason, or gone, does not wait any more.
+        queue.deleted(&key("c"), "uid-c");
+        assert!(!queue.is_waited_for(&scope("two")));
+    }
+
+    #[test]
+    fn a_failing_instance_does_not_lengthen_the_waits_of_its_objects() {
+        let mut queue = Queue::default();
+        let scope = Scope {
+            account: "account".to_owned(),
+            instance: InstanceId::new("one".to_owned()),
+        };
+        let seen = Seen {
+            scope: Some(scope.clone()),
+            ..seen("a", 1)
+        };
+        queue.applied(seen, at(0));
+        for _ in 0..20 {
+            assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+            let requeue = Requeue::Instance {
+                min_secs: 0,
+                until: None,
+            };
+            finish(&mut queue, "a", requeue, 0);
+            queue.instance_answers(&scope, at(0));
+        }
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        finish(&mut queue, "a", Requeue::Backoff { min_secs: 0 }, 0);
+        assert_eq!(queue.next_due(), Some(at(2)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The loop that owns the queue: events in, passes and polls out.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,18 +15,21 @@ use crate::account::{AccountVerdict, Usage, account_status};
 use crate::answer::KubeFailure;
 use crate::api::account::SwrAccount;
 use crate::desired::Scope;
+use crate::failure::{Cause, Class, Failure};
 use crate::object::ObjectKey;
 use crate::pass::{Windows, Witness};
+use crate::requeue::{Requeue, asked_secs, look_secs};
 use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{
-    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, publisher, watch_accounts,
-    watch_objects,
+    Connection, Event, InstallationKeyError, Objects, Secrets, Seen, SeenAccount, publisher,
+    watch_accounts, watch_objects,
 };
 use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
-use crate::witness::{Moves, Trust};
+use crate::time;
+use crate::witness::Trust;
 
 use super::Context;
 use super::accounts::{Accounts, retries_soon};
@@ -45,7 +49,7 @@ const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(10);
 /// What is due by the minute needs no look at every event: it walks all objects.
 const ROUND: Duration = Duration::from_millis(250);
 /// Between two sweeps of what nobody uses any more.
-const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
@@ -206,7 +210,6 @@ struct EndedPass {
 }
 
 struct Refreshed {
-    name: String,
     verdict: AccountVerdict,
     changed: bool,
 }
@@ -221,14 +224,22 @@ struct Loop {
     /// Whose pass a task is, for the one that panics.
     of_task: HashMap<tokio::task::Id, (ObjectKey, String)>,
     polls: JoinSet<Polled>,
+    /// Whose instance a task looks at, and whether it is a poll, for the one that panics.
+    of_poll: HashMap<tokio::task::Id, (Scope, bool)>,
     polling: HashSet<Scope>,
     poll_at: HashMap<Scope, (Timestamp, i64)>,
     /// What the `updated_at` of each instance is worth.
     trust: HashMap<Scope, Trust>,
+    /// When an instance that objects wait for is looked at next, and how often that failed.
+    looks: HashMap<Scope, (Timestamp, u32)>,
     secret_looks: JoinSet<ReadSecrets>,
     secret_look_at: Option<Timestamp>,
     refreshes: JoinSet<Refreshed>,
+    /// Whose key a task reads, for the one that panics.
+    of_refresh: HashMap<tokio::task::Id, String>,
     accounts: BTreeMap<String, SwrAccount>,
+    /// Accounts that are there and do not fit our CRD.
+    unfit_accounts: HashSet<String>,
     refreshing: HashSet<String>,
     refresh_at: HashMap<String, Timestamp>,
     /// Accounts that the list under way has shown.
@@ -263,13 +274,17 @@ impl Running {
             passes: JoinSet::new(),
             of_task: HashMap::new(),
             polls: JoinSet::new(),
+            of_poll: HashMap::new(),
             polling: HashSet::new(),
             poll_at: HashMap::new(),
             trust: HashMap::new(),
+            looks: HashMap::new(),
             secret_looks: JoinSet::new(),
             secret_look_at: None,
             refreshes: JoinSet::new(),
+            of_refresh: HashMap::new(),
             accounts: BTreeMap::new(),
+            unfit_accounts: HashSet::new(),
             refreshing: HashSet::new(),
             refresh_at: HashMap::new(),
             listed_accounts: None,
@@ -295,9 +310,9 @@ impl Running {
                 }
                 Some(event) = accounts.next() => state.account_event(event),
                 Some(ended) = state.passes.join_next_with_id() => state.pass_ended(ended),
-                Some(polled) = state.polls.join_next() => state.poll_ended(polled),
+                Some(polled) = state.polls.join_next_with_id() => state.poll_ended(polled),
                 Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
-                Some(refreshed) = state.refreshes.join_next() => state.account_refreshed(refreshed),
+                Some(refreshed) = state.refreshes.join_next_with_id() => state.account_refreshed(refreshed),
                 () = tokio::time::sleep(nap) => {}
             }
         }
@@ -370,8 +385,7 @@ impl Loop {
                     .keys()
                     .all(|name| self.context.accounts.knows(name))
             };
-            let patience = SignedDuration::try_from(ACCOUNTS_PATIENCE).unwrap_or_default();
-            if (listed && looked_at()) || now > self.context.started_at + patience {
+            if (listed && looked_at()) || now > later(self.context.started_at, ACCOUNTS_PATIENCE) {
                 self.accounts_known_at = Some(now);
             }
         }
@@ -386,31 +400,58 @@ impl Loop {
 
     fn forget_account(&mut self, name: &str) {
         self.accounts.remove(name);
+        self.unfit_accounts.remove(name);
         self.refresh_at.remove(name);
         self.context.accounts.forget(name);
         self.context.metrics.objects.account_forgotten(name);
         self.queue.account_changed(name, clock::now());
     }
 
-    fn account_event(&mut self, event: Event<SwrAccount>) {
+    /// An account that cannot be understood is not used, whatever it said before.
+    fn account_does_not_fit(&mut self, name: String, error: &str) {
+        tracing::warn!(
+            account = name,
+            error,
+            "this SwrAccount does not fit the CRD of this operator and is not served"
+        );
+        self.accounts.remove(&name);
+        self.refresh_at.remove(&name);
+        self.context.metrics.objects.account_forgotten(&name);
+        if self.context.accounts.does_not_fit(&name) {
+            self.queue.account_changed(&name, clock::now());
+        }
+        self.unfit_accounts.insert(name);
+    }
+
+    fn account_event(&mut self, event: Event<SeenAccount>) {
         match event {
             Event::Listing => self.listed_accounts = Some(HashSet::new()),
             Event::Listed => {
                 let listed = self.listed_accounts.take().unwrap_or_default();
-                let gone = self.accounts.keys().filter(|name| !listed.contains(*name));
+                let known = self.accounts.keys().chain(&self.unfit_accounts);
+                let gone = known.filter(|name| !listed.contains(*name));
                 for name in gone.cloned().collect::<Vec<_>>() {
                     self.forget_account(&name);
                 }
                 self.accounts_were_listed = true;
                 self.health.accounts_listed();
             }
-            Event::Applied(account) => {
-                let name = account.metadata.name.clone().unwrap_or_default();
+            Event::Applied(SeenAccount { name, account }) => {
                 if !self.context.accounts.serves(&name) {
                     return;
                 }
                 if let Some(listed) = &mut self.listed_accounts {
                     listed.insert(name.clone());
+                }
+                let account = match account {
+                    Ok(account) => *account,
+                    Err(error) => {
+                        self.account_does_not_fit(name, &error);
+                        return;
+                    }
+                };
+                if self.unfit_accounts.remove(&name) {
+                    self.context.accounts.fits(&name);
                 }
                 let spec_of = |account: &SwrAccount| {
                     (account.metadata.uid.clone(), account.metadata.generation)
@@ -421,9 +462,7 @@ impl Loop {
                     self.refresh_at.insert(name, clock::now());
                 }
             }
-            Event::Deleted(account) => {
-                self.forget_account(&account.metadata.name.unwrap_or_default());
-            }
+            Event::Deleted(SeenAccount { name, .. }) => self.forget_account(&name),
             Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
         }
     }
@@ -458,11 +497,12 @@ impl Loop {
         let waiting = self.queue.waiting_for_turn();
         self.context.metrics.controller.waiting(waiting);
         if self.round_at <= now {
-            self.round_at = now + SignedDuration::try_from(ROUND).unwrap_or_default();
+            self.round_at = later(now, ROUND);
             self.start_polls(now);
+            self.start_looks(now);
             self.start_secret_look(now);
         }
-        if self.swept_at + SWEEP_EVERY <= now {
+        if later(self.swept_at, SWEEP_EVERY) <= now {
             self.swept_at = now;
             self.forget_unused_instances();
         }
@@ -501,8 +541,48 @@ impl Loop {
                     .insert(scope.clone(), (in_about(now, secs), secs));
                 let secrets = poll::secrets_of(&self.queue, &scope);
                 let context = Arc::clone(&self.context);
-                self.polls.spawn(poll::poll(context, scope, secrets));
+                let task = self
+                    .polls
+                    .spawn(poll::poll(context, scope.clone(), secrets));
+                self.of_poll.insert(task.id(), (scope, true));
             }
+        }
+    }
+
+    /// Looks at the instances that objects wait for: one LIST each, however many wait.
+    fn start_looks(&mut self, now: Timestamp) {
+        self.looks
+            .retain(|scope, _| self.queue.is_waited_for(scope));
+        let mut due = Vec::new();
+        for (scope, not_before) in self.queue.instances_waited_for() {
+            let (at, _) = self
+                .looks
+                .entry(scope.clone())
+                .or_insert_with(|| (in_about(now, look_secs(1)), 0));
+            let is_due = *at <= now && not_before.is_none_or(|at| at <= now);
+            if is_due && !self.polling.contains(scope) {
+                due.push(scope.clone());
+            }
+        }
+        for scope in due {
+            self.polling.insert(scope.clone());
+            let context = Arc::clone(&self.context);
+            let task = self.polls.spawn(poll::look(context, scope.clone()));
+            self.of_poll.insert(task.id(), (scope, false));
+        }
+    }
+
+    /// An instance was looked at, in whichever way.
+    fn looked_at(&mut self, scope: &Scope, failure: Option<&Failure>, now: Timestamp) {
+        let Some(failure) = failure else {
+            self.looks.remove(scope);
+            self.queue.instance_answers(scope, now);
+            return;
+        };
+        if let Some((at, failures)) = self.looks.get_mut(scope) {
+            *failures = failures.saturating_add(1);
+            let secs = look_secs(failures.saturating_add(1)).max(i64::from(asked_secs(failure)));
+            *at = in_about(now, secs);
         }
     }
 
@@ -513,11 +593,7 @@ impl Loop {
                 self.secret_look_at = None;
                 return;
             }
-            (true, None) => {
-                let retry = SignedDuration::try_from(self.secret_retry)
-                    .unwrap_or(SignedDuration::from_secs(10));
-                *self.secret_look_at.insert(now + retry)
-            }
+            (true, None) => *self.secret_look_at.insert(later(now, self.secret_retry)),
             (true, Some(at)) => at,
         };
         if at <= now && self.secret_looks.is_empty() {
@@ -544,8 +620,10 @@ impl Loop {
             self.refreshing.insert(name.clone());
             let context = Arc::clone(&self.context);
             let objects = self.queue.users_of(&name);
-            self.refreshes
-                .spawn(refresh(context, name, account, objects));
+            let task = self
+                .refreshes
+                .spawn(refresh(context, name.clone(), account, objects));
+            self.of_refresh.insert(task.id(), name);
         }
     }
 
@@ -556,8 +634,19 @@ impl Loop {
             .iter()
             .filter(|(scope, _)| !self.polling.contains(scope))
             .map(|(_, (at, _))| *at);
+        let looks = self
+            .queue
+            .instances_waited_for()
+            .filter(|(scope, _)| !self.polling.contains(*scope))
+            .map(|(scope, not_before)| {
+                let (at, _) = self.looks.get(scope).copied().unwrap_or_default();
+                not_before.map_or(at, |not_before| at.max(not_before))
+            });
         let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
-        let in_a_round = polls.chain(secret_look).map(|at| at.max(self.round_at));
+        let in_a_round = polls
+            .chain(looks)
+            .chain(secret_look)
+            .map(|at| at.max(self.round_at));
         let refreshes = self
             .refresh_at
             .iter()
@@ -592,78 +681,122 @@ impl Loop {
         };
         let outcome = ended.ended.outcome();
         self.context.metrics.controller.ended(outcome);
+        // A LIST that succeeded for one succeeded for all. One pass may list twice: the last counts.
+        let listed = ended.ended.judged.is_some()
+            && !matches!(ended.ended.requeue, Requeue::Instance { .. });
+        let scope = self.queue.scope_of(&ended.key).filter(|_| listed).cloned();
+        if let Some(scope) = scope.filter(|scope| self.queue.is_waited_for(scope)) {
+            self.looked_at(&scope, None, now);
+        }
         self.queue
             .finished(&ended.key, &ended.uid, ended.ended, now, clock::jittered);
         self.forget_series(&ended.key);
     }
 
-    fn poll_ended(&mut self, polled: Result<Polled, JoinError>) {
-        let Ok(polled) = polled else {
-            // A poll that panics is begun anew after its interval, which began with it.
-            tracing::error!("a poll panicked; this is a bug, please report it");
-            self.polling.clear();
+    fn poll_ended(&mut self, polled: Result<(tokio::task::Id, Polled), JoinError>) {
+        let now = clock::now();
+        let id = polled.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some((scope, is_poll)) = self.of_poll.remove(&id) else {
             return;
         };
-        let now = clock::now();
-        self.polling.remove(&polled.scope);
-        if let Some((at, secs)) = self.poll_at.get_mut(&polled.scope) {
+        self.polling.remove(&scope);
+        if is_poll && let Some((at, secs)) = self.poll_at.get_mut(&scope) {
             *at = in_about(now, *secs);
         }
-        let differing = poll::differing(&self.context, &self.queue, &polled);
+        // What panics here costs this instance one look.
+        let judged = polled.ok().and_then(|(_, polled)| {
+            let judge = || {
+                let trust = self.trust.get(&scope).copied().unwrap_or_default();
+                let moves = poll::moves(&self.queue, &polled, trust);
+                let differing = poll::differing(&self.context, &self.queue, &polled, is_poll);
+                poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
+                (differing, moves)
+            };
+            let (differing, moves) = catch_unwind(AssertUnwindSafe(judge)).ok()?;
+            Some((polled, differing, moves))
+        });
+        let Some((polled, differing, moves)) = judged else {
+            tracing::error!(
+                account = scope.account,
+                instance = %scope.instance,
+                "a look at an instance panicked; this is a bug, please report it"
+            );
+            let broken = Failure::new(Class::Transient, Cause::Malformed);
+            self.looked_at(&scope, Some(&broken), now);
+            return;
+        };
         tracing::debug!(
-            account = polled.scope.account,
-            instance = %polled.scope.instance,
+            account = scope.account,
+            instance = %scope.instance,
             differing = differing.len(),
+            is_poll,
             "polled"
         );
-        let moves = self.moves(&polled);
-        poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
+        // Without its account an object has something else to say than that it waits.
+        let failure = polled.look.as_ref().and_then(|look| look.as_ref().err());
+        self.looked_at(&scope, failure, now);
         for key in differing {
             self.queue.wake(&key, Lane::Sweep, now);
         }
-        for key in moves.resend {
+        self.trusts(&scope, moves.trust);
+        // At most so many at a poll; looks in between are for those that wait.
+        for key in moves.resend.into_iter().filter(|_| is_poll) {
             self.queue.resend(&key, now);
         }
     }
 
-    /// What a poll tells of changes that SWR does not show, and says once that it tells nothing.
-    fn moves(&mut self, polled: &Polled) -> Moves<ObjectKey> {
-        let trust = self.trust.entry(polled.scope.clone()).or_default();
-        let moves = poll::moves(&self.queue, polled, *trust);
-        if moves.trust == Trust::Broken && *trust != Trust::Broken {
+    /// Says once that the `updated_at` of an instance tells nothing.
+    fn trusts(&mut self, scope: &Scope, trust: Trust) {
+        let before = self.trust.insert(scope.clone(), trust);
+        if trust == Trust::Broken && before != Some(Trust::Broken) {
             tracing::warn!(
-                account = polled.scope.account,
-                instance = %polled.scope.instance,
+                account = scope.account,
+                instance = %scope.instance,
                 "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
             );
         }
-        *trust = moves.trust;
-        moves
     }
 
     fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
         self.secret_look_at = None;
-        if let Ok(secrets) = secrets {
-            for key in poll::released(&self.queue, &secrets) {
-                self.queue.wake(&key, Lane::Sweep, clock::now());
-            }
+        let released = secrets.ok().and_then(|secrets| {
+            let judge = || poll::released(&self.queue, &secrets);
+            catch_unwind(AssertUnwindSafe(judge)).ok()
+        });
+        let Some(released) = released else {
+            // It is begun anew.
+            tracing::error!("a look at Secrets panicked; this is a bug, please report it");
+            return;
+        };
+        for key in released {
+            self.queue.wake(&key, Lane::Sweep, clock::now());
         }
     }
 
-    fn account_refreshed(&mut self, refreshed: Result<Refreshed, JoinError>) {
-        let Ok(refreshed) = refreshed else {
-            tracing::error!("a look at an account panicked; this is a bug, please report it");
-            let again =
-                clock::now() + SignedDuration::try_from(ACCOUNT_REFRESH).unwrap_or_default();
-            for name in self.refreshing.drain() {
-                self.refresh_at.insert(name, again);
+    fn account_refreshed(&mut self, refreshed: Result<(tokio::task::Id, Refreshed), JoinError>) {
+        let id = refreshed.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(name) = self.of_refresh.remove(&id) else {
+            return;
+        };
+        self.refreshing.remove(&name);
+        let Ok((_, refreshed)) = refreshed else {
+            tracing::error!(
+                account = name,
+                "a look at an account panicked; this is a bug, please report it"
+            );
+            if let Some(at) = self.refresh_at.get_mut(&name) {
+                *at = (*at).min(later(clock::now(), clock::jittered(ACCOUNT_REFRESH)));
             }
             return;
         };
-        self.refreshing.remove(&refreshed.name);
-        if !self.accounts.contains_key(&refreshed.name) {
+        if self.unfit_accounts.contains(&name) {
+            // It was changed during this look, and is not what was looked at.
+            self.context.metrics.objects.account_forgotten(&name);
+            return;
+        }
+        if !self.accounts.contains_key(&name) {
             // It was deleted during this look, which brought it back.
-            self.forget_account(&refreshed.name);
+            self.forget_account(&name);
             return;
         }
         let wait = if retries_soon(&refreshed.verdict) {
@@ -671,13 +804,13 @@ impl Loop {
         } else {
             ACCOUNT_REFRESH
         };
-        let wait = SignedDuration::try_from(clock::jittered(wait)).unwrap_or_default();
-        if let Some(at) = self.refresh_at.get_mut(&refreshed.name) {
+        let again = later(clock::now(), clock::jittered(wait));
+        if let Some(at) = self.refresh_at.get_mut(&name) {
             // A change that came meanwhile asks for a look at once.
-            *at = (*at).min(clock::now() + wait);
+            *at = (*at).min(again);
         }
         if refreshed.changed {
-            self.queue.account_changed(&refreshed.name, clock::now());
+            self.queue.account_changed(&name, clock::now());
         }
     }
 
@@ -751,15 +884,17 @@ async fn refresh(
             );
         }
     }
-    Refreshed {
-        name,
-        verdict,
-        changed,
-    }
+    Refreshed { verdict, changed }
+}
+
+fn later(at: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    time::after_span(at, wait)
 }
 
 fn in_about(now: Timestamp, secs: i64) -> Timestamp {
-    let wait = clock::jittered(Duration::from_secs(secs.unsigned_abs()));
-    now.checked_add(SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX))
-        .unwrap_or(Timestamp::MAX)
+    later(
+        now,
+        clock::jittered(Duration::from_secs(secs.unsigned_abs())),
+    )
 }

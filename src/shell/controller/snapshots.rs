@@ -2,9 +2,11 @@
 //! LIST must have begun; callers that come while one is under way share the next.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -39,12 +41,34 @@ struct Newest {
 }
 
 impl Snapshots {
-    /// The inventory by a LIST that began after `started_after`.
+    /// The inventory by a LIST that began after `started_after`, or the failure of one that still
+    /// speaks for the instance.
     pub(super) async fn list(
         &self,
         reader: &Reader,
         instance: &InstanceId,
         started_after: Timestamp,
+    ) -> Look {
+        self.shared(reader, instance, started_after, true).await
+    }
+
+    /// The inventory by a LIST that began after `started_after`, whatever failed before: for who
+    /// keeps a gap of their own.
+    pub(super) async fn look(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+        started_after: Timestamp,
+    ) -> Look {
+        self.shared(reader, instance, started_after, false).await
+    }
+
+    async fn shared(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+        started_after: Timestamp,
+        takes_failure: bool,
     ) -> Look {
         let newest = Arc::clone(
             self.instances
@@ -57,7 +81,7 @@ impl Snapshots {
         let mut newest = newest.lock_owned().await;
         if let Some((started, look)) = &newest.look {
             let fresh = *started > started_after;
-            let still_failing = look.is_err() && newest.is_within_failure_gap();
+            let still_failing = takes_failure && look.is_err() && newest.is_within_failure_gap();
             if fresh || still_failing {
                 return look.clone();
             }
@@ -76,7 +100,12 @@ impl Snapshots {
             }
             let started = clock::now();
             let begun = Instant::now();
-            let look = reader.list(&instance).await.map(Arc::new);
+            // A LIST that panics is one that failed.
+            let list = AssertUnwindSafe(reader.list(&instance)).catch_unwind();
+            let look = match list.await {
+                Ok(listed) => listed.map(Arc::new),
+                Err(_) => Err(broken()),
+            };
             newest.took = begun.elapsed();
             newest.ended = Some(Instant::now());
             newest.failures = match &look {
@@ -86,8 +115,6 @@ impl Snapshots {
             newest.look = Some((started, look.clone()));
             look
         });
-        // A LIST that panics is one that failed.
-        let broken = || Failure::new(Class::Transient, Cause::Malformed);
         listing.await.unwrap_or_else(|_| Err(broken()))
     }
 
@@ -112,6 +139,10 @@ impl Snapshots {
         });
         looks.collect()
     }
+}
+
+fn broken() -> Failure {
+    Failure::new(Class::Transient, Cause::Malformed)
 }
 
 impl Newest {

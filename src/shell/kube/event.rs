@@ -5,8 +5,10 @@
 //! another, and names events so that a long object name is refused.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event as KubeEvent, EventSeries};
@@ -93,7 +95,11 @@ pub fn publisher(client: Client, instance: String) -> (Events, impl Future<Outpu
     };
     let work = async move {
         while let Some(Message::Publish(note)) = waiting.recv().await {
-            publisher.publish(*note).await;
+            // What panics costs one event, not those after it.
+            let published = AssertUnwindSafe(publisher.publish(*note)).catch_unwind();
+            if published.await.is_err() {
+                tracing::error!("writing an event panicked; this is a bug, please report it");
+            }
         }
     };
     (Events { queue }, work)

@@ -11,7 +11,7 @@ pub use client::{Connection, ConnectionError, connect};
 pub use event::{Events, publisher};
 pub use object::Objects;
 pub use secret::{InstallationKeyError, Secrets};
-pub use watch::{Event, Seen, watch_accounts, watch_objects};
+pub use watch::{Event, Seen, SeenAccount, watch_accounts, watch_objects};
 
 use std::time::Duration;
 
@@ -23,15 +23,17 @@ const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// Who writes, for `managedFields`.
 const FIELD_MANAGER: &str = "swr-operator";
 
-/// Runs one call with its deadline, and maps what went wrong in the one place that does.
+/// Runs one call about the thing of this name with its deadline, and maps what went wrong in the
+/// one place that does.
 async fn call<T>(
     what: &'static str,
+    name: &str,
     future: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KubeFailure> {
     match tokio::time::timeout(CALL_DEADLINE, future).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            let failure = failure(&error);
+            let failure = failure(&error, name);
             // Errors of kube carry no body of an object; a conflict is everyday life.
             match failure {
                 KubeFailure::Conflict | KubeFailure::NotFound => {
@@ -54,6 +56,23 @@ async fn call<T>(
     }
 }
 
+/// `None` for what is certainly not there.
+fn present<T>(read: Result<T, KubeFailure>) -> Result<Option<T>, KubeFailure> {
+    match read {
+        Ok(it) => Ok(Some(it)),
+        Err(KubeFailure::NotFound) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a 404 is about the thing that was asked for. An API server that starts, or whose CRD is
+/// being replaced, answers 404 for a path that it does not serve, in plain text or with a `Status`
+/// that names nothing.
+fn names_missing(status: &kube::core::Status, name: &str) -> bool {
+    let details = status.details.as_ref();
+    details.is_some_and(|details| details.name == name && !details.kind.is_empty())
+}
+
 fn names_uid(status: &kube::core::Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let fields: Vec<&str> = causes.map(|cause| cause.field.as_str()).collect();
@@ -64,10 +83,11 @@ fn names_uid(status: &kube::core::Status) -> bool {
     clippy::wildcard_enum_match_arm,
     reason = "kube's error enum grows; whatever else it may say, nothing is known of the outcome"
 )]
-fn failure(error: &kube::Error) -> KubeFailure {
+fn failure(error: &kube::Error, name: &str) -> KubeFailure {
     match error {
         kube::Error::Api(status) => match status.code {
-            404 | 410 => KubeFailure::NotFound,
+            404 if names_missing(status, name) => KubeFailure::NotFound,
+            404 | 410 => KubeFailure::Unavailable,
             409 => KubeFailure::Conflict,
             // Measured: a uid that is not the object's is refused as a change of that field.
             422 if names_uid(status) => KubeFailure::Conflict,

@@ -3,9 +3,10 @@
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, Resource as _};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{FIELD_MANAGER, call, patch};
+use super::{FIELD_MANAGER, call, patch, present};
 use crate::answer::KubeFailure;
 use crate::api::FINALIZER;
 use crate::api::account::{SwrAccount, SwrAccountStatus};
@@ -34,7 +35,9 @@ impl Objects {
 
     /// Quorum GET: without a resourceVersion the API server asks etcd, not its cache (rule 1).
     pub async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, KubeFailure> {
-        match call("read ReplicationRegistry", self.api(key).get_opt(&key.name)).await? {
+        let api = self.api(key);
+        let read = call("read ReplicationRegistry", &key.name, api.get(&key.name));
+        match present(read.await)? {
             None => Ok(None),
             Some(object) => parse(object).map(Some),
         }
@@ -78,6 +81,7 @@ impl Objects {
         let params = params();
         let answer = call(
             what,
+            &object.key.name,
             api.patch(&object.key.name, &params, &Patch::Merge(&body)),
         )
         .await?;
@@ -91,15 +95,15 @@ impl Objects {
         object: &Object,
         new: &ReplicationRegistryStatus,
     ) -> Result<Object, KubeFailure> {
-        let to_json = |status| serde_json::to_value(status).unwrap_or_default();
         let body = json!({
             "metadata": {"resourceVersion": object.version.0},
-            "status": patch::between(&to_json(&object.status), &to_json(new)),
+            "status": between(&object.status, new)?,
         });
         let params = params();
         let api = self.api(&object.key);
         let answer = call(
             "write status",
+            &object.key.name,
             api.patch_status(&object.key.name, &params, &Patch::Merge(&body)),
         )
         .await?;
@@ -113,21 +117,38 @@ impl Objects {
         new: &SwrAccountStatus,
     ) -> Result<(), KubeFailure> {
         let old = account.status.clone().unwrap_or_default();
-        let to_json = |status| serde_json::to_value(status).unwrap_or_default();
         let body = json!({
             "metadata": {"resourceVersion": account.meta().resource_version},
-            "status": patch::between(&to_json(&old), &to_json(new)),
+            "status": between(&old, new)?,
         });
         let params = params();
         let api: Api<SwrAccount> = Api::all(self.client.clone());
         let name = account.meta().name.as_deref().unwrap_or_default();
         call(
             "write status of SwrAccount",
+            name,
             api.patch_status(name, &params, &Patch::Merge(&body)),
         )
         .await
         .map(drop)
     }
+}
+
+/// The patch between two statuses. One that cannot be written as an object would erase what is
+/// there, an intent included, so it is written not at all.
+fn between<T: Serialize>(old: &T, new: &T) -> Result<Value, KubeFailure> {
+    let to_json = |status: &T| match serde_json::to_value(status) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => {
+            tracing::error!("a status is no object; this is a bug, please report it");
+            Err(KubeFailure::Rejected)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a status cannot be written; this is a bug, please report it");
+            Err(KubeFailure::Rejected)
+        }
+    };
+    Ok(patch::between(&to_json(old)?, &to_json(new)?))
 }
 
 fn params() -> PatchParams {
@@ -140,4 +161,21 @@ fn params() -> PatchParams {
 fn parse(object: DynamicObject) -> Result<Object, KubeFailure> {
     let value = serde_json::to_value(object).map_err(|_| KubeFailure::Rejected)?;
     Object::from_json(value).ok_or(KubeFailure::Rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_status_that_cannot_be_written_is_refused_and_not_erased() {
+        // Keys that are no text, and what is no object.
+        let keys = HashMap::from([((1, 2), 3)]);
+        assert_eq!(between(&keys, &keys), Err(KubeFailure::Rejected));
+        assert_eq!(between(&None, &Some(1)), Err(KubeFailure::Rejected));
+        let one = |value| HashMap::from([("a", value)]);
+        assert_eq!(between(&one(1), &one(2)), Ok(json!({"a": 2})));
+    }
 }

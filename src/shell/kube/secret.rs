@@ -7,7 +7,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{FIELD_MANAGER, call};
+use super::{FIELD_MANAGER, call, present};
 use crate::answer::KubeFailure;
 use crate::credential::{Sealer, SecretData};
 use crate::shell::clock;
@@ -69,7 +69,7 @@ impl Secrets {
         name: &str,
     ) -> Result<Option<SecretData>, KubeFailure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = call("read Secret", api.get_opt(name)).await?;
+        let secret = present(call("read Secret", name, api.get(name)).await)?;
         Ok(secret.map(|secret| SecretData {
             type_: secret.type_.unwrap_or_default(),
             data: secret
@@ -93,8 +93,8 @@ impl Secrets {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         // Two operators that start at once race for the write; the loser reads the winner's key.
         for _ in 0..3 {
-            let secret = call("read installation key", api.get_opt(KEY_SECRET))
-                .await
+            let read = call("read installation key", KEY_SECRET, api.get(KEY_SECRET));
+            let secret = present(read.await)
                 .map_err(failed("read"))?
                 .ok_or_else(|| InstallationKeyError::Missing {
                     namespace: namespace.to_owned(),
@@ -121,6 +121,7 @@ impl Secrets {
             };
             match call(
                 "write installation key",
+                KEY_SECRET,
                 api.patch(KEY_SECRET, &params, &Patch::Merge(&body)),
             )
             .await
@@ -135,7 +136,7 @@ impl Secrets {
     /// The uid of a namespace: that of `kube-system` names the cluster.
     pub async fn namespace_uid(&self, name: &str) -> Result<Option<String>, KubeFailure> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        let namespace = call("read namespace", api.get_opt(name)).await?;
+        let namespace = present(call("read namespace", name, api.get(name)).await)?;
         Ok(namespace.and_then(|namespace| namespace.metadata.uid))
     }
 }

@@ -17,20 +17,35 @@ struct Server {
     objects: Objects,
 }
 
-/// Serves every request with this answer, and connects to it as the operator does.
+/// Serves every request with this code and a body as of the API server, and connects to it as the
+/// operator does.
 async fn server(code: u16, headers: &'static [(&'static str, &'static str)]) -> Server {
+    let mut body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "no", "code": code, "reason": "Other"
+    });
+    if code == 404 {
+        body["reason"] = "NotFound".into();
+        body["details"] = serde_json::json!({
+            "name": "a", "group": "swr.huaweicloud.com", "kind": "replicationregistries"
+        });
+    }
+    server_saying(code, headers, body.to_string()).await
+}
+
+async fn server_saying(
+    code: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: String,
+) -> Server {
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&requests);
     let answer = move || {
         counter.fetch_add(1, Ordering::SeqCst);
+        let body = body.clone();
         async move {
-            let body = serde_json::json!({
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "no", "code": code,
-                "reason": if code == 404 { "NotFound" } else { "Other" }
-            });
             let code = StatusCode::from_u16(code).expect("code");
-            let mut response = (code, body.to_string()).into_response();
+            let mut response = (code, body).into_response();
             for (name, value) in headers {
                 let value = value.parse().expect("header");
                 response.headers_mut().insert(*name, value);
@@ -83,6 +98,7 @@ async fn a_failing_request_is_sent_once_and_its_outcome_is_told_by_class() {
         (403, &[], KubeFailure::Forbidden),
         (404, &[], KubeFailure::NotFound),
         (409, &[], KubeFailure::Conflict),
+        (410, &[], KubeFailure::Unavailable),
         // Only one that names the uid is a conflict.
         (422, &[], KubeFailure::Rejected),
         (429, day, KubeFailure::Unavailable),
@@ -107,4 +123,41 @@ async fn an_object_that_is_not_there_is_an_answer_and_not_a_failure() {
         name: "a".to_owned(),
     };
     assert_eq!(server.objects.read(&key).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_served_says_nothing_about_the_object() {
+    let status = |details: serde_json::Value| {
+        serde_json::json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "the server could not find the requested resource",
+            "reason": "NotFound", "details": details, "code": 404
+        })
+        .to_string()
+    };
+    let causes = serde_json::json!([
+        {"reason": "UnexpectedServerResponse", "message": "404 page not found"}
+    ]);
+    for body in [
+        "404 page not found\n".to_owned(),
+        "<html>no such page</html>".to_owned(),
+        status(serde_json::json!({})),
+        status(serde_json::json!({"causes": causes})),
+        status(
+            serde_json::json!({"group": "swr.huaweicloud.com", "kind": "replicationregistries"}),
+        ),
+        // The namespace of the object, and another object.
+        status(serde_json::json!({"name": "images", "kind": "namespaces"})),
+        status(serde_json::json!({"name": "b", "kind": "replicationregistries"})),
+    ] {
+        let server = server_saying(404, &[], body.clone()).await;
+        let key = ObjectKey {
+            namespace: "images".to_owned(),
+            name: "a".to_owned(),
+        };
+        let unavailable = KubeFailure::Unavailable;
+        assert_eq!(server.objects.read(&key).await, Err(unavailable), "{body}");
+        let written = server.objects.add_finalizer(&object()).await;
+        assert_eq!(written, Err(unavailable), "{body}");
+    }
 }

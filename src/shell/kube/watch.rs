@@ -3,6 +3,7 @@
 //! (reliability.md 0.1: E1 to E5, E13, E18).
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -83,6 +84,19 @@ impl Seen {
     }
 }
 
+/// What panics here costs the object, not the watch.
+fn seen(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+    let seen = catch_unwind(AssertUnwindSafe(|| Seen::of(guarded)));
+    seen.unwrap_or_else(|_| {
+        let name = guarded.meta().name.as_deref().unwrap_or_default();
+        tracing::error!(
+            name,
+            "an object made us panic; this is a bug, please report it"
+        );
+        None
+    })
+}
+
 /// What a watch tells.
 #[derive(Debug)]
 pub enum Event<T> {
@@ -111,33 +125,43 @@ pub fn watch_objects(
         futures::future::ready(match event {
             Event::Listing => Some(Event::Listing),
             Event::Listed => Some(Event::Listed),
-            Event::Applied(object) => Seen::of(&object).map(Event::Applied),
-            Event::Deleted(object) => Seen::of(&object).map(Event::Deleted),
+            Event::Applied(object) => seen(&object).map(Event::Applied),
+            Event::Deleted(object) => seen(&object).map(Event::Deleted),
             Event::Failing(error) => Some(Event::Failing(error)),
         })
     })
 }
 
-/// Watches the accounts of the cluster.
-pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SwrAccount>> + Send {
+/// An account as a watch shows it.
+#[derive(Debug)]
+pub struct SeenAccount {
+    /// Its name.
+    pub name: String,
+    /// What it says, or why it does not fit our CRD.
+    pub account: Result<Box<SwrAccount>, String>,
+}
+
+impl SeenAccount {
+    fn of(guarded: DeserializeGuard<SwrAccount>) -> Self {
+        let name = guarded.meta().name.clone().unwrap_or_default();
+        let account = match guarded.0 {
+            Ok(account) => Ok(Box::new(account)),
+            Err(invalid) => Err(invalid.error),
+        };
+        SeenAccount { name, account }
+    }
+}
+
+/// Watches the accounts of the cluster. One that does not fit our CRD is shown, too: whatever it
+/// said before does not count any more.
+pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SeenAccount>> + Send {
     let api: Api<DeserializeGuard<SwrAccount>> = Api::all(client);
-    resilient(api).filter_map(|event| {
-        futures::future::ready(match event {
-            Event::Listing => Some(Event::Listing),
-            Event::Listed => Some(Event::Listed),
-            Event::Applied(DeserializeGuard(Ok(account))) => Some(Event::Applied(account)),
-            Event::Deleted(DeserializeGuard(Ok(account))) => Some(Event::Deleted(account)),
-            Event::Applied(DeserializeGuard(Err(invalid)))
-            | Event::Deleted(DeserializeGuard(Err(invalid))) => {
-                tracing::warn!(
-                    account = invalid.metadata.name.as_deref().unwrap_or_default(),
-                    error = %invalid.error,
-                    "this SwrAccount does not fit the CRD of this operator and is not served"
-                );
-                None
-            }
-            Event::Failing(error) => Some(Event::Failing(error)),
-        })
+    resilient(api).map(|event| match event {
+        Event::Listing => Event::Listing,
+        Event::Listed => Event::Listed,
+        Event::Applied(account) => Event::Applied(SeenAccount::of(account)),
+        Event::Deleted(account) => Event::Deleted(SeenAccount::of(account)),
+        Event::Failing(error) => Event::Failing(error),
     })
 }
 

@@ -251,3 +251,49 @@ async fn events_go_on_across_the_regular_end_of_a_watch_without_a_list() {
     assert!(names.len() >= 5, "{names:?}");
     assert_eq!(server.count(Call::List), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_does_not_fit_is_told_of_by_name_and_so_is_its_end() {
+    let account = |region: Value| {
+        json!({
+            "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "kind": "SwrAccount",
+            "metadata": {"name": "main", "uid": "u", "resourceVersion": "5", "generation": 1},
+            "spec": {"region": region, "auth": {"accessKeySecretRef": {"name": "s"}}}
+        })
+    };
+    let (_, client) = Server::new(move |call, _| async move {
+        match call {
+            Call::List => list(&[account(json!("cn-north-4"))]),
+            Call::Watch => {
+                let event = |type_, object| json!({"type": type_, "object": object});
+                let events = vec![
+                    event("MODIFIED", account(json!(7))),
+                    event("DELETED", account(json!(7))),
+                ];
+                lines(events, true)
+            }
+        }
+    });
+    let told = Mutex::new(Vec::new());
+    let watch = watch_accounts(client).for_each(|event| {
+        let seen = match event {
+            Event::Applied(seen) => Some(("applied", seen)),
+            Event::Deleted(seen) => Some(("deleted", seen)),
+            Event::Listing | Event::Listed | Event::Failing(_) => None,
+        };
+        let seen = seen.map(|(what, seen)| (what, seen.name, seen.account.is_ok()));
+        told.lock().unwrap().extend(seen);
+        futures::future::ready(())
+    });
+    let _ = tokio::time::timeout(Duration::from_secs(10), watch).await;
+    let main = || "main".to_owned();
+    assert_eq!(
+        told.into_inner().unwrap(),
+        [
+            ("applied", main(), true),
+            ("applied", main(), false),
+            ("deleted", main(), false)
+        ]
+    );
+}
