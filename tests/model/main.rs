@@ -95,7 +95,9 @@ fn check(configs: Vec<Config>) {
     say(HEADING);
     let mut wrong = String::new();
     let (mut states, mut steps, mut seconds) = (0, 0, 0.0);
-    for config in configs {
+    let only = std::env::var("MODEL_ONLY").unwrap_or_default();
+    let chosen = |config: &Config| config.name.contains(&only);
+    for config in configs.into_iter().filter(chosen) {
         let report = explore(config, STATES_MAX);
         say(&row(&report));
         say(&traces(&report));
