@@ -503,12 +503,8 @@ fn readers() -> Vec<Config> {
         Config {
             read_only: [false, true],
             ..two(
-                "2 controllers, one read-only, edit, delete",
-                Budget {
-                    edits: 1,
-                    deletions: 1,
-                    ..b
-                },
+                "2 controllers, one read-only, delete",
+                Budget { deletions: 1, ..b },
             )
         },
     ]

@@ -614,6 +614,7 @@ pub(crate) fn flight(state: &State, k: usize, what: Sent, awaited: bool) -> Flig
     }
 }
 
+#[expect(clippy::large_types_passed_by_value, reason = "it moves into the step")]
 pub(crate) fn push(out: &mut Vec<Step>, label: Label, next: State, wrong: Wrong) {
     out.push(Step { label, next, wrong });
 }

@@ -277,6 +277,8 @@ fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
     let differs = |shown: &Shown| {
         shown.url != object.url_number() || shown.renamed || shown.credential != state.secret
     };
+    // What was sent is not known, so it would be sent again.
+    let would_send = |shown: &Shown| differs(shown) || object.status.credential.is_none();
     let is_of_object = |shown: &Shown| matches!(shown.mark, Mark::Uid(_));
     match reason.as_str() {
         "Available" => {}
@@ -288,7 +290,7 @@ fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
         }
         "NotApplied" | "Fighting" if ours.is_some_and(differs) => return Ok(()),
         "TagNotKept" if ours.is_none() && stripped.is_some() => return Ok(()),
-        "ReadOnly" if reads_only && !is_ambiguous && ours.is_none_or(differs) => return Ok(()),
+        "ReadOnly" if reads_only && !is_ambiguous && ours.is_none_or(would_send) => return Ok(()),
         _ => return Err("neither ready nor in a condition that is true"),
     }
     let synced = object.condition("Synced").map(|(status, _)| status);
