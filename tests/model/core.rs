@@ -107,6 +107,8 @@ pub(crate) struct Ending {
     pub(crate) gone: bool,
     /// Whether the status says that SWR was found equal to the spec.
     pub(crate) claims: bool,
+    /// Whether it waits for something to settle that has long settled.
+    pub(crate) waits_long: bool,
     summary: Index,
 }
 
@@ -443,7 +445,10 @@ impl Core {
     /// What production does with a summary, but for the write itself.
     fn end(&mut self, summary: Summary, now: Tick) -> Index {
         let at = time(now);
-        let due = match requeue(&summary, &self.windows, at) {
+        let next = requeue(&summary, &self.windows, at);
+        let settled = now + self.setting.settle.max(self.setting.believed.0);
+        let waits_long = matches!(next, Requeue::SoonUntil(until) if tick(until) > settled);
+        let due = match next {
             // Looked at when something else asks for it.
             Requeue::Never
             | Requeue::Poll
@@ -482,6 +487,7 @@ impl Core {
             },
             gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released(_)),
             claims,
+            waits_long,
             summary: self.summaries.keep(summary),
         };
         self.endings.keep(ending)

@@ -190,6 +190,8 @@ impl World {
         let controller = &state.controllers[k];
         let untrue = self.core.ending(ending).claims && !controller.held && !controller.excused;
         let untrue = untrue.then_some("status says Synced for what SWR never held since");
+        let waits_long = self.core.ending(ending).waits_long;
+        let untrue = untrue.or(waits_long.then_some("waits longer than anything takes to settle"));
         let label = |how| Label::Status(k, ending, how);
 
         let mut next = *state;

@@ -24,8 +24,6 @@ const REST: Tick = 60;
 #[derive(Default)]
 pub(crate) struct Quiet {
     good: Prints,
-    /// Whether somebody waits longer than anything takes to settle.
-    waits_long: bool,
     scratch: Vec<Step>,
 }
 
@@ -66,13 +64,6 @@ impl Quiet {
             } else {
                 self.step(world, &state)
             };
-            if std::mem::take(&mut self.waits_long) {
-                return Err(Unwell {
-                    what: "waits longer than anything takes to settle",
-                    path,
-                    last: Box::new(state),
-                });
-            }
             let Some((label, next)) = next else {
                 if let Err(what) = self.rests(world, &state) {
                     return Err(Unwell {
@@ -137,10 +128,6 @@ impl Quiet {
         let all = &state.controllers[..controllers];
         let due = all.iter().map(Controller::due_in_truth).min();
         if let Some(due) = due.filter(|due| *due < state.now + REST) {
-            // A tick more for a clock that drifted since.
-            let setting = world.config.setting;
-            let longest = setting.settle.max(setting.believed.0) + 1;
-            self.waits_long |= due > state.now + longest;
             let mut next = *state;
             next.pass_time(due);
             return Some((None, next));
