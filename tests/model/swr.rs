@@ -226,6 +226,8 @@ impl World {
         sent: Tick,
     ) -> (Answer, Wrong) {
         let gone = Answer::Cloud(Class::NotFound, Cause::RegistryNotFound);
+        let object = state.object.map(|object| self.core.object(object));
+        let present = object.map_or(0, |object| object.uid_number());
         match write {
             CloudWrite::Post {
                 uid,
@@ -262,6 +264,8 @@ impl World {
                 let Some(at) = state.slot(id) else {
                     return (gone, None);
                 };
+                let excused = excused && was_stripped(state, at)
+                    || uid == present && was_let_go(state, at, uid);
                 let wrong = if wrong_target(state, at, expects, mark, excused) {
                     Some("S3 PUT on a registry that is not ours")
                 } else if is_copy(state, at, uid) {
@@ -288,6 +292,8 @@ impl World {
                     return (gone, None);
                 };
                 let ours = Mark::Uid(uid);
+                let excused = excused && was_stripped(state, at)
+                    || uid == present && was_let_go(state, at, uid);
                 let wrong = if wrong_target(state, at, ours, ours, excused) {
                     Some("S3 DELETE of a registry that is not ours")
                 } else if is_copy(state, at, uid) || self.stays(state, at, uid) {
@@ -350,7 +356,23 @@ pub(crate) fn wrong_target(
 ) -> bool {
     state.registries[at].is_none_or(|registry| {
         let stands = registry.truth.map(|shown| shown.mark);
-        stands != Some(expects) && stands != Some(leaves) && !(registry.stripped && excused)
+        stands != Some(expects) && stands != Some(leaves) && !excused
+    })
+}
+
+/// Whether the console ever took the tag off.
+fn was_stripped(state: &State, at: usize) -> bool {
+    state.registries[at].is_some_and(|registry| registry.stripped)
+}
+
+/// Whether nobody but the object itself took its tag off, before its finalizer is: until then an
+/// earlier write of its own may land.
+fn was_let_go(state: &State, at: usize, uid: u8) -> bool {
+    state.registries[at].is_some_and(|registry| {
+        let untagged = registry
+            .truth
+            .is_some_and(|shown| shown.mark == Mark::Untagged);
+        untagged && registry.made_for == uid && !registry.stripped
     })
 }
 
