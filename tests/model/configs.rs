@@ -1,8 +1,11 @@
 //! What is explored: the truth in many configurations, and lies that must be found out.
 
-use crate::core::Setting;
+use crate::core::{Adoption, Setting};
 use crate::moves::{Config, Expected, Lie};
 use crate::world::{Budget, Mark};
+
+/// Whether the core has `adoption.policy: Rebuild`.
+const CORE_REBUILDS: bool = false;
 
 const NOTHING: Budget = Budget {
     faults: 0,
@@ -16,14 +19,21 @@ const NOTHING: Budget = Budget {
     console: 0,
     foreign: 0,
     rotations: 0,
+    skews: 0,
+    drifts: 0,
+    clones: 0,
+    restores: 0,
+    unseen: 0,
 };
 
 const SETTING: Setting = Setting {
     settle: 2,
     write: 1,
     believed: (2, 1),
-    adopts: false,
+    adoption: Adoption::Never,
     shows_key: true,
+    shows_updates: false,
+    skew: 0,
 };
 
 fn one(name: &'static str, left: Budget) -> Config {
@@ -36,6 +46,8 @@ fn one(name: &'static str, left: Budget) -> Config {
         unique_names: false,
         foreign: None,
         slow: false,
+        read_only: [false; 2],
+        restarts_reading: false,
         lie: Lie::None,
         expected: Expected::Holds,
     }
@@ -53,11 +65,42 @@ fn two(name: &'static str, left: Budget) -> Config {
 fn adopting(config: Config) -> Config {
     Config {
         setting: Setting {
-            adopts: true,
+            adoption: Adoption::IfUnowned,
             ..config.setting
         },
         foreign: Some(Mark::Untagged),
         ..config
+    }
+}
+
+/// Clocks that are wrong, by more than anything takes to settle.
+fn skewed(config: Config) -> Config {
+    Config {
+        setting: Setting {
+            skew: 3,
+            ..config.setting
+        },
+        ..config
+    }
+}
+
+/// With a tick to spare between what is true and what is believed, for a clock that drifts.
+fn spared(config: Config) -> Config {
+    skewed(Config {
+        setting: Setting {
+            settle: 3,
+            believed: (3, 1),
+            ..config.setting
+        },
+        ..config
+    })
+}
+
+/// Whoever deletes, creates anew or restores finds that specs allow adoption.
+fn adopting_later(config: Config) -> Config {
+    Config {
+        foreign: None,
+        ..adopting(config)
     }
 }
 
@@ -263,28 +306,248 @@ pub(crate) fn full() -> Vec<Config> {
         ),
         two("2 controllers, console", Budget { console: 1, ..b }),
     ]);
+    all.extend(clocks());
+    all.extend(copies());
+    all.extend(restores());
+    all.extend(letting_go());
+    all.extend(readers());
     all
+}
+
+/// One clock per process, which is wrong from the start or drifts.
+fn clocks() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        skewed(one(
+            "clocks, fault, crash",
+            Budget {
+                skews: 1,
+                faults: 1,
+                crashes: 1,
+                ..b
+            },
+        )),
+        skewed(one(
+            "clocks, fault, crash, delete",
+            Budget {
+                skews: 1,
+                faults: 1,
+                crashes: 1,
+                deletions: 1,
+                ..b
+            },
+        )),
+        skewed(one(
+            "clocks, lag, crash, console",
+            Budget {
+                skews: 1,
+                lags: 1,
+                crashes: 1,
+                console: 1,
+                ..b
+            },
+        )),
+        spared(one(
+            "drift, clocks, fault, crash",
+            Budget {
+                skews: 1,
+                drifts: 1,
+                faults: 1,
+                crashes: 1,
+                ..b
+            },
+        )),
+        skewed(two(
+            "2 controllers, clocks, fault",
+            Budget {
+                skews: 1,
+                faults: 1,
+                ..b
+            },
+        )),
+    ]
+}
+
+/// Copies that carry our tag.
+fn copies() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        one(
+            "copy, edit, delete",
+            Budget {
+                clones: 1,
+                edits: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "copy, fault, crash, delete",
+            Budget {
+                clones: 1,
+                faults: 1,
+                crashes: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "copy, console, delete",
+            Budget {
+                clones: 1,
+                console: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "2 copies, console, crash",
+            Budget {
+                clones: 2,
+                console: 1,
+                crashes: 1,
+                ..b
+            },
+        ),
+    ]
+}
+
+/// The object comes back under another uid.
+fn restores() -> Vec<Config> {
+    let b = NOTHING;
+    let restored = Budget {
+        restores: 1,
+        faults: 1,
+        crashes: 1,
+        ..b
+    };
+    let mut all = vec![
+        one("restore, fault, crash", restored),
+        one(
+            "restore, delete",
+            Budget {
+                restores: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        adopting_later(one("restore, fault, crash, IfUnowned", restored)),
+    ];
+    if CORE_REBUILDS {
+        let rebuilding = |config: Config| Config {
+            setting: Setting {
+                adoption: Adoption::Rebuild,
+                ..config.setting
+            },
+            ..config
+        };
+        all.push(rebuilding(one("Rebuild, fault, crash", restored)));
+        all.push(rebuilding(one(
+            "Rebuild, fault, delete",
+            Budget {
+                restores: 1,
+                faults: 1,
+                deletions: 1,
+                ..b
+            },
+        )));
+    }
+    all
+}
+
+/// `Orphan`, and who takes over what it left.
+fn letting_go() -> Vec<Config> {
+    let b = NOTHING;
+    vec![adopting_later(one(
+        "Orphan, fault, crash, delete, adopted anew",
+        Budget {
+            orphans: 1,
+            faults: 1,
+            crashes: 1,
+            deletions: 1,
+            recreations: 1,
+            ..b
+        },
+    ))]
+}
+
+/// Processes that only read.
+fn readers() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        Config {
+            read_only: [true; 2],
+            ..one(
+                "read-only, edit, delete",
+                Budget {
+                    edits: 1,
+                    deletions: 1,
+                    ..b
+                },
+            )
+        },
+        Config {
+            restarts_reading: true,
+            ..one(
+                "read-only after a crash, fault, console, edit, delete",
+                Budget {
+                    faults: 1,
+                    crashes: 1,
+                    console: 1,
+                    edits: 1,
+                    deletions: 1,
+                    ..b
+                },
+            )
+        },
+        Config {
+            read_only: [false, true],
+            ..two(
+                "2 controllers, one read-only, delete",
+                Budget { deletions: 1, ..b },
+            )
+        },
+    ]
 }
 
 /// What the protocol cannot do, step by step.
 pub(crate) fn limits() -> Vec<Config> {
-    vec![Config {
-        setting: Setting {
-            shows_key: false,
-            ..SETTING
-        },
-        expected: Expected::KnownLimit,
-        // SWR shows no secret: that an old PUT landed after the newest one cannot be seen.
-        ..one(
-            "limit: Secret rotates, key not shown, late PUT, edit",
-            Budget {
-                rotations: 1,
-                faults: 1,
-                edits: 1,
-                ..NOTHING
+    vec![
+        Config {
+            setting: Setting {
+                shows_key: false,
+                ..SETTING
             },
-        )
-    }]
+            expected: Expected::KnownLimit,
+            // SWR shows no secret: that an old PUT landed after the newest one cannot be seen.
+            ..one(
+                "limit: Secret rotates, key not shown, late PUT, edit",
+                Budget {
+                    rotations: 1,
+                    faults: 1,
+                    edits: 1,
+                    ..NOTHING
+                },
+            )
+        },
+        Config {
+            setting: Setting {
+                shows_updates: true,
+                ..SETTING
+            },
+            expected: Expected::KnownLimit,
+            // What no answer shows is compared with nothing.
+            ..one(
+                "limit: unseen edit, crash, edit",
+                Budget {
+                    unseen: 1,
+                    crashes: 1,
+                    edits: 1,
+                    ..NOTHING
+                },
+            )
+        },
+    ]
 }
 
 /// Lies that must be found out: if one is not, the checker is blind or a rule is idle.
@@ -357,6 +620,53 @@ pub(crate) fn lies() -> Vec<Config> {
                 Budget { lags: 3, ..b },
             ),
         ),
+        skewed(lie(
+            Lie::ClocksAreOne,
+            one(
+                "minus the clock of each process",
+                Budget {
+                    skews: 1,
+                    faults: 1,
+                    crashes: 1,
+                    ..b
+                },
+            ),
+        )),
+        lie(
+            Lie::NamesTheCopy,
+            one(
+                "minus the id of the original",
+                Budget {
+                    clones: 1,
+                    deletions: 1,
+                    ..b
+                },
+            ),
+        ),
+        adopting_later(lie(
+            Lie::DeniesUnknown,
+            one(
+                "minus the wait before an Orphan goes",
+                Budget {
+                    orphans: 1,
+                    faults: 1,
+                    deletions: 1,
+                    recreations: 1,
+                    ..b
+                },
+            ),
+        )),
+        Config {
+            read_only: [true; 2],
+            ..lie(Lie::ForgetsReadOnly, one("minus --read-only", b))
+        },
+        skewed(lie(
+            Lie::ClockSleeps,
+            two(
+                "assumption broken: a clock sleeps",
+                Budget { drifts: 1, ..b },
+            ),
+        )),
         lie(
             Lie::LandsTooLate,
             one(

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 use swr_operator::answer::{Account, KubeFailure};
 use swr_operator::api::registry::CreateIntent;
@@ -24,7 +24,9 @@ use swr_operator::step;
 use swr_operator::summary::{Judged, Summary, Verdict};
 use swr_operator::tag::{Installation, Owner, split};
 
-use crate::world::{CloudWrite, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick};
+use crate::world::{
+    CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick,
+};
 
 /// Seconds of a tick.
 const UNIT: i64 = 60;
@@ -105,6 +107,8 @@ pub(crate) struct Ending {
     pub(crate) gone: bool,
     /// Whether the status says that SWR was found equal to the spec.
     pub(crate) claims: bool,
+    /// Whether it waits for something to settle that has long settled.
+    pub(crate) waits_long: bool,
     summary: Index,
 }
 
@@ -144,9 +148,22 @@ pub(crate) struct Setting {
     pub(crate) write: Tick,
     /// What the controllers believe of both: the ablation gives them other windows.
     pub(crate) believed: (Tick, Tick),
-    pub(crate) adopts: bool,
+    pub(crate) adoption: Adoption,
     /// Whether SWR reports the access key, which changes with every rotation.
     pub(crate) shows_key: bool,
+    /// Whether SWR reports when a registry was changed last.
+    pub(crate) shows_updates: bool,
+    /// How many ticks a wrong clock is ahead or behind.
+    pub(crate) skew: i8,
+}
+
+/// What the specs say about registries that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adoption {
+    Never,
+    IfUnowned,
+    /// Also one of this name that an object which is gone has left, as after a restore.
+    Rebuild,
 }
 
 /// The core and its tables.
@@ -163,7 +180,7 @@ pub(crate) struct Core {
     judged: Table<Judged>,
     endings: Table<Ending>,
     requests: HashMap<Index, Request>,
-    starts: HashMap<(u8, Tick, Index), Index>,
+    starts: HashMap<(u8, Tick, bool, Index), Index>,
     outcomes: HashMap<(Index, Answer, Tick), Outcome>,
     polls: HashMap<(Index, View, u8, u8), bool>,
 }
@@ -255,7 +272,11 @@ impl Core {
             "spec": {
                 "instanceId": "source-1", "type": "swr-pro", "url": url_text(url),
                 "insecure": false, "description": "dr",
-                "adoption": {"policy": if self.setting.adopts { "IfUnowned" } else { "Never" }},
+                "adoption": {"policy": match self.setting.adoption {
+                    Adoption::Never => "Never",
+                    Adoption::IfUnowned => "IfUnowned",
+                    Adoption::Rebuild => "Rebuild",
+                }},
                 "credentialSecretRef": {"name": "login"},
             },
         }))
@@ -270,6 +291,27 @@ impl Core {
 
     pub(crate) fn summary(&self, ending: Index) -> Rc<Summary> {
         self.summaries.get(self.ending(ending).summary)
+    }
+
+    /// The object as a restore from a backup brings it back, under a new uid.
+    pub(crate) fn restored(
+        &mut self,
+        object: Index,
+        (uid, version): (u8, u16),
+        (keeps_status, keeps_finalizer): (bool, bool),
+    ) -> Index {
+        let fresh = self.create_object(uid, 1, version);
+        let fresh = self.object(fresh);
+        self.change(object, version, |object| {
+            object.uid.clone_from(&fresh.uid);
+            object.deleting = false;
+            if !keeps_status {
+                object.status = fresh.status.clone();
+            }
+            if !keeps_finalizer {
+                object.finalizers.clear();
+            }
+        })
     }
 
     /// Changes an object and gives it a version.
@@ -306,8 +348,12 @@ impl Core {
     }
 
     /// Rule 1: a pass begins.
-    pub(crate) fn start(&mut self, uid: u8, started: Tick, memory: Index) -> Index {
-        if let Some(effect) = self.starts.get(&(uid, started, memory)) {
+    pub(crate) fn start(&mut self, uid: u8, process: &Controller, read_only: bool) -> Index {
+        let Controller {
+            started, memory, ..
+        } = *process;
+        let key = (uid, started, read_only, memory);
+        if let Some(effect) = self.starts.get(&key) {
             return *effect;
         }
         let pass = Pass {
@@ -318,7 +364,7 @@ impl Core {
             uid: uid_text(uid),
             owner: self.owners[usize::from(uid)].clone(),
             windows: self.windows,
-            read_only: false,
+            read_only,
             process_started_at: time(started),
             memory: Memory::clone(&self.memories.all[memory as usize]),
         };
@@ -326,11 +372,11 @@ impl Core {
             panic!("a pass begins with an effect");
         };
         let effect = self.effects.keep(*effect);
-        self.starts.insert((uid, started, memory), effect);
+        self.starts.insert(key, effect);
         effect
     }
 
-    /// Gives an answer to an effect.
+    /// Gives an answer to an effect. The time is by the clock of the process.
     pub(crate) fn resume(&mut self, effect: Index, answer: Answer, now: Tick) -> Outcome {
         if let Some(outcome) = self.outcomes.get(&(effect, answer, now)) {
             return *outcome;
@@ -399,7 +445,10 @@ impl Core {
     /// What production does with a summary, but for the write itself.
     fn end(&mut self, summary: Summary, now: Tick) -> Index {
         let at = time(now);
-        let due = match requeue(&summary, &self.windows, at) {
+        let next = requeue(&summary, &self.windows, at);
+        let settled = now + self.setting.settle.max(self.setting.believed.0);
+        let waits_long = matches!(next, Requeue::SoonUntil(until) if tick(until) > settled);
+        let due = match next {
             // Looked at when something else asks for it.
             Requeue::Never
             | Requeue::Poll
@@ -438,23 +487,29 @@ impl Core {
             },
             gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released(_)),
             claims,
+            waits_long,
             summary: self.summaries.keep(summary),
         };
         self.endings.keep(ending)
     }
 
-    /// Whether a time is so long ago that it decides nothing any more.
-    fn is_old(&self, at: Timestamp, now: Tick) -> bool {
+    /// Whether a time is so long ago that it decides nothing any more, by a clock that may be
+    /// this many ticks behind the one that says `now`.
+    fn is_old(&self, at: Timestamp, now: Tick, behind: Tick) -> bool {
         let settle = self.setting.settle.max(self.setting.believed.0);
-        at <= time(now) - SignedDuration::from_secs(i64::from(settle) * UNIT)
+        tick(at).saturating_add(settle + behind) <= now
     }
 
-    /// The object with times that are over made equal, and whether one is not over yet.
+    /// The object with times that are over made equal, and whether one is not over yet. Whoever
+    /// wrote them, they are over once they are over by the slowest clock that may read them.
     pub(crate) fn aged_object(&mut self, object: Index, now: Tick) -> (Index, bool) {
+        // A tick more for a clock that drifts.
+        let behind = Tick::from(self.setting.skew.unsigned_abs()) + 1;
+        let behind = if self.setting.skew == 0 { 0 } else { behind };
         let status = &self.objects.all[object as usize].status;
         let has_intent = status.create_intent.is_some();
         match status.created_at {
-            Some(at) if !self.is_old(at, now) => (object, true),
+            Some(at) if !self.is_old(at, now, behind) => (object, true),
             Some(at) if at != ANCIENT => {
                 let mut object = Object::clone(&self.objects.all[object as usize]);
                 object.status.created_at = Some(ANCIENT);
@@ -464,10 +519,11 @@ impl Core {
         }
     }
 
-    /// The same for what a controller remembers.
+    /// The same for what a controller remembers, by its own clock. Every time that a `Memory`
+    /// holds must be aged here.
     pub(crate) fn aged_memory(&mut self, memory: Index, now: Tick) -> (Index, bool) {
         let old = &self.memories.all[memory as usize];
-        let is_young = old.update.is_some_and(|sent| !self.is_old(sent.at, now));
+        let is_young = old.update.is_some_and(|sent| !self.is_old(sent.at, now, 0));
         let mut new = Memory::clone(old);
         if let (Some(sent), false) = (&mut new.update, is_young) {
             sent.at = ANCIENT;
@@ -575,8 +631,8 @@ impl Core {
             Effect::Update { target, then, .. } => self.put(
                 then.work().owner(),
                 then.desired(),
-                target.id(),
-                None,
+                target.record(),
+                true,
                 NEVER,
             ),
             Effect::Adopt {
@@ -586,15 +642,15 @@ impl Core {
             } => self.put(
                 then.work().owner(),
                 then.desired(),
-                target.record().id,
-                Some(true),
+                target.record(),
+                true,
                 tick(intent.not_after()),
             ),
             Effect::Untag { target, then } => self.put(
                 then.work().owner(),
                 then.desired(),
-                target.id(),
-                Some(false),
+                target.record(),
+                false,
                 NEVER,
             ),
             Effect::Delete { target, then } => Request::Cloud {
@@ -616,30 +672,27 @@ impl Core {
         Request::Kube(write, kind)
     }
 
-    /// `tags`: whether the PUT puts our tag on (`true`) or takes it off (`false`).
+    /// `tags`: whether our tag is on it afterwards. Right only while its description ends as in
+    /// this record.
     fn put(
         &self,
         owner: &Owner,
         desired: &swr_operator::desired::Desired,
-        id: RegistryId,
-        tags: Option<bool>,
+        record: &Record,
+        tags: bool,
         not_after: Tick,
     ) -> Request {
         let ours = self.mark(owner.tag());
         let Mark::Uid(uid) = ours else {
             panic!("an owner has a uid");
         };
-        let (mark, expects) = match tags {
-            None => (ours, ours),
-            Some(true) => (ours, Mark::Untagged),
-            Some(false) => (Mark::Untagged, ours),
-        };
+        let stands = split(&record.description).1;
         Request::Cloud {
             write: CloudWrite::Put {
-                id: id_of(id),
+                id: id_of(record.id),
                 uid,
-                mark,
-                expects,
+                mark: if tags { ours } else { Mark::Untagged },
+                expects: stands.map_or(Mark::Untagged, |tag| self.mark(tag)),
                 url: url_of(&desired.registry.url),
                 credential: 0,
             },
@@ -674,7 +727,7 @@ impl Core {
         };
         Record {
             id: RegistryId(i64::from(shown.id)),
-            name: NAME.to_owned(),
+            name: if shown.renamed { "copy" } else { NAME }.to_owned(),
             type_: "swr-pro".to_owned(),
             url: url_text(shown.url),
             insecure: Some(false),
@@ -685,7 +738,7 @@ impl Core {
             dns_hosts: None,
             access_key: self.setting.shows_key.then(|| key(shown.credential)),
             health: Health::Healthy,
-            updated_at: None,
+            updated_at: (shown.updated > 0).then(|| shown.updated.to_string()),
         }
     }
 

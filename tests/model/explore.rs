@@ -287,10 +287,11 @@ fn described(world: &World, state: &State) -> String {
             mark(shown.mark),
             shown.url,
             shown.credential,
-            if registry.stripped {
-                " (tag taken off)"
-            } else {
-                ""
+            match (registry.stripped, registry.cloned, shown.hidden) {
+                (true, _, _) => " (tag taken off)",
+                (_, true, _) => " (a copy)",
+                (.., 0) => "",
+                _ => " with other hosts",
             },
         );
     }
@@ -363,6 +364,14 @@ pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
             )
         }
         Label::Crash(k) => format!("{} crashes and starts anew", controller(k, swapped)),
+        Label::Skew(k, ahead) => {
+            format!("{}'s clock is {ahead:+} ticks off", controller(k, swapped))
+        }
+        Label::Drift(k, ticks) => {
+            let what = if ticks > 0 { "gains" } else { "loses" };
+            let ticks = ticks.unsigned_abs();
+            format!("{}'s clock {what} {ticks}", controller(k, swapped))
+        }
         Label::Land(flight) => format!("lands: {}", on_the_wire(&flight, swapped)),
         Label::Vanish(flight) => format!("never lands: {}", on_the_wire(&flight, swapped)),
         Label::Tick => "a tick passes".to_owned(),

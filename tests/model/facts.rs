@@ -1,7 +1,6 @@
 //! The small facts of an object that the checker looks at.
 
 use swr_operator::api::ConditionStatus;
-use swr_operator::api::registry::DeletionPolicy;
 use swr_operator::object::Object;
 
 use crate::core::{tick, uid_of, url_of, url_text};
@@ -11,8 +10,8 @@ use crate::world::Tick;
 pub(crate) trait Facts {
     fn uid_number(&self) -> u8;
     fn url_number(&self) -> u8;
-    fn orphans(&self) -> bool;
     fn intent_at(&self) -> Option<Tick>;
+    fn known(&self) -> Option<u8>;
     fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)>;
     fn set_url(&mut self, url: u8);
 }
@@ -29,13 +28,14 @@ impl Facts for Object {
         }
     }
 
-    fn orphans(&self) -> bool {
-        self.deletion_policy == DeletionPolicy::Orphan
-    }
-
     fn intent_at(&self) -> Option<Tick> {
         let intent = self.status.create_intent.as_ref()?;
         Some(tick(intent.started_at))
+    }
+
+    fn known(&self) -> Option<u8> {
+        let id = self.status.registry_id?;
+        Some(u8::try_from(id).expect("few"))
     }
 
     fn condition(&self, type_: &str) -> Option<(ConditionStatus, String)> {

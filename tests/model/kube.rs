@@ -72,7 +72,9 @@ impl World {
         }
         let releases = write.finalizers && object.has_finalizer() && !new.has_finalizer();
         let uid = object.uid_number();
-        let is_ours = |r: &Registry, shown: Shown| shown.mark == Mark::Uid(uid) && !r.stripped;
+        let is_ours =
+            |r: &Registry, shown: Shown| shown.mark == Mark::Uid(uid) && !r.stripped && !r.cloned;
+        let may_leave = state.is_forsaken(uid);
         let is_left = state
             .live()
             .any(|(registry, shown)| is_ours(registry, shown));
@@ -80,10 +82,12 @@ impl World {
             Some("S9 observedGeneration goes backwards or ahead")
         } else if releases && !object.deleting {
             Some("S7 the finalizer is removed from an object that is not deleting")
-        } else if releases && !object.orphans() && is_left {
+        } else if releases && !may_leave && is_left {
             Some("S7 the finalizer is removed while a registry with our tag exists")
-        } else if releases && !object.orphans() && state.post_in_flight(uid) {
+        } else if releases && !may_leave && state.post_in_flight(uid) {
             Some("S7 the finalizer is removed while a create may still land")
+        } else if takes_copy(state, &new) && state.has_original(uid) {
+            Some("S4 the status takes a copy while our own registry exists")
         } else {
             None
         };
@@ -100,6 +104,13 @@ impl World {
             );
         }
         let written = self.replace(state, |core, version| core.written(write, current, version));
+        if takes_copy(state, &new) {
+            let at = new.known().and_then(|id| state.slot(id));
+            if let Some(taken) = at.and_then(|at| state.registries[at].as_mut()) {
+                taken.cloned = false;
+                taken.made_for = uid;
+            }
+        }
         let answer = match kind {
             Some(KubeKind::RemoveFinalizer) => Answer::Done,
             Some(KubeKind::AddFinalizer | KubeKind::Intent(_) | KubeKind::Id) | None => {
@@ -179,6 +190,8 @@ impl World {
         let controller = &state.controllers[k];
         let untrue = self.core.ending(ending).claims && !controller.held && !controller.excused;
         let untrue = untrue.then_some("status says Synced for what SWR never held since");
+        let waits_long = self.core.ending(ending).waits_long;
+        let untrue = untrue.or(waits_long.then_some("waits longer than anything takes to settle"));
         let label = |how| Label::Status(k, ending, how);
 
         let mut next = *state;
@@ -200,7 +213,7 @@ impl World {
                         attempt: attempt + 1,
                     };
                 }
-                None => self.close(&mut next, k, ending, Err(state.now)),
+                None => self.close(&mut next, k, ending, Err(controller.clock(state.now))),
             }
             push(out, label(How::Refused), next, None);
         }
@@ -209,7 +222,7 @@ impl World {
         }
         let mut faulty = *state;
         faulty.left.faults -= 1;
-        let later = state.now + 1;
+        let later = controller.clock(state.now) + 1;
         let mut next = faulty;
         self.close(&mut next, k, ending, Err(later));
         push(out, label(How::Lost), next, None);
@@ -226,6 +239,14 @@ impl World {
             push(out, label(How::Late), next, untrue);
         }
     }
+}
+
+/// Whether this status names a copy.
+fn takes_copy(state: &State, new: &Object) -> bool {
+    let known = new.known();
+    state
+        .live()
+        .any(|(registry, _)| registry.cloned && Some(registry.id) == known)
 }
 
 pub(crate) fn backwards(old: &Object, new: &Object) -> bool {

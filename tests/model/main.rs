@@ -10,14 +10,18 @@
 //! answer, carried out late, answered slowly or without an id; LIST and SHOW show a registry as
 //! it was before its last writes; passes begin at any time, also for an older incarnation; the
 //! user edits, deletes, creates anew, suspends, changes the deletion policy; the Secret is
-//! rotated; the console edits, deletes, takes the tag off; a foreign registry comes and goes.
+//! rotated; the console edits, deletes, takes the tag off, copies our registry with its tag,
+//! changes what no answer shows; a foreign registry comes and goes; a restore from a backup puts
+//! another object in the place of ours. Each process has a clock of its own, which may be wrong
+//! from its start on by more than anything takes to settle, and may gain or lose a tick, but never
+//! goes back while the process runs. A process may be one that only reads.
 //!
 //! Safety is judged when a request is applied (`moves`), liveness from every state by following
 //! its quiet continuation to rest (`quiet`).
 //!
 //! What is abstracted: time is a clock of coarse ticks (T_settle two or three of them, a write one
 //! or two) that stands still when nothing young is left to wait for, because then only old times
-//! are left, which decide nothing; times of conditions and of the credential's sending are made equal; versions
+//! are left, which decide nothing by any clock that may read them; times of conditions and of the credential's sending are made equal; versions
 //! are reused once nobody holds them; of the queue only its promises are kept (a change after the
 //! look, a due time, or a poll that differs leads to a pass). Accounts, grants and the Secret's
 //! absence do not change; the target is always healthy. Assumed: a request to SWR lands, and is visible, within the write

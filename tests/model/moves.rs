@@ -42,6 +42,16 @@ pub(crate) enum Lie {
     LandsStatusLate,
     /// The object always says that its registry was created long ago.
     CreatedLongAgo,
+    /// A process starts with what the one before remembered, as if their clocks were one.
+    ClocksAreOne,
+    /// The machine sleeps in the middle of a pass, and the clock does not notice.
+    ClockSleeps,
+    /// The object names the copy of its registry instead of the registry.
+    NamesTheCopy,
+    /// A request whose outcome is unknown is told as refused.
+    DeniesUnknown,
+    /// A process is not told that it only reads.
+    ForgetsReadOnly,
 }
 
 /// What is explored.
@@ -59,6 +69,10 @@ pub(crate) struct Config {
     pub(crate) foreign: Option<Mark>,
     /// Whether requests may also be carried out slowly, with an answer.
     pub(crate) slow: bool,
+    /// Which controllers only read.
+    pub(crate) read_only: [bool; 2],
+    /// Whether a controller only reads after a crash.
+    pub(crate) restarts_reading: bool,
     pub(crate) lie: Lie,
     pub(crate) expected: Expected,
 }
@@ -96,6 +110,10 @@ pub(crate) enum Label {
     Effect(usize, Index, How, Option<Answer>),
     Status(usize, Index, How),
     Crash(usize),
+    /// A fresh process finds its clock set so many ticks ahead.
+    Skew(usize, i8),
+    /// A clock gains or loses so many ticks.
+    Drift(usize, i8),
     Land(Flight),
     Vanish(Flight),
     Tick,
@@ -133,11 +151,16 @@ impl World {
             object: Some(object),
             previous: None,
             uids: 1,
+            taken_away: 0,
+            let_go: 0,
             secret: 1,
             registries: [None; REGISTRIES],
             ids: 0,
             flights: [None; 2],
-            controllers: [Controller::started(0); 2],
+            controllers: self.config.read_only.map(|read_only| Controller {
+                read_only,
+                ..Controller::FRESH
+            }),
             left: self.config.left,
         };
         if let Some(mark) = self.config.foreign {
@@ -156,13 +179,14 @@ impl World {
                 At::Waiting(_) => {}
                 At::Status { .. } => self.statuses(state, k, out),
             }
-            let fresh = Controller::started(state.controllers[k].started);
-            if state.left.crashes > 0 && state.controllers[k] != fresh {
+            let is_fresh = state.controllers[k] == state.controllers[k].forgetful();
+            if state.left.crashes > 0 && !is_fresh {
                 let mut next = *state;
                 next.left.crashes -= 1;
-                crash(&mut next, k);
+                self.crash(&mut next, k);
                 push(out, Label::Crash(k), next, None);
             }
+            self.clocks(state, k, is_fresh, out);
         }
         self.wire(state, out);
         self.people(state, out);
@@ -180,6 +204,7 @@ impl World {
     /// Whether anything is under way that time decides. If not, waiting makes no difference.
     pub(crate) fn is_timed(&mut self, state: &State) -> bool {
         let now = state.now;
+        let clocks = state.controllers.map(|controller| controller.clock(now));
         let young = |tick: Tick| tick > 0;
         state.flights[0].is_some()
             || state.registries.iter().flatten().any(Registry::lags)
@@ -189,7 +214,7 @@ impl World {
                 .is_some_and(|object| self.core.aged_object(object, now).1)
             || (0..self.config.controllers).any(|k| {
                 let memory = state.controllers[k].memory;
-                self.core.aged_memory(memory, now).1
+                self.core.aged_memory(memory, clocks[k]).1
             })
     }
 
@@ -219,12 +244,13 @@ impl World {
         }
         let settle = self.config.setting.settle;
         for controller in &mut state.controllers {
-            if controller.started + settle <= now {
+            let clock = controller.clock(now);
+            if controller.started + settle <= clock {
                 controller.started = 0;
             }
             if controller.at == At::Idle {
-                controller.memory = self.core.aged_memory(controller.memory, now).0;
-                if controller.due <= now {
+                controller.memory = self.core.aged_memory(controller.memory, clock).0;
+                if controller.due <= clock {
                     controller.due = 0;
                 }
             }
@@ -258,6 +284,60 @@ impl World {
             .iter()
             .flatten()
             .all(|flight| state.now + 1 < flight.sent + window)
+    }
+
+    /// A process starts with a wrong clock, or its clock gains or loses a tick.
+    fn clocks(&self, state: &State, k: usize, is_fresh: bool, out: &mut Vec<Step>) {
+        let mut set = |ticks: i8, tell: Label, spend: fn(&mut Budget)| {
+            let mut next = *state;
+            spend(&mut next.left);
+            let controller = &mut next.controllers[k];
+            controller.ahead += ticks;
+            if controller.started > 0 && is_fresh {
+                controller.started = controller.clock(state.now);
+            }
+            if ticks < 0 && !is_fresh {
+                // A clock that runs never goes back: it stands still.
+                next.pass_time(state.now + Tick::from(ticks.unsigned_abs()));
+            }
+            push(out, tell, next, None);
+        };
+        let skew = self.config.setting.skew;
+        if state.left.skews > 0 && is_fresh && state.controllers[k].ahead == 0 {
+            for ahead in [-skew, skew] {
+                set(ahead, Label::Skew(k, ahead), |left| left.skews -= 1);
+            }
+        }
+        if state.left.drifts > 0 && !is_fresh {
+            set(1, Label::Drift(k, 1), |left| left.drifts -= 1);
+            let loses = if self.config.lie == Lie::ClockSleeps {
+                -skew
+            } else {
+                -1
+            };
+            if self.may_pass(state) && (loses == -1 || state.flights[0].is_none()) {
+                set(loses, Label::Drift(k, loses), |left| left.drifts -= 1);
+            }
+        }
+    }
+
+    /// A process ends, and another takes its place.
+    fn crash(&self, state: &mut State, k: usize) {
+        let was = state.controllers[k];
+        state.controllers[k] = Controller {
+            started: state.now,
+            read_only: was.read_only || self.config.restarts_reading,
+            ..Controller::FRESH
+        };
+        if self.config.lie == Lie::ClocksAreOne {
+            state.controllers[k].uid = was.uid;
+            state.controllers[k].memory = was.memory;
+        }
+        for flight in state.flights.iter_mut().flatten() {
+            if usize::from(flight.by) == k {
+                flight.awaited = false;
+            }
+        }
     }
 
     pub(crate) fn starts(&mut self, state: &State, k: usize, out: &mut Vec<Step>) {
@@ -296,11 +376,12 @@ impl World {
             // Another object to the queue: nothing is remembered of it.
             *controller = Controller {
                 uid,
-                ..Controller::started(controller.started)
+                ..controller.forgetful()
             };
         }
         controller.due = NEVER;
-        self.core.start(uid, controller.started, controller.memory)
+        let read_only = controller.read_only && self.config.lie != Lie::ForgetsReadOnly;
+        self.core.start(uid, controller, read_only)
     }
 
     /// A pass begins and reads the object. `None` if it was queued under an older uid and ends
@@ -354,6 +435,13 @@ impl World {
                 }
             }));
         }
+        if self.config.lie == Lie::NamesTheCopy
+            && let Some((copy, _)) = state.live().find(|(registry, _)| registry.cloned)
+        {
+            return Some(self.core.change(object, version, |object| {
+                object.status.registry_id = Some(copy.id.into());
+            }));
+        }
         Some(object)
     }
 
@@ -361,7 +449,8 @@ impl World {
     pub(crate) fn resume(&mut self, state: &mut State, k: usize, effect: Index, answer: Answer) {
         let (mut effect, mut answer) = (effect, answer);
         loop {
-            match self.core.resume(effect, answer, state.now) {
+            let clock = state.controllers[k].clock(state.now);
+            match self.core.resume(effect, answer, clock) {
                 Outcome::Effect(next) => {
                     let secret_may_change = self.config.left.rotations > 0;
                     let request = self.core.request(next);
@@ -410,7 +499,7 @@ impl World {
         let controller = &mut state.controllers[k];
         controller.rest();
         if ending.gone {
-            *controller = Controller::started(controller.started);
+            *controller = controller.forgetful();
             return;
         }
         controller.memory = ending.memory;
@@ -525,15 +614,7 @@ pub(crate) fn flight(state: &State, k: usize, what: Sent, awaited: bool) -> Flig
     }
 }
 
-pub(crate) fn crash(state: &mut State, k: usize) {
-    state.controllers[k] = Controller::started(state.now);
-    for flight in state.flights.iter_mut().flatten() {
-        if usize::from(flight.by) == k {
-            flight.awaited = false;
-        }
-    }
-}
-
+#[expect(clippy::large_types_passed_by_value, reason = "it moves into the step")]
 pub(crate) fn push(out: &mut Vec<Step>, label: Label, next: State, wrong: Wrong) {
     out.push(Step { label, next, wrong });
 }

@@ -5,8 +5,8 @@ use swr_operator::object::Object;
 
 use crate::facts::Facts as _;
 use crate::moves::{Label, Step, World, push};
-use crate::swr::add_foreign;
-use crate::world::{At, Budget, Mark, REGISTRIES, Registry, Shown, State};
+use crate::swr::{add_copy, add_foreign};
+use crate::world::{At, Budget, Index, Mark, REGISTRIES, Registry, Shown, State};
 
 /// The url that the console writes.
 const CONSOLE: u8 = 9;
@@ -79,6 +79,68 @@ impl World {
                 object.deletion_policy = DeletionPolicy::Orphan;
             },
         );
+        if left.orphans > 0
+            && is_deleting
+            && let Some(step) = out.last_mut()
+        {
+            step.next.let_go |= 1 << self.core.object(object).uid_number();
+        }
+        self.restores(state, object, out);
+    }
+
+    /// The object comes back from a backup, while the processes of before are still at work.
+    fn restores(&mut self, state: &State, object: Index, out: &mut Vec<Step>) {
+        if state.left.restores == 0 {
+            return;
+        }
+        for (keeps_status, keeps_finalizer, what) in [
+            (true, true, "a restore replaces the object"),
+            (true, false, "a restore replaces the object, finalizer lost"),
+            (false, true, "a restore replaces the object, status lost"),
+            (
+                false,
+                false,
+                "a restore replaces the object, status and finalizer lost",
+            ),
+        ] {
+            let mut next = *state;
+            next.left.restores -= 1;
+            next.taken_away |= 1 << self.core.object(object).uid_number();
+            next.uids += 1;
+            let (uid, version) = (next.uids, self.free_version(&next));
+            let keeps = (keeps_status, keeps_finalizer);
+            next.object = Some(self.core.restored(object, (uid, version), keeps));
+            next.previous = None;
+            push(out, Label::Other(what), next, None);
+        }
+    }
+
+    /// What the console does with our registry and its tag.
+    fn copies(&self, state: &State, at: usize, out: &mut Vec<Step>) {
+        let has_room = state.registries.iter().any(Option::is_none);
+        if state.left.clones > 0 && has_room {
+            let mut next = *state;
+            next.left.clones -= 1;
+            if let Some(shown) = state.registries[at].and_then(|registry| registry.truth) {
+                add_copy(&mut next, shown);
+            }
+            let what = "the console copies the registry, tag included";
+            push(out, Label::Other(what), next, None);
+        }
+        // Within the moment of a write of ours, no witness tells one edit from the other.
+        let is_quiet = state.flights[0].is_none()
+            && state.controllers.iter().all(|c| matches!(c.at, At::Idle));
+        if state.left.unseen > 0 && is_quiet {
+            let mut next = *state;
+            next.left.unseen -= 1;
+            self.mutate(&mut next, at, |r| edit(r, |shown| shown.hidden = CONSOLE));
+            push(
+                out,
+                Label::Other("the console edits the hosts, which no answer shows"),
+                next,
+                None,
+            );
+        }
     }
 
     /// The console, and strangers.
@@ -94,6 +156,9 @@ impl World {
                     ..
                 })
             );
+            if ours {
+                self.copies(state, at, out);
+            }
             if ours && state.left.console > 0 {
                 let mut spent = *state;
                 spent.left.console -= 1;
@@ -159,8 +224,12 @@ pub(crate) fn excuse(state: &mut State) {
     }
 }
 
+/// An edit in the console, which moves `updated_at` as any write does.
 pub(crate) fn edit(registry: &mut Registry, change: impl FnOnce(&mut Shown)) {
     if let Some(shown) = &mut registry.truth {
         change(shown);
+        if shown.updated > 0 {
+            shown.updated += 1;
+        }
     }
 }

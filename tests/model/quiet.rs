@@ -4,7 +4,7 @@
 
 use swr_operator::api::ConditionStatus;
 
-use crate::core::POLL;
+use crate::core::{Adoption, POLL};
 use crate::explore::{Prints, fingerprint, named};
 use crate::facts::Facts as _;
 use crate::moves::{Label, Step, World, looked};
@@ -117,16 +117,16 @@ impl Quiet {
             if controller.uid != 0 && controller.uid != uid {
                 // The watch says that its object is gone: the queue forgets it.
                 let mut next = *state;
-                next.controllers[k] = Controller::started(controller.started);
+                next.controllers[k] = controller.forgetful();
                 return Some((None, next));
             }
             let changed = now_is.is_some() && controller.looked != now_is;
-            if changed || (controller.due <= state.now) {
+            if changed || controller.due_in_truth() <= state.now {
                 return begin(world, state, k, uid);
             }
         }
         let all = &state.controllers[..controllers];
-        let due = all.iter().map(|controller| controller.due).min();
+        let due = all.iter().map(Controller::due_in_truth).min();
         if let Some(due) = due.filter(|due| *due < state.now + REST) {
             let mut next = *state;
             next.pass_time(due);
@@ -211,23 +211,12 @@ fn calm(world: &mut World, state: &State) -> State {
 /// What must hold at rest, by the truth and not by what anybody saw.
 fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
     let object = state.object.map(|object| world.core.object(object));
-    let tagged = |uid| {
-        let with_tag = state
-            .live()
-            .filter(move |(_, shown)| shown.mark == Mark::Uid(uid));
-        with_tag.map(|(_, shown)| shown).collect::<Vec<_>>()
-    };
-    // What an object left behind by its deletion policy is no leak.
-    let leaves = world.config.left.orphans > 0;
     let present = object.as_ref().map_or(0, |object| object.uid_number());
-    let is_left = |registry: &Registry, shown: Shown| {
-        !registry.stripped && matches!(shown.mark, Mark::Uid(uid) if uid != present)
+    let is_left = |(registry, shown): (&Registry, Shown)| {
+        let is_ours = !registry.stripped && !registry.cloned;
+        is_ours && matches!(shown.mark, Mark::Uid(uid) if uid != present && !state.is_forsaken(uid))
     };
-    if !leaves
-        && state
-            .live()
-            .any(|(registry, shown)| is_left(registry, shown))
-    {
+    if state.live().any(is_left) {
         return Err("the object is gone and its registry is left");
     }
     let Some(object) = object else {
@@ -241,51 +230,102 @@ fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
             Err("suspended, and does not say so")
         };
     }
-    let ours = tagged(present);
-    let differs = |shown: &Shown| shown.url != object.url_number();
-    let foreign = state
+    let known = object.known();
+    let carriers: Vec<Shown> = state
         .live()
-        .any(|(_, shown)| shown.mark != Mark::Uid(present));
-    let known = object.known_id().map(|id| id.0);
-    let stripped = state
-        .live()
-        .any(|(_, shown)| Some(i64::from(shown.id)) == known && shown.mark != Mark::Uid(present));
+        .map(|(_, shown)| shown)
+        .filter(|shown| shown.mark == Mark::Uid(present))
+        .collect();
+    let others = || {
+        let all = state.live().map(|(_, shown)| shown);
+        all.filter(|shown| shown.mark != Mark::Uid(present))
+    };
+    // The known registry, if it is there without our tag.
+    let stripped = others().find(|shown| Some(shown.id) == known);
+    let knows_none = known.is_none_or(|id| state.slot(id).is_none());
+    // Which of several is ours cannot be told.
+    let is_ambiguous = knows_none && carriers.len() > 1;
+    // The registry that counts: copies of it only look like it.
+    let ours = carriers
+        .iter()
+        .find(|shown| Some(shown.id) == known || knows_none && carriers.len() == 1);
+    let reads_only = all_read_only(world, state);
     if object.deleting {
-        return if reason == "DeletionBlocked" && ours.is_empty() && stripped {
-            Ok(())
-        } else {
-            Err("the deletion never ends")
+        return match reason.as_str() {
+            "DeletionBlocked" if ours.is_none() && stripped.is_some() => Ok(()),
+            "DeletionBlocked" | "DuplicateTag" if is_ambiguous => Ok(()),
+            "ReadOnly" if reads_only => Ok(()),
+            _ => Err("the deletion never ends"),
         };
     }
     if object.status.observed_generation != object.generation {
         return Err("the status is about an older spec");
     }
+    let differs = |shown: &Shown| {
+        shown.url != object.url_number() || shown.renamed || shown.credential != state.secret
+    };
+    // What was sent is not known, so it would be sent again.
+    let would_send = |shown: &Shown| differs(shown) || object.status.credential.is_none();
+    let is_of_object = |shown: &Shown| matches!(shown.mark, Mark::Uid(_));
     match reason.as_str() {
         "Available" => {}
-        "Conflict" if ours.is_empty() && foreign => return Ok(()),
-        "OwnershipLost" if ours.is_empty() && stripped => return Ok(()),
-        "NotApplied" | "Fighting" if ours.iter().any(differs) => return Ok(()),
-        "TagNotKept" if ours.is_empty() && stripped => return Ok(()),
+        "DuplicateTag" if is_ambiguous => return Ok(()),
+        "Conflict" if carriers.is_empty() && may_conflict(world, others()) => return Ok(()),
+        // The tag of another object is no loss of ours: it was there before.
+        "OwnershipLost" if ours.is_none() && stripped.is_some_and(|s| !is_of_object(&s)) => {
+            return Ok(());
+        }
+        "NotApplied" | "Fighting" if ours.is_some_and(differs) => return Ok(()),
+        "TagNotKept" if ours.is_none() && stripped.is_some() => return Ok(()),
+        "ReadOnly" if reads_only && !is_ambiguous && ours.is_none_or(would_send) => return Ok(()),
         _ => return Err("neither ready nor in a condition that is true"),
     }
     let synced = object.condition("Synced").map(|(status, _)| status);
     let ready = object.condition("Ready").map(|(status, _)| status);
-    let [only] = ours.as_slice() else {
-        return Err("ready, and not exactly one registry is ours");
+    let Some(only) = ours else {
+        return Err("ready, and no registry is known to be ours");
     };
-    if (ready, synced) != (Some(ConditionStatus::True), Some(ConditionStatus::True)) {
+    let are_copies = state
+        .live()
+        .all(|(registry, shown)| shown.mark != only.mark || registry.cloned || shown.id == only.id);
+    if !are_copies {
+        Err("ready, and not exactly one registry is ours")
+    } else if (ready, synced) != (Some(ConditionStatus::True), Some(ConditionStatus::True)) {
         Err("ready, and does not say so")
-    } else if only.url != object.url_number() {
+    } else if only.url != object.url_number() || only.renamed {
         Err("ready, and the registry differs from the spec")
-    } else if known != Some(i64::from(only.id)) {
+    } else if known != Some(only.id) {
         Err("ready, and the status names another registry")
     } else if object.status.create_intent.is_some() {
         Err("ready, and an intent is still noted")
-    } else if !object.has_finalizer() {
+    } else if !object.has_finalizer() && !reads_only {
         Err("ready, and nothing holds the object")
     } else if only.credential != state.secret {
         Err("ready, and SWR holds an old credential")
+    } else if only.hidden != 0 {
+        Err("ready, and SWR holds other hosts than the spec asks for")
     } else {
         Ok(())
+    }
+}
+
+fn all_read_only(world: &World, state: &State) -> bool {
+    let all = &state.controllers[..world.config.controllers];
+    all.iter().all(|controller| controller.read_only)
+}
+
+/// Whether these registries, none of which is ours, may be in the way for good.
+fn may_conflict(world: &World, others: impl Iterator<Item = Shown>) -> bool {
+    let marks: Vec<Mark> = others.map(|shown| shown.mark).collect();
+    let may_take = |mark: &Mark| match world.config.setting.adoption {
+        Adoption::Never => false,
+        Adoption::IfUnowned => *mark == Mark::Untagged,
+        Adoption::Rebuild => *mark != Mark::Stranger,
+    };
+    match marks.as_slice() {
+        [] => false,
+        [only] => !may_take(only),
+        // One of them is in the way of the other.
+        _ => true,
     }
 }

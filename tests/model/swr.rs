@@ -130,7 +130,7 @@ impl World {
         let controller = &state.controllers[k];
         let write = with_credential(write, controller.credential);
         let label = |how, answer| Label::Effect(k, effect, how, answer);
-        if state.now > not_after && self.config.lie != Lie::SendsTooLate {
+        if controller.clock(state.now) > not_after && self.config.lie != Lie::SendsTooLate {
             let answer = Answer::Cloud(Class::Transient, Cause::TooLate);
             self.answer(out, *state, k, effect, answer, How::TooLate);
             return;
@@ -145,6 +145,11 @@ impl World {
         let refused = Answer::Cloud(Class::Transient, Cause::ServerError);
         self.fault(out, state, k, effect, refused, How::Refused);
         let unknown = Answer::Cloud(Class::Unknown, Cause::TimedOut);
+        let unknown = if self.config.lie == Lie::DeniesUnknown {
+            refused
+        } else {
+            unknown
+        };
         self.fault(out, state, k, effect, unknown, How::Lost);
         if state.left.faults == 0 {
             return;
@@ -183,8 +188,15 @@ impl World {
         controller: &Controller,
         write: CloudWrite,
     ) -> Wrong {
+        if controller.read_only {
+            return Some("S10 a process that only reads writes to SWR");
+        }
         let object = state.object.map(|object| self.core.object(object));
         let object = object.filter(|object| object.uid_number() == controller.uid);
+        if object.is_none() && state.taken_away & 1 << controller.uid != 0 {
+            // The object was taken away in the middle of a pass.
+            return None;
+        }
         let held = object.as_ref().is_some_and(|object| object.has_finalizer());
         match write {
             CloudWrite::Post { uid, .. } => {
@@ -214,6 +226,8 @@ impl World {
         sent: Tick,
     ) -> (Answer, Wrong) {
         let gone = Answer::Cloud(Class::NotFound, Cause::RegistryNotFound);
+        let object = state.object.map(|object| self.core.object(object));
+        let present = object.map_or(0, |object| object.uid_number());
         match write {
             CloudWrite::Post {
                 uid,
@@ -229,6 +243,9 @@ impl World {
                     mark: Mark::Uid(uid),
                     url,
                     credential,
+                    renamed: false,
+                    hidden: 0,
+                    updated: self.updated(0),
                 };
                 let id = add(state, uid, until, shown);
                 let made = |r: &Registry| r.made_for == uid && !r.stripped;
@@ -238,23 +255,34 @@ impl World {
             }
             CloudWrite::Put {
                 id,
+                uid,
                 mark,
                 expects,
                 url,
                 credential,
-                ..
             } => {
                 let Some(at) = state.slot(id) else {
                     return (gone, None);
                 };
-                let wrong = wrong_target(state, at, expects, mark, excused)
-                    .then_some("S3 PUT on a registry that is not ours");
+                let excused = excused && was_stripped(state, at)
+                    || uid == present && was_let_go(state, at, uid);
+                let wrong = if wrong_target(state, at, expects, mark, excused) {
+                    Some("S3 PUT on a registry that is not ours")
+                } else if is_copy(state, at, uid) {
+                    Some("S3 PUT on a copy while our own registry exists")
+                } else {
+                    None
+                };
                 self.mutate(state, at, |registry| {
+                    let updated = registry.truth.map_or(0, |shown| shown.updated);
                     registry.truth = Some(Shown {
                         id,
                         mark,
                         url,
                         credential,
+                        renamed: false,
+                        hidden: 0,
+                        updated: self.updated(updated),
                     });
                 });
                 (Answer::Done, wrong)
@@ -264,11 +292,37 @@ impl World {
                     return (gone, None);
                 };
                 let ours = Mark::Uid(uid);
-                let wrong = wrong_target(state, at, ours, ours, excused)
-                    .then_some("S3 DELETE of a registry that is not ours");
+                let excused = excused && was_stripped(state, at)
+                    || uid == present && was_let_go(state, at, uid);
+                let wrong = if wrong_target(state, at, ours, ours, excused) {
+                    Some("S3 DELETE of a registry that is not ours")
+                } else if is_copy(state, at, uid) || self.stays(state, at, uid) {
+                    Some("S3 DELETE of a copy")
+                } else {
+                    None
+                };
                 self.mutate(state, at, |registry| registry.truth = None);
                 (Answer::Done, wrong)
             }
+        }
+    }
+
+    /// Whether this is a copy that dies with nothing: only a lost id leaves room for the thought
+    /// that it is the registry that was made.
+    fn stays(&self, state: &State, at: usize, uid: u8) -> bool {
+        let object = state.object.map(|object| self.core.object(object));
+        let object = object.filter(|object| object.uid_number() == uid);
+        let may_be_ours =
+            object.is_some_and(|object| object.known().is_none() && object.intent_at().is_some());
+        state.registries[at].is_some_and(|registry| registry.cloned) && !may_be_ours
+    }
+
+    /// What `updated_at` becomes with a write.
+    pub(crate) fn updated(&self, before: u8) -> u8 {
+        if self.config.setting.shows_updates {
+            before + 1
+        } else {
+            0
         }
     }
 
@@ -302,8 +356,29 @@ pub(crate) fn wrong_target(
 ) -> bool {
     state.registries[at].is_none_or(|registry| {
         let stands = registry.truth.map(|shown| shown.mark);
-        stands != Some(expects) && stands != Some(leaves) && !(registry.stripped && excused)
+        stands != Some(expects) && stands != Some(leaves) && !excused
     })
+}
+
+/// Whether the console ever took the tag off.
+fn was_stripped(state: &State, at: usize) -> bool {
+    state.registries[at].is_some_and(|registry| registry.stripped)
+}
+
+/// Whether nobody but the object itself took its tag off, before its finalizer is: until then an
+/// earlier write of its own may land.
+fn was_let_go(state: &State, at: usize, uid: u8) -> bool {
+    state.registries[at].is_some_and(|registry| {
+        let untagged = registry
+            .truth
+            .is_some_and(|shown| shown.mark == Mark::Untagged);
+        untagged && registry.made_for == uid && !registry.stripped
+    })
+}
+
+/// Whether this is a copy of a registry that was made for the object and still exists.
+fn is_copy(state: &State, at: usize, uid: u8) -> bool {
+    state.registries[at].is_some_and(|registry| registry.cloned) && state.has_original(uid)
 }
 
 pub(crate) fn with_credential(write: CloudWrite, credential: u8) -> CloudWrite {
@@ -347,9 +422,22 @@ pub(crate) fn add(
         made_for,
         truth: Some(shown(id)),
         stripped: false,
+        cloned: false,
         lagging: [lags.then_some((None, until)), None],
     });
     id
+}
+
+pub(crate) fn add_copy(state: &mut State, of: Shown) {
+    let id = add(state, 0, 0, |id| Shown {
+        id,
+        renamed: true,
+        ..of
+    });
+    let at = state.slot(id);
+    if let Some(copy) = at.and_then(|at| state.registries[at].as_mut()) {
+        copy.cloned = true;
+    }
 }
 
 pub(crate) fn add_foreign(state: &mut State, mark: Mark) {
@@ -358,5 +446,8 @@ pub(crate) fn add_foreign(state: &mut State, mark: Mark) {
         mark,
         url: FOREIGN,
         credential: 0,
+        renamed: false,
+        hidden: 0,
+        updated: 0,
     });
 }

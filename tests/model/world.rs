@@ -33,6 +33,12 @@ pub(crate) struct Shown {
     pub(crate) mark: Mark,
     pub(crate) url: u8,
     pub(crate) credential: u8,
+    /// Whether it bears another name than the spec asks for, as a copy does.
+    pub(crate) renamed: bool,
+    /// What no answer shows, such as hosts; the spec asks for 0.
+    pub(crate) hidden: u8,
+    /// Which write made it so; 0 where the configuration does not ask for `updated_at`.
+    pub(crate) updated: u8,
 }
 
 /// One registry, or what lagging reads may still show of one that is gone.
@@ -45,6 +51,9 @@ pub(crate) struct Registry {
     pub(crate) truth: Option<Shown>,
     /// Whether the console ever took our tag off: what becomes of it then is the console's.
     pub(crate) stripped: bool,
+    /// Whether it is a copy, tag included, that the console made of ours. One that is taken for
+    /// want of the original becomes ours.
+    pub(crate) cloned: bool,
     /// What lagging reads may still show, the newer first, and until when.
     pub(crate) lagging: [Option<(Option<Shown>, Tick)>; 2],
 }
@@ -142,6 +151,10 @@ pub(crate) struct Controller {
     pub(crate) uid: u8,
     /// When the process started.
     pub(crate) started: Tick,
+    /// How many ticks its clock is ahead of the truth. All times of a controller are by its clock.
+    pub(crate) ahead: i8,
+    /// Whether it runs with `--read-only`.
+    pub(crate) read_only: bool,
     pub(crate) memory: Index,
     /// What the next poll compares with; 0 for nothing.
     pub(crate) judged: Index,
@@ -162,21 +175,44 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    /// A fresh process.
-    pub(crate) fn started(now: Tick) -> Self {
+    /// A fresh process with a right clock, that writes.
+    pub(crate) const FRESH: Controller = Controller {
+        at: At::Idle,
+        uid: 0,
+        started: 0,
+        ahead: 0,
+        read_only: false,
+        memory: 0,
+        judged: 0,
+        looked: None,
+        due: NEVER,
+        credential: 0,
+        wanted: 0,
+        held: false,
+        excused: false,
+        intent: NEVER,
+    };
+
+    /// The same process, knowing nothing of any object.
+    pub(crate) fn forgetful(&self) -> Self {
         Controller {
-            at: At::Idle,
-            uid: 0,
-            started: now,
-            memory: 0,
-            judged: 0,
-            looked: None,
-            due: NEVER,
-            credential: 0,
-            wanted: 0,
-            held: false,
-            excused: false,
-            intent: NEVER,
+            started: self.started,
+            ahead: self.ahead,
+            read_only: self.read_only,
+            ..Controller::FRESH
+        }
+    }
+
+    /// What its clock says at a time.
+    pub(crate) fn clock(&self, now: Tick) -> Tick {
+        now.saturating_add_signed(i16::from(self.ahead))
+    }
+
+    /// When it looks again by itself, by the true time.
+    pub(crate) fn due_in_truth(&self) -> Tick {
+        match self.due {
+            0 | NEVER => self.due,
+            due => due.saturating_add_signed(-i16::from(self.ahead)),
         }
     }
 
@@ -213,6 +249,16 @@ pub(crate) struct Budget {
     /// Appearances and disappearances of a foreign registry.
     pub(crate) foreign: u8,
     pub(crate) rotations: u8,
+    /// Processes whose clock is wrong from their start on.
+    pub(crate) skews: u8,
+    /// Ticks that a clock gains or loses.
+    pub(crate) drifts: u8,
+    /// Copies that the console makes of our registries.
+    pub(crate) clones: u8,
+    /// Restores of the object from a backup, under a new uid.
+    pub(crate) restores: u8,
+    /// Edits by the console that no answer shows.
+    pub(crate) unseen: u8,
 }
 
 /// Registries at once, those that lagging reads still show included.
@@ -227,6 +273,11 @@ pub(crate) struct State {
     pub(crate) previous: Option<Index>,
     /// Incarnations of the object so far.
     pub(crate) uids: u8,
+    /// A bit for each uid whose object was taken away by a restore.
+    pub(crate) taken_away: u8,
+    /// A bit for each uid that a person let go without asking SWR: `Orphan`, set when the
+    /// deletion was under way.
+    pub(crate) let_go: u8,
     /// Version of the Secret.
     pub(crate) secret: u8,
     pub(crate) registries: [Option<Registry>; REGISTRIES],
@@ -243,6 +294,17 @@ impl State {
             .iter()
             .flatten()
             .filter_map(|registry| Some((registry, registry.truth?)))
+    }
+
+    /// Whether a registry with this uid's tag may stay when the object is gone.
+    pub(crate) fn is_forsaken(&self, uid: u8) -> bool {
+        (self.taken_away | self.let_go) & 1 << uid != 0
+    }
+
+    /// Whether a registry exists that is not a copy and was made for this object.
+    pub(crate) fn has_original(&self, uid: u8) -> bool {
+        self.live()
+            .any(|(registry, _)| registry.made_for == uid && !registry.stripped)
     }
 
     /// The slot of a registry that exists.
@@ -336,8 +398,7 @@ type Key = (
     Index,
     Index,
     Tick,
-    bool,
-    bool,
+    (bool, bool, bool, i8),
     Tick,
 );
 
@@ -361,8 +422,12 @@ fn key_of(controller: &Controller) -> Key {
         controller.memory,
         controller.judged,
         controller.due,
-        controller.held,
-        controller.excused,
+        (
+            controller.held,
+            controller.excused,
+            controller.read_only,
+            controller.ahead,
+        ),
         controller.intent,
     )
 }
