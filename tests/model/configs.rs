@@ -357,14 +357,7 @@ fn clocks() -> Vec<Config> {
                 ..b
             },
         )),
-        skewed(two(
-            "2 controllers, clocks, fault",
-            Budget {
-                skews: 1,
-                faults: 1,
-                ..b
-            },
-        )),
+        skewed(two("2 controllers, clocks", Budget { skews: 1, ..b })),
     ]
 }
 
