@@ -482,9 +482,8 @@ fn readers() -> Vec<Config> {
         Config {
             restarts_reading: true,
             ..one(
-                "read-only after a crash, fault, console, edit, delete",
+                "read-only after a crash, console, edit, delete",
                 Budget {
-                    faults: 1,
                     crashes: 1,
                     console: 1,
                     edits: 1,
