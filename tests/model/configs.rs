@@ -1,11 +1,10 @@
 //! What is explored: the truth in many configurations, and lies that must be found out.
 
-use crate::core::{Adoption, Setting};
+use swr_operator::api::registry::AdoptionPolicy;
+
+use crate::core::Setting;
 use crate::moves::{Config, Expected, Lie};
 use crate::world::{Budget, Mark};
-
-/// Whether the core has `adoption.policy: Rebuild`.
-const CORE_REBUILDS: bool = false;
 
 const NOTHING: Budget = Budget {
     faults: 0,
@@ -30,7 +29,7 @@ const SETTING: Setting = Setting {
     settle: 2,
     write: 1,
     believed: (2, 1),
-    adoption: Adoption::Never,
+    adoption: AdoptionPolicy::Never,
     shows_key: true,
     shows_updates: false,
     skew: 0,
@@ -65,7 +64,7 @@ fn two(name: &'static str, left: Budget) -> Config {
 fn adopting(config: Config) -> Config {
     Config {
         setting: Setting {
-            adoption: Adoption::IfUnowned,
+            adoption: AdoptionPolicy::IfUnowned,
             ..config.setting
         },
         foreign: Some(Mark::Untagged),
@@ -426,25 +425,23 @@ fn restores() -> Vec<Config> {
         ),
         adopting_later(one("restore, fault, crash, IfUnowned", restored)),
     ];
-    if CORE_REBUILDS {
-        let rebuilding = |config: Config| Config {
-            setting: Setting {
-                adoption: Adoption::Rebuild,
-                ..config.setting
-            },
-            ..config
-        };
-        all.push(rebuilding(one("Rebuild, fault, crash", restored)));
-        all.push(rebuilding(one(
-            "Rebuild, fault, delete",
-            Budget {
-                restores: 1,
-                faults: 1,
-                deletions: 1,
-                ..b
-            },
-        )));
-    }
+    let rebuilding = |config: Config| Config {
+        setting: Setting {
+            adoption: AdoptionPolicy::Rebuild,
+            ..config.setting
+        },
+        ..config
+    };
+    all.push(rebuilding(one("Rebuild, fault, crash", restored)));
+    all.push(rebuilding(one(
+        "Rebuild, fault, delete",
+        Budget {
+            restores: 1,
+            faults: 1,
+            deletions: 1,
+            ..b
+        },
+    )));
     all
 }
 
@@ -482,9 +479,8 @@ fn readers() -> Vec<Config> {
         Config {
             restarts_reading: true,
             ..one(
-                "read-only after a crash, fault, console, edit, delete",
+                "read-only after a crash, console, edit, delete",
                 Budget {
-                    faults: 1,
                     crashes: 1,
                     console: 1,
                     edits: 1,
@@ -607,7 +603,7 @@ pub(crate) fn lies() -> Vec<Config> {
             two("minus the look at the clock before a POST", b),
         ),
         lie(
-            Lie::CreatedLongAgo,
+            Lie::KnownLongAgo,
             one(
                 "minus the wait before a 404 is believed",
                 Budget { lags: 3, ..b },

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use serde_json::json;
 use swr_operator::answer::{Account, KubeFailure};
-use swr_operator::api::registry::CreateIntent;
+use swr_operator::api::registry::{AdoptionPolicy, CreateIntent};
 use swr_operator::api::{ConditionStatus, FINALIZER};
 use swr_operator::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
 use swr_operator::desired::{ProjectId, Region, RegistryId};
@@ -17,12 +17,13 @@ use swr_operator::effect::{Effect, Listing, Next, ObjectWritten, Showing};
 use swr_operator::failure::{Cause, Class, Failure};
 use swr_operator::object::{Object, Version};
 use swr_operator::observed::{Health, Inventory, Record};
-use swr_operator::pass::{Memory, Pass, Windows};
+use swr_operator::pass::{Memory, Pass, Windows, Witness};
 use swr_operator::requeue::{Requeue, requeue};
 use swr_operator::status::{status, with_id, with_intent};
 use swr_operator::step;
 use swr_operator::summary::{Judged, Summary, Verdict};
 use swr_operator::tag::{Installation, Owner, split};
+use swr_operator::witness::{self, Trust};
 
 use crate::world::{
     CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick,
@@ -51,6 +52,8 @@ pub(crate) enum Answer {
     /// The LIST took longer than the patience.
     LateList,
     Registry(Shown),
+    /// Whether somebody owns a tag.
+    Owned(bool),
     Created(Option<u8>),
     Done,
     Cloud(Class, Cause),
@@ -62,10 +65,21 @@ pub(crate) enum Request {
     Object,
     Account,
     Secret,
-    List { hurried: bool, removing: bool },
-    Show { id: u8, before_delete: bool },
+    List {
+        hurried: bool,
+        removing: bool,
+    },
+    Show {
+        id: u8,
+        before_delete: bool,
+    },
+    /// Whether an object with this tag exists.
+    Owner(Mark),
     Kube(KubeWrite, KubeKind),
-    Cloud { write: CloudWrite, not_after: Tick },
+    Cloud {
+        write: CloudWrite,
+        not_after: Tick,
+    },
 }
 
 /// Which write to the object.
@@ -84,14 +98,21 @@ pub(crate) enum Outcome {
     Ended(Index),
 }
 
-/// What the model does not tell apart: when a condition changed and when a credential was sent.
-/// Nothing is decided by either (no grace, no `resendCredentialEvery` in the model).
+/// What the model does not tell apart: the times of a status, by which nothing is decided (no
+/// grace, no `resendCredentialEvery` in the model), but for that of an intent, which tells it from
+/// others.
 fn without_clocks(object: &mut Object) {
     for condition in &mut object.status.conditions {
         condition.last_transition_time = time(0);
     }
     if let Some(sent) = &mut object.status.credential {
         sent.sent_at = time(0);
+    }
+    for at in [
+        &mut object.status.created_at,
+        &mut object.status.deletion_attempted_at,
+    ] {
+        *at = at.map(|_| time(0));
     }
 }
 
@@ -148,22 +169,13 @@ pub(crate) struct Setting {
     pub(crate) write: Tick,
     /// What the controllers believe of both: the ablation gives them other windows.
     pub(crate) believed: (Tick, Tick),
-    pub(crate) adoption: Adoption,
+    pub(crate) adoption: AdoptionPolicy,
     /// Whether SWR reports the access key, which changes with every rotation.
     pub(crate) shows_key: bool,
     /// Whether SWR reports when a registry was changed last.
     pub(crate) shows_updates: bool,
     /// How many ticks a wrong clock is ahead or behind.
     pub(crate) skew: i8,
-}
-
-/// What the specs say about registries that are there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Adoption {
-    Never,
-    IfUnowned,
-    /// Also one of this name that an object which is gone has left, as after a restore.
-    Rebuild,
 }
 
 /// The core and its tables.
@@ -180,7 +192,7 @@ pub(crate) struct Core {
     judged: Table<Judged>,
     endings: Table<Ending>,
     requests: HashMap<Index, Request>,
-    starts: HashMap<(u8, Tick, bool, Index), Index>,
+    starts: HashMap<(u8, bool, Index), Index>,
     outcomes: HashMap<(Index, Answer, Tick), Outcome>,
     polls: HashMap<(Index, View, u8, u8), bool>,
 }
@@ -234,6 +246,8 @@ impl Core {
                 write_secs: i64::from(setting.believed.1) * UNIT,
                 grace_secs: 0,
                 poll_secs: i64::from(POLL) * UNIT,
+                // Whatever passes, passes before.
+                orphan_secs: i64::from(NEVER) * UNIT,
             },
             sealer: Sealer::new(vec![7; 32]),
             owners: (0..=UIDS_MAX)
@@ -272,11 +286,7 @@ impl Core {
             "spec": {
                 "instanceId": "source-1", "type": "swr-pro", "url": url_text(url),
                 "insecure": false, "description": "dr",
-                "adoption": {"policy": match self.setting.adoption {
-                    Adoption::Never => "Never",
-                    Adoption::IfUnowned => "IfUnowned",
-                    Adoption::Rebuild => "Rebuild",
-                }},
+                "adoption": {"policy": self.setting.adoption},
                 "credentialSecretRef": {"name": "login"},
             },
         }))
@@ -349,10 +359,8 @@ impl Core {
 
     /// Rule 1: a pass begins.
     pub(crate) fn start(&mut self, uid: u8, process: &Controller, read_only: bool) -> Index {
-        let Controller {
-            started, memory, ..
-        } = *process;
-        let key = (uid, started, read_only, memory);
+        let memory = process.memory;
+        let key = (uid, read_only, memory);
         if let Some(effect) = self.starts.get(&key) {
             return *effect;
         }
@@ -365,7 +373,11 @@ impl Core {
             owner: self.owners[usize::from(uid)].clone(),
             windows: self.windows,
             read_only,
-            process_started_at: time(started),
+            // A poll lets one at a time be sent again, and there is one object.
+            witness: Witness {
+                is_believed: true,
+                may_send: true,
+            },
             memory: Memory::clone(&self.memories.all[memory as usize]),
         };
         let Next::Do(effect) = step::start(pass) else {
@@ -419,6 +431,7 @@ impl Core {
             (Effect::Show { then, .. }, Answer::Cloud(class, cause)) => {
                 then.resume(Err(Failure::new(class, cause)), now)
             }
+            (Effect::FindOwner { then, .. }, Answer::Owned(exists)) => then.resume(exists, now),
             (Effect::AddFinalizer { then }, answer) => then.resume(written(answer, object), now),
             (Effect::RecordIntent { then, .. }, answer) => {
                 then.resume(written(answer, object), now)
@@ -447,7 +460,9 @@ impl Core {
         let at = time(now);
         let next = requeue(&summary, &self.windows, at);
         let settled = now + self.setting.settle.max(self.setting.believed.0);
-        let waits_long = matches!(next, Requeue::SoonUntil(until) if tick(until) > settled);
+        let is_patient = matches!(summary.verdict, Verdict::CannotUntag { .. });
+        let waits_long =
+            !is_patient && matches!(next, Requeue::SoonUntil(until) if tick(until) > settled);
         let due = match next {
             // Looked at when something else asks for it.
             Requeue::Never
@@ -481,11 +496,11 @@ impl Core {
             write,
             due,
             memory: self.memories.keep(summary.memory.clone()),
-            judged: match summary.judged.clone() {
+            judged: match summary.to_judged() {
                 Some(judged) => self.judged.keep(judged) + 1,
                 None => 0,
             },
-            gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released(_)),
+            gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released { .. }),
             claims,
             waits_long,
             summary: self.summaries.keep(summary),
@@ -493,50 +508,66 @@ impl Core {
         self.endings.keep(ending)
     }
 
-    /// Whether a time is so long ago that it decides nothing any more, by a clock that may be
-    /// this many ticks behind the one that says `now`.
-    fn is_old(&self, at: Timestamp, now: Tick, behind: Tick) -> bool {
+    /// Whether a time is so long ago that it decides nothing any more.
+    fn is_old(&self, at: Timestamp, now: Tick) -> bool {
         let settle = self.setting.settle.max(self.setting.believed.0);
-        tick(at).saturating_add(settle + behind) <= now
+        tick(at).saturating_add(settle) <= now
     }
 
-    /// The object with times that are over made equal, and whether one is not over yet. Whoever
-    /// wrote them, they are over once they are over by the slowest clock that may read them.
-    pub(crate) fn aged_object(&mut self, object: Index, now: Tick) -> (Index, bool) {
-        // A tick more for a clock that drifts.
-        let behind = Tick::from(self.setting.skew.unsigned_abs()) + 1;
-        let behind = if self.setting.skew == 0 { 0 } else { behind };
+    /// Whether an object waits for something that time decides.
+    pub(crate) fn is_timed(&self, object: Index) -> bool {
         let status = &self.objects.all[object as usize].status;
-        let has_intent = status.create_intent.is_some();
-        match status.created_at {
-            Some(at) if !self.is_old(at, now, behind) => (object, true),
-            Some(at) if at != ANCIENT => {
-                let mut object = Object::clone(&self.objects.all[object as usize]);
-                object.status.created_at = Some(ANCIENT);
-                (self.objects.keep(object), has_intent)
-            }
-            Some(_) | None => (object, has_intent),
-        }
+        status.create_intent.is_some()
     }
 
-    /// The same for what a controller remembers, by its own clock. Every time that a `Memory`
-    /// holds must be aged here.
+    /// What a controller remembers with times that are over made equal, and whether one is not
+    /// over yet, by its own clock. Every time that a `Memory` holds must be aged here.
     pub(crate) fn aged_memory(&mut self, memory: Index, now: Tick) -> (Index, bool) {
-        let old = &self.memories.all[memory as usize];
-        let is_young = old.update.is_some_and(|sent| !self.is_old(sent.at, now, 0));
-        let mut new = Memory::clone(old);
-        if let (Some(sent), false) = (&mut new.update, is_young) {
-            sent.at = ANCIENT;
+        let mut new = Memory::clone(&self.memories.all[memory as usize]);
+        let mut is_young = false;
+        let mut age = |at: &mut Timestamp| {
+            if self.is_old(*at, now) {
+                *at = ANCIENT;
+            } else {
+                is_young = true;
+            }
+        };
+        if let Some(sent) = &mut new.update {
+            age(&mut sent.at);
+        }
+        if let Some(known) = &mut new.intent {
+            age(&mut known.since);
+        }
+        if let Some((_, since)) = &mut new.id {
+            age(since);
+        }
+        if let Some(untouched) = &mut new.untouched {
+            age(&mut untouched.since);
+        }
+        if let Some(at) = &mut new.untag_unanswered_at {
+            age(at);
+        }
+        match &mut new.met {
+            Some(met) if met.deleting => age(&mut met.at),
+            Some(met) => met.at = ANCIENT,
+            None => {}
         }
         new.corrected_at.fill(time(0));
-        new.unverified_since = new.unverified_since.map(|_| time(0));
+        for at in [&mut new.unverified_since, &mut new.orphaning_since] {
+            *at = at.map(|_| time(0));
+        }
         (self.memories.keep(new), is_young)
     }
 
-    /// Whether two objects have the same status, but for times that are over.
-    pub(crate) fn same_status(&mut self, one: Index, other: Index, now: Tick) -> bool {
-        let (one, _) = self.aged_object(one, now);
-        let (other, _) = self.aged_object(other, now);
+    /// The memory of a process that believes to have known for ever what it knows.
+    pub(crate) fn known_long_ago(&mut self, memory: Index) -> Index {
+        let mut new = Memory::clone(&self.memories.all[memory as usize]);
+        new.id = new.id.map(|(id, _)| (id, ANCIENT));
+        self.memories.keep(new)
+    }
+
+    /// Whether two objects have the same status.
+    pub(crate) fn same_status(&self, one: Index, other: Index) -> bool {
         self.objects.all[one as usize].status == self.objects.all[other as usize].status
     }
 
@@ -548,6 +579,7 @@ impl Core {
             Effect::ReadSecret { then, .. } => then.work(),
             Effect::List { then, .. } => then.work(),
             Effect::Show { then, .. } => then.work(),
+            Effect::FindOwner { then, .. } => then.work(),
             Effect::AddFinalizer { then } => then.work(),
             Effect::RecordIntent { then, .. } => then.work(),
             Effect::Create { then, .. } => then.work(),
@@ -590,6 +622,7 @@ impl Core {
                 id: id_of(*id),
                 before_delete: matches!(then, Showing::BeforeDelete(..)),
             },
+            Effect::FindOwner { tag, .. } => Request::Owner(self.mark(tag)),
             Effect::AddFinalizer { then } => {
                 let base = then.work().object();
                 let mut new = base.clone();
@@ -618,6 +651,7 @@ impl Core {
                 let base = then.work().object();
                 let mut new = base.clone();
                 new.status = with_id(base, *id, then.created_at());
+                without_clocks(&mut new);
                 self.kube(base, new, false, KubeKind::Id)
             }
             Effect::Create { intent, then } => Request::Cloud {
@@ -754,7 +788,10 @@ impl Core {
         }
         let judged = self.judged.get(judged - 1);
         let inventory = self.inventory(view);
-        let differs = judged.lookout.view(&inventory) != judged.view
+        // A poll also sends again what moved without a difference.
+        let moved = witness::look(Trust::Proven, [((), &*judged)], &inventory).unexplained > 0;
+        let differs = moved
+            || judged.lookout.view(&inventory) != judged.view
             || self.seal(uid, secret).whole != judged.credential;
         self.polls.insert(key, differs);
         differs

@@ -203,7 +203,7 @@ impl World {
             // Production reads the object again, and writes onto it if its status is the same.
             let newer = next.object.filter(|newer| {
                 self.core.object(*newer).uid == self.core.object(base).uid
-                    && self.core.same_status(*newer, base, state.now)
+                    && self.core.same_status(*newer, base)
             });
             match newer.filter(|_| attempt + 1 < REBASES_MAX) {
                 Some(base) => {

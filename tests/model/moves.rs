@@ -40,8 +40,8 @@ pub(crate) enum Lie {
     LandsTooLate,
     /// A status write that was given up lands after its writer has looked at the object again.
     LandsStatusLate,
-    /// The object always says that its registry was created long ago.
-    CreatedLongAgo,
+    /// A process believes that it has always known the id that it knows.
+    KnownLongAgo,
     /// A process starts with what the one before remembered, as if their clocks were one.
     ClocksAreOne,
     /// The machine sleeps in the middle of a pass, and the clock does not notice.
@@ -205,13 +205,11 @@ impl World {
     pub(crate) fn is_timed(&mut self, state: &State) -> bool {
         let now = state.now;
         let clocks = state.controllers.map(|controller| controller.clock(now));
-        let young = |tick: Tick| tick > 0;
         state.flights[0].is_some()
             || state.registries.iter().flatten().any(Registry::lags)
-            || state.controllers.iter().any(|c| young(c.started))
             || state
                 .object
-                .is_some_and(|object| self.core.aged_object(object, now).1)
+                .is_some_and(|object| self.core.is_timed(object))
             || (0..self.config.controllers).any(|k| {
                 let memory = state.controllers[k].memory;
                 self.core.aged_memory(memory, clocks[k]).1
@@ -239,15 +237,8 @@ impl World {
             state.compact();
         }
         let now = state.now;
-        if let Some(object) = &mut state.object {
-            *object = self.core.aged_object(*object, now).0;
-        }
-        let settle = self.config.setting.settle;
         for controller in &mut state.controllers {
             let clock = controller.clock(now);
-            if controller.started + settle <= clock {
-                controller.started = 0;
-            }
             if controller.at == At::Idle {
                 controller.memory = self.core.aged_memory(controller.memory, clock).0;
                 if controller.due <= clock {
@@ -293,9 +284,6 @@ impl World {
             spend(&mut next.left);
             let controller = &mut next.controllers[k];
             controller.ahead += ticks;
-            if controller.started > 0 && is_fresh {
-                controller.started = controller.clock(state.now);
-            }
             if ticks < 0 && !is_fresh {
                 // A clock that runs never goes back: it stands still.
                 next.pass_time(state.now + Tick::from(ticks.unsigned_abs()));
@@ -325,7 +313,6 @@ impl World {
     fn crash(&self, state: &mut State, k: usize) {
         let was = state.controllers[k];
         state.controllers[k] = Controller {
-            started: state.now,
             read_only: was.read_only || self.config.restarts_reading,
             ..Controller::FRESH
         };
@@ -428,13 +415,6 @@ impl World {
             let own = self.core.object(own).uid.clone();
             return Some(self.core.change(object, version, |object| object.uid = own));
         }
-        if self.config.lie == Lie::CreatedLongAgo {
-            return Some(self.core.change(object, version, |object| {
-                if let Some(at) = &mut object.status.created_at {
-                    *at = jiff::Timestamp::UNIX_EPOCH;
-                }
-            }));
-        }
         if self.config.lie == Lie::NamesTheCopy
             && let Some((copy, _)) = state.live().find(|(registry, _)| registry.cloned)
         {
@@ -502,7 +482,11 @@ impl World {
             *controller = controller.forgetful();
             return;
         }
-        controller.memory = ending.memory;
+        controller.memory = if self.config.lie == Lie::KnownLongAgo {
+            self.core.known_long_ago(ending.memory)
+        } else {
+            ending.memory
+        };
         (controller.judged, controller.due) = match written {
             Ok(()) => (ending.judged, ending.due),
             Err(due) => (0, due),
@@ -521,6 +505,11 @@ impl World {
                 self.list(state, k, effect, hurried, removing, out);
             }
             Request::Show { id, .. } => self.show(state, k, effect, id, out),
+            Request::Owner(mark) => {
+                let present = state.object.map(|object| self.core.object(object));
+                let exists = present.is_some_and(|it| mark == Mark::Uid(it.uid_number()));
+                self.answer(out, *state, k, effect, Answer::Owned(exists), How::Well);
+            }
             Request::Kube(write, kind) => self.kube(state, k, effect, write, kind, out),
             Request::Cloud { write, not_after } => {
                 self.cloud(state, k, effect, write, not_after, out);

@@ -3,8 +3,9 @@
 //! to rest, at rest everything must be right, and further passes must write nothing.
 
 use swr_operator::api::ConditionStatus;
+use swr_operator::api::registry::AdoptionPolicy;
 
-use crate::core::{Adoption, POLL};
+use crate::core::POLL;
 use crate::explore::{Prints, fingerprint, named};
 use crate::facts::Facts as _;
 use crate::moves::{Label, Step, World, looked};
@@ -318,9 +319,9 @@ fn all_read_only(world: &World, state: &State) -> bool {
 fn may_conflict(world: &World, others: impl Iterator<Item = Shown>) -> bool {
     let marks: Vec<Mark> = others.map(|shown| shown.mark).collect();
     let may_take = |mark: &Mark| match world.config.setting.adoption {
-        Adoption::Never => false,
-        Adoption::IfUnowned => *mark == Mark::Untagged,
-        Adoption::Rebuild => *mark != Mark::Stranger,
+        AdoptionPolicy::Never => false,
+        AdoptionPolicy::IfUnowned => *mark == Mark::Untagged,
+        AdoptionPolicy::Rebuild => *mark != Mark::Stranger,
     };
     match marks.as_slice() {
         [] => false,

@@ -143,14 +143,12 @@ pub(crate) struct Looked {
     pub(crate) deleting: bool,
 }
 
-/// A controller. What it forgets in a crash is reset by [`Controller::started`].
+/// A controller. What it forgets in a crash is reset to [`Controller::FRESH`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Controller {
     pub(crate) at: At,
     /// The uid of the object that it is or was about.
     pub(crate) uid: u8,
-    /// When the process started.
-    pub(crate) started: Tick,
     /// How many ticks its clock is ahead of the truth. All times of a controller are by its clock.
     pub(crate) ahead: i8,
     /// Whether it runs with `--read-only`.
@@ -179,7 +177,6 @@ impl Controller {
     pub(crate) const FRESH: Controller = Controller {
         at: At::Idle,
         uid: 0,
-        started: 0,
         ahead: 0,
         read_only: false,
         memory: 0,
@@ -196,7 +193,6 @@ impl Controller {
     /// The same process, knowing nothing of any object.
     pub(crate) fn forgetful(&self) -> Self {
         Controller {
-            started: self.started,
             ahead: self.ahead,
             read_only: self.read_only,
             ..Controller::FRESH
@@ -394,7 +390,6 @@ type Key = (
     Index,
     Index,
     u8,
-    Tick,
     Index,
     Index,
     Tick,
@@ -418,7 +413,6 @@ fn key_of(controller: &Controller) -> Key {
         a,
         b,
         controller.uid,
-        controller.started,
         controller.memory,
         controller.judged,
         controller.due,
