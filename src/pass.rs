@@ -87,8 +87,8 @@ pub struct Memory {
     pub untouched: Option<Untouched>,
     /// Since when the tag is to come off a registry that stays.
     pub orphaning_since: Option<Timestamp>,
-    /// When a request to take the tag off was given up without an answer.
-    pub untag_unanswered_at: Option<Timestamp>,
+    /// When a PUT was given up without an answer: it may still land.
+    pub put_unanswered_at: Option<Timestamp>,
     /// When a write to Kubernetes was given up without an answer: it may still land, and over what
     /// a later pass decided.
     pub unanswered_at: Option<Timestamp>,
@@ -103,8 +103,9 @@ pub struct Memory {
 pub struct Met {
     /// When.
     pub at: Timestamp,
-    /// Whether it was being deleted already: then another process may have worked on that.
-    pub deleting: bool,
+    /// Whether somebody had begun to make or take a registry for it: then writes of another process
+    /// may still be on their way.
+    pub had_history: bool,
 }
 
 /// An intent, by what tells it from others.
@@ -134,7 +135,7 @@ impl Memory {
     pub(crate) fn met(&mut self, object: &Object, now: Timestamp) {
         self.met.get_or_insert(Met {
             at: now,
-            deleting: object.deleting,
+            had_history: object.known_id().is_some() || object.status.create_intent.is_some(),
         });
         let status = &object.status;
         let is_same = |known: &KnownIntent, intent: &CreateIntent| {

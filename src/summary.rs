@@ -392,7 +392,7 @@ impl Summary {
     /// The registry with this id is ours, whatever SWR shows of it.
     pub(crate) fn owns(mut self, keep: &Keep, id: RegistryId) -> Self {
         let status = &keep.work.object.status;
-        self.clears_intent = true;
+        self.clear_intent();
         if status.created_at.is_none() {
             // Found by its tag: it was there at the latest when it was looked for.
             self.created_at = Some(keep.work.read_at);
@@ -410,7 +410,7 @@ impl Summary {
 
     /// SWR created (or gave us) this registry at this time.
     pub(crate) fn created(mut self, keep: &Keep, id: RegistryId, at: Timestamp) -> Self {
-        self.clears_intent = true;
+        self.clear_intent();
         self.created_at = Some(at);
         self.binding = Some(keep.binding());
         self.memory.untouched = None;
@@ -494,7 +494,13 @@ impl Summary {
 
     /// The create was certainly not carried out.
     pub(crate) fn without_intent(mut self) -> Self {
-        self.clears_intent = true;
+        self.clear_intent();
         self
+    }
+
+    /// The next intent is another one, even if it should look the same.
+    fn clear_intent(&mut self) {
+        self.clears_intent = true;
+        self.memory.intent = None;
     }
 }

@@ -145,18 +145,14 @@ impl Adopting {
             }
             Err(failure) => {
                 let settled = failure.class.changed_nothing();
-                let summary = Summary::of(
-                    &keep,
-                    Verdict::Swr {
-                        operation: Operation::Update,
-                        failure,
-                    },
-                );
-                Next::Finished(Box::new(if settled {
-                    summary.without_intent()
+                let operation = Operation::Update;
+                let mut summary = Summary::of(&keep, Verdict::Swr { operation, failure });
+                if settled {
+                    summary = summary.without_intent();
                 } else {
-                    summary
-                }))
+                    summary.memory.put_unanswered_at = Some(now);
+                }
+                Next::Finished(Box::new(summary))
             }
         }
     }

@@ -650,8 +650,13 @@ impl Updating {
             // Whether it landed or not, the next pass reads before it writes again.
             Err(failure) => {
                 let operation = Operation::Update;
+                let is_open = !failure.class.changed_nothing();
                 let summary = Summary::of(&keep, Verdict::Swr { operation, failure });
-                Next::Finished(Box::new(summary.holds(&keep, &target)))
+                let mut summary = summary.holds(&keep, &target);
+                if is_open {
+                    summary.memory.put_unanswered_at = Some(now);
+                }
+                Next::Finished(Box::new(summary))
             }
         }
     }

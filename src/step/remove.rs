@@ -273,7 +273,7 @@ impl Untagging {
             Ok(()) => orphan(work, Removed::Untagged, now),
             Err(failure) => {
                 if !failure.class.changed_nothing() {
-                    work.pass.memory.untag_unanswered_at = Some(now);
+                    work.pass.memory.put_unanswered_at = Some(now);
                 }
                 untag_failed(work, Operation::Update, failure, now)
             }
@@ -306,13 +306,13 @@ pub(super) fn orphan_later(mut work: Work, hindrance: Hindrance, now: Timestamp)
     }
 }
 
-/// The object goes and its registry stays, once no PUT without tag can land any more: it would
-/// strip the tag of the next owner. That is one of this process whose answer is lost, and, if the
-/// deletion was under way when this process came, one of another.
+/// The object goes and its registry stays, once no earlier PUT can land any more: with our tag or
+/// without any, it would strip the tag of the next owner. That is one of this process whose answer
+/// is lost, and, if the object had a history when this process came, one of another.
 pub(super) fn orphan(work: Work, removed: Removed, now: Timestamp) -> Next {
     let memory = &work.pass.memory;
-    let of_another = memory.met.filter(|met| met.deleting).map(|met| met.at);
-    let newest = memory.untag_unanswered_at.max(of_another);
+    let of_another = memory.met.filter(|met| met.had_history).map(|met| met.at);
+    let newest = memory.put_unanswered_at.max(of_another);
     let settle_secs = work.pass.windows.settle_secs;
     let until = newest.map(|at| after(at, settle_secs));
     match until.filter(|until| now < *until && work.object.known_id().is_some()) {

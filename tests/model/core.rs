@@ -17,7 +17,7 @@ use swr_operator::effect::{Effect, Listing, Next, ObjectWritten, Showing};
 use swr_operator::failure::{Cause, Class, Failure};
 use swr_operator::object::{Object, Version};
 use swr_operator::observed::{Health, Inventory, Record};
-use swr_operator::pass::{Memory, Pass, Windows, Witness};
+use swr_operator::pass::{KnownIntent, Memory, Pass, Windows, Witness};
 use swr_operator::requeue::{Requeue, requeue};
 use swr_operator::status::{status, with_id, with_intent};
 use swr_operator::step;
@@ -522,7 +522,16 @@ impl Core {
 
     /// What a controller remembers with times that are over made equal, and whether one is not
     /// over yet, by its own clock. Every time that a `Memory` holds must be aged here.
-    pub(crate) fn aged_memory(&mut self, memory: Index, now: Tick) -> (Index, bool) {
+    ///
+    /// An intent that the object does not carry any more is forgotten: the next one would have
+    /// another time, but for the clock of the model, which begins again.
+    pub(crate) fn aged_memory(
+        &mut self,
+        memory: Index,
+        object: Option<Index>,
+        now: Tick,
+    ) -> (Index, bool) {
+        let object = object.map(|object| self.object(object));
         let mut new = Memory::clone(&self.memories.all[memory as usize]);
         let mut is_young = false;
         let mut age = |at: &mut Timestamp| {
@@ -535,6 +544,13 @@ impl Core {
         if let Some(sent) = &mut new.update {
             age(&mut sent.at);
         }
+        let carried = object.and_then(|object| object.status.create_intent.clone());
+        let is_carried = |known: &KnownIntent| {
+            carried.as_ref().is_some_and(|intent| {
+                (intent.attempt, intent.started_at) == (known.attempt, known.started_at)
+            })
+        };
+        new.intent = new.intent.filter(is_carried);
         if let Some(known) = &mut new.intent {
             age(&mut known.since);
         }
@@ -544,11 +560,11 @@ impl Core {
         if let Some(untouched) = &mut new.untouched {
             age(&mut untouched.since);
         }
-        if let Some(at) = &mut new.untag_unanswered_at {
+        if let Some(at) = &mut new.put_unanswered_at {
             age(at);
         }
         match &mut new.met {
-            Some(met) if met.deleting => age(&mut met.at),
+            Some(met) if met.had_history => age(&mut met.at),
             Some(met) => met.at = ANCIENT,
             None => {}
         }

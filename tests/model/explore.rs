@@ -343,6 +343,7 @@ pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
                 | Request::Account
                 | Request::Secret
                 | Request::List { .. }
+                | Request::Owner(_)
                 | Request::Kube(..) => String::new(),
             };
             let answer = answer.map_or_else(String::new, |answer| {
@@ -431,6 +432,7 @@ fn answered(world: &World, answer: Answer) -> String {
         Answer::Cloud(class, cause) => format!("{class:?}: {cause:?}"),
         Answer::Kube(failure) => format!("{failure:?}"),
         Answer::Account | Answer::Done => "done".to_owned(),
+        Answer::Owned(exists) => if exists { "it exists" } else { "nobody" }.to_owned(),
         Answer::LateList => "nothing in time".to_owned(),
     }
 }

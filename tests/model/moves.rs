@@ -212,7 +212,7 @@ impl World {
                 .is_some_and(|object| self.core.is_timed(object))
             || (0..self.config.controllers).any(|k| {
                 let memory = state.controllers[k].memory;
-                self.core.aged_memory(memory, clocks[k]).1
+                self.core.aged_memory(memory, state.object, clocks[k]).1
             })
     }
 
@@ -237,10 +237,11 @@ impl World {
             state.compact();
         }
         let now = state.now;
+        let object = state.object;
         for controller in &mut state.controllers {
             let clock = controller.clock(now);
             if controller.at == At::Idle {
-                controller.memory = self.core.aged_memory(controller.memory, clock).0;
+                controller.memory = self.core.aged_memory(controller.memory, object, clock).0;
                 if controller.due <= clock {
                     controller.due = 0;
                 }
