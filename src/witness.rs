@@ -92,11 +92,14 @@ fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
         return Sight::Nothing;
     };
     let health = (record.health != left.health).then_some((left.id, left.health));
+    let has_moved = record.updated_at.as_ref() != Some(&left.updated_at);
+    if health.is_none() && !has_moved {
+        return Sight::Nothing;
+    }
     if judged.lookout.view_as_if(inventory, health) != judged.view {
         // Something else differs, and an ordinary pass sees to it.
         return Sight::Nothing;
     }
-    let has_moved = record.updated_at.as_ref() != Some(&left.updated_at);
     match (health.is_some(), has_moved) {
         (true, true) => Sight::HealthMoved,
         (true, false) => Sight::HealthAlone,

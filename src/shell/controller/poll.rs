@@ -187,10 +187,12 @@ pub(super) fn moves(queue: &Queue, polled: &Polled, trust: Trust) -> Moves<Objec
         .map(|(key, _, judged)| (key, judged))
         .collect();
     objects.sort_unstable_by_key(|(key, _)| *key);
-    let objects = objects
-        .into_iter()
-        .map(|(key, judged)| (key.clone(), judged));
-    witness::look(trust, objects, inventory)
+    let moves = witness::look(trust, objects, inventory);
+    Moves {
+        trust: moves.trust,
+        unexplained: moves.unexplained,
+        resend: moves.resend.into_iter().cloned().collect(),
+    }
 }
 
 /// How many registries carry our installation's tag and that of no object.

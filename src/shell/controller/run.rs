@@ -511,7 +511,7 @@ impl Loop {
 
     /// Inventories and counts of instances that no object names any more. Those that a look under
     /// way brings back go with the next sweep.
-    fn forget_unused_instances(&self) {
+    fn forget_unused_instances(&mut self) {
         let used = self.queue.all_scopes();
         let is_used = |account: &str, instance: &str| {
             let accounts = self.accounts.contains_key(account);
@@ -519,6 +519,8 @@ impl Loop {
         };
         self.context.accounts.retain_instances(is_used);
         self.context.metrics.objects.retain_instances(is_used);
+        self.trust
+            .retain(|scope, _| is_used(&scope.account, scope.instance.as_str()));
     }
 
     fn start_polls(&mut self, now: Timestamp) {
