@@ -92,11 +92,17 @@ fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
         return Sight::Nothing;
     };
     let health = (record.health != left.health).then_some((left.id, left.health));
+    // A field that SWR leaves out says nothing.
+    let updated_at = record.updated_at.as_ref();
+    let has_moved = updated_at.is_some_and(|at| *at != left.updated_at);
+    if health.is_none() && !has_moved {
+        // At rest, ten thousand times at a poll: no view is made for that.
+        return Sight::Nothing;
+    }
     if judged.lookout.view_as_if(inventory, health) != judged.view {
         // Something else differs, and an ordinary pass sees to it.
         return Sight::Nothing;
     }
-    let has_moved = record.updated_at.as_ref() != Some(&left.updated_at);
     match (health.is_some(), has_moved) {
         (true, true) => Sight::HealthMoved,
         (true, false) => Sight::HealthAlone,
@@ -204,6 +210,16 @@ mod tests {
         without.left = None;
         let inventory = Inventory::new([at(1, "new", Health::Healthy)]);
         let moves = look(Trust::Proven, [(1, &without)], &inventory);
+        assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
+        let left_out = Record {
+            updated_at: None,
+            ..at(1, "", Health::Healthy)
+        };
+        let moves = look(
+            Trust::Proven,
+            [(1, &judged(1))],
+            &Inventory::new([left_out]),
+        );
         assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
         let moves = look(Trust::Proven, [(1, &judged(1))], &Inventory::new([]));
         assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));

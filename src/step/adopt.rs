@@ -67,8 +67,10 @@ fn look_of(record: &Record) -> u64 {
 impl FindingOwner {
     /// Takes whether the object whose tag this is exists.
     pub fn resume(self, exists: bool, now: Timestamp) -> Next {
-        let FindingOwner { keep, found } = self;
+        let FindingOwner { mut keep, found } = self;
         if exists {
+            // That object may go without any change in SWR.
+            keep.view = Some(View::NONE);
             return finished(&keep, Verdict::Conflict(Foreign::TaggedByOther));
         }
         let intended = Intended::Adopt {
