@@ -491,7 +491,7 @@ impl Updating {
 impl Adopting {
     /// Why the registry is taken: allowed by the spec, or ours before its tag was taken off.
     pub fn why(&self) -> Why {
-        Why::of_adoption(self.target.id(), self.work().object.known_id())
+        Why::of_adoption(&self.target, self.work().object.known_id())
     }
 }
 

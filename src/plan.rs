@@ -120,9 +120,10 @@ impl Why {
         }
     }
 
-    /// Why a registry that belongs to nobody is taken by an object that knows this one.
-    pub fn of_adoption(id: RegistryId, known: Option<RegistryId>) -> Why {
-        if known == Some(id) {
+    /// Why this registry is taken by an object that knows the one with this id. One with the tag of
+    /// an earlier object did not lose ours: it never had it.
+    pub fn of_adoption(found: &Adoptable, known: Option<RegistryId>) -> Why {
+        if known == Some(found.id()) && found.tag().is_none() {
             Why::TagRemoved
         } else {
             Why::Adoption
@@ -200,7 +201,7 @@ fn plan_adoption(facts: &Facts<'_>, found: &Adoptable, foreign: Foreign) -> Plan
     if is_meant || Some(id) == facts.known {
         Plan {
             action: Action::Adopt(found.clone()),
-            why: Why::of_adoption(id, facts.known),
+            why: Why::of_adoption(found, facts.known),
         }
     } else {
         leave_alone(foreign)

@@ -295,6 +295,8 @@ fn after_a_restore_the_registry_is_in_the_way_or_taken_over_as_the_spec_says() {
         );
         assert_eq!((posts(&world), puts(&world)), (0, vec!["Adopt 1"]));
         assert_eq!(world.records[&1].description, owner().tag());
+        // Nobody took a tag off, so there was nothing to put right.
+        assert_eq!(world.memory.corrected_at, []);
     }
 }
 
