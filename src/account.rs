@@ -139,6 +139,7 @@ fn refusal(failure: &Failure) -> Reason {
         | Cause::TimedOut
         | Cause::ServerError
         | Cause::Malformed
+        | Cause::ListHasGaps
         | Cause::Redirected
         | Cause::RegistryNotFound
         | Cause::InstanceNotFound

@@ -68,6 +68,8 @@ pub enum Cause {
     OwnLimits,
     /// The answer is not what the API documents.
     Malformed,
+    /// A LIST in which records are missing that are too long to be read: proves no absence.
+    ListHasGaps,
     /// The answer points somewhere else (3xx), which is never followed.
     Redirected,
     /// The key or token is refused (401).
@@ -115,6 +117,9 @@ impl Cause {
                 "the request waited too long for its turn by the account's own limits (spec.limits of the SwrAccount)"
             }
             Cause::Malformed => "SWR gave an answer that is not understood",
+            Cause::ListHasGaps => {
+                "SWR holds registries with texts that are too long to be read, and one of them may be the one that is looked for"
+            }
             Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
             Cause::AuthFailed => "SWR refuses the account's key",
             Cause::ClockSkew => {

@@ -120,7 +120,8 @@ impl Why {
         }
     }
 
-    /// Why a registry that belongs to nobody is taken by an object that knows this one.
+    /// Why this registry is taken by an object that knows the one with this id. One with the tag of
+    /// an earlier object did not lose ours: it never had it.
     pub fn of_adoption(found: &Adoptable, known: Option<RegistryId>) -> Why {
         if known == Some(found.id()) && found.tag().is_none() {
             Why::TagRemoved

@@ -121,7 +121,7 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         | Verdict::CannotDelete(Hindrance::Swr {
             operation: Operation::List,
             failure,
-        }) => Requeue::Instance {
+        }) if failure.cause != Cause::ListHasGaps => Requeue::Instance {
             min_secs: asked_secs(failure),
             until: doubted_at(summary, windows, now),
         },
@@ -258,6 +258,31 @@ mod tests {
                 let requeue = requeue(&summary, &windows, Timestamp::UNIX_EPOCH);
                 assert_eq!(requeue, expected, "{:?}", summary.verdict);
             }
+        }
+    }
+
+    #[test]
+    fn a_list_with_a_gap_succeeds_for_the_instance_so_the_object_waits_alone_and_longer_and_longer()
+    {
+        let windows = Windows {
+            settle_secs: 120,
+            write_secs: 20,
+            grace_secs: 300,
+            poll_secs: 600,
+            orphan_secs: 600,
+        };
+        let (operation, class) = (Operation::List, Class::Transient);
+        let failure = Failure::new(class, Cause::ListHasGaps);
+        for verdict in [
+            Verdict::Swr {
+                operation,
+                failure: failure.clone(),
+            },
+            Verdict::CannotDelete(Hindrance::Swr { operation, failure }),
+        ] {
+            let summary = Summary::unread(Memory::default(), verdict);
+            let requeue = requeue(&summary, &windows, Timestamp::UNIX_EPOCH);
+            assert_eq!(requeue, Requeue::Backoff { min_secs: 0 });
         }
     }
 

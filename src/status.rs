@@ -691,6 +691,7 @@ fn swr_reason(failure: &Failure) -> Reason {
         | Cause::TimedOut
         | Cause::ServerError
         | Cause::Malformed
+        | Cause::ListHasGaps
         | Cause::Redirected
         | Cause::ApiNotFound
         | Cause::RegistryNotFound

@@ -315,7 +315,7 @@ impl Summary {
         let settle_secs = work.pass.windows.settle_secs;
         memory.unanswered_at = memory
             .unanswered_at
-            .filter(|at| work.read_at.as_second() < at.as_second() + settle_secs);
+            .filter(|at| work.read_at < after(*at, settle_secs));
         let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));

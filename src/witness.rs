@@ -34,14 +34,30 @@ pub struct Moves<K> {
     pub trust: Trust,
     /// How many registries something wrote without SWR showing a difference.
     pub unexplained: usize,
-    /// Which of them are to be sent again.
-    pub resend: Vec<K>,
+    /// Those, if they are believed to be changed. The first of them may be sent again.
+    pub moved: Vec<K>,
+    /// How many that is.
+    pub may_send: usize,
+}
+
+impl<K> Moves<K> {
+    /// What a look that failed shows.
+    pub fn none(trust: Trust) -> Self {
+        Moves {
+            trust,
+            unexplained: 0,
+            moved: Vec::new(),
+            may_send: 0,
+        }
+    }
 }
 
 /// Looks at the registries of an instance, each with what it was judged by last. Of several that
-/// may be sent, the order of `objects` says which is first.
+/// may be sent, the order of `objects` says which is first, and another one at every `turn`: one
+/// that moves for ever must not keep the others from their turn.
 pub fn look<'a, K>(
     trust: Trust,
+    turn: usize,
     objects: impl IntoIterator<Item = (K, &'a Judged)>,
     inventory: &Inventory,
 ) -> Moves<K> {
@@ -57,19 +73,20 @@ pub fn look<'a, K>(
     }
     let unexplained = moved.len();
     let may_move = UNEXPLAINED_MAX.max(total.div_ceil(100));
-    let may_send = match trust {
-        Trust::Untested => 1,
-        Trust::Proven => usize::MAX,
-        Trust::Broken => 0,
-    };
-    if unexplained > may_move {
+    if unexplained > may_move || trust == Trust::Broken {
         moved.clear();
+    } else {
+        moved.rotate_left(turn.checked_rem(unexplained).unwrap_or_default());
     }
-    moved.truncate(may_send);
+    let may_send = match trust {
+        Trust::Untested => moved.len().min(1),
+        Trust::Proven | Trust::Broken => moved.len(),
+    };
     Moves {
         trust,
         unexplained,
-        resend: moved,
+        moved,
+        may_send,
     }
 }
 
@@ -92,8 +109,11 @@ fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
         return Sight::Nothing;
     };
     let health = (record.health != left.health).then_some((left.id, left.health));
-    let has_moved = record.updated_at.as_ref() != Some(&left.updated_at);
+    // A field that SWR leaves out says nothing.
+    let updated_at = record.updated_at.as_ref();
+    let has_moved = updated_at.is_some_and(|at| *at != left.updated_at);
     if health.is_none() && !has_moved {
+        // At rest, ten thousand times at a poll: no view is made for that.
         return Sight::Nothing;
     }
     if judged.lookout.view_as_if(inventory, health) != judged.view {
@@ -155,8 +175,9 @@ mod tests {
         let inventory = Inventory::new(unchanged.chain(changed.iter().cloned()));
         let judged: Vec<(i64, Judged)> = (1..=all).map(|id| (id, judged(id))).collect();
         let objects = judged.iter().map(|(id, judged)| (*id, judged));
-        let moves = look(trust, objects, &inventory);
-        let found = (moves.trust, moves.unexplained, moves.resend.as_slice());
+        let moves = look(trust, 0, objects, &inventory);
+        let sent = &moves.moved[..moves.may_send];
+        let found = (moves.trust, moves.unexplained, sent);
         assert_eq!(found, expected, "{trust:?} {changed:?}");
     }
 
@@ -202,13 +223,34 @@ mod tests {
     }
 
     #[test]
+    fn of_several_that_moved_each_has_its_turn() {
+        let inventory = Inventory::new((1..=2).map(|id| at(id, "new", Health::Healthy)));
+        let all = [(1, judged(1)), (2, judged(2))];
+        let first = |turn| {
+            let objects = all.iter().map(|(id, judged)| (*id, judged));
+            let moves = look(Trust::Untested, turn, objects, &inventory);
+            (moves.moved, moves.may_send)
+        };
+        assert_eq!(first(0), (vec![1, 2], 1));
+        assert_eq!(first(1), (vec![2, 1], 1));
+    }
+
+    #[test]
     fn an_instance_of_which_nothing_is_known_is_no_witness() {
         let mut without = judged(1);
         without.left = None;
-        let inventory = Inventory::new([at(1, "new", Health::Healthy)]);
-        let moves = look(Trust::Proven, [(1, &without)], &inventory);
-        assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
-        let moves = look(Trust::Proven, [(1, &judged(1))], &Inventory::new([]));
-        assert_eq!((moves.unexplained, moves.resend), (0, Vec::new()));
+        let left_out = Record {
+            updated_at: None,
+            ..at(1, "", Health::Healthy)
+        };
+        for (judged, records) in [
+            (without, vec![at(1, "new", Health::Healthy)]),
+            (judged(1), vec![left_out]),
+            (judged(1), Vec::new()),
+        ] {
+            let inventory = Inventory::new(records);
+            let moves = look(Trust::Proven, 0, [(1, &judged)], &inventory);
+            assert_eq!(moves, Moves::none(Trust::Proven), "{inventory:?}");
+        }
     }
 }

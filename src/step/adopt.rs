@@ -12,7 +12,7 @@ use crate::effect::{
     Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, ShowAnswer, Wrote,
 };
 use crate::failure::Failure;
-use crate::observed::{Adoptable, Record, Standing, View, standing};
+use crate::observed::{Adoptable, Health, Record, Standing, View, standing};
 use crate::pass::{Keep, Untouched};
 use crate::plan::{Foreign, Why};
 use crate::summary::{Operation, Summary, Verdict};
@@ -36,7 +36,7 @@ pub(super) fn consider_adoption(
     if found.tag().is_none() {
         return intend(keep, Intended::Adopt { id, tag: None }, now);
     }
-    let look = look_of(found.record());
+    let look = look_of(found.record(), keep.work.pass.witness.is_believed);
     let known = keep.work.pass.memory.untouched;
     let untouched = known
         .filter(|known| (known.id, known.look) == (id, look))
@@ -57,7 +57,13 @@ pub(super) fn consider_adoption(
     })
 }
 
-fn look_of(record: &Record) -> u64 {
+/// What somebody's write changes: not the health, and `updated_at` only where it tells of writes.
+fn look_of(record: &Record, tells: bool) -> u64 {
+    let mut record = record.clone();
+    record.health = Health::NotReported;
+    if !tells {
+        record.updated_at = None;
+    }
     // SipHash with fixed keys: compared within this process only.
     let mut hasher = DefaultHasher::new();
     record.hash(&mut hasher);
@@ -67,8 +73,10 @@ fn look_of(record: &Record) -> u64 {
 impl FindingOwner {
     /// Takes whether the object whose tag this is exists.
     pub fn resume(self, exists: bool, now: Timestamp) -> Next {
-        let FindingOwner { keep, found } = self;
+        let FindingOwner { mut keep, found } = self;
         if exists {
+            // That object may go without any change in SWR.
+            keep.view = Some(View::NONE);
             return finished(&keep, Verdict::Conflict(Foreign::TaggedByOther));
         }
         let intended = Intended::Adopt {

@@ -140,9 +140,11 @@ fn resend(keep: &Keep, claim: &Claim) -> Resend {
     let witness = keep.work.pass.witness;
     // Who does not write need not be careful: it says at every look what it sees.
     let may_send = witness.may_send || !writes;
+    // A field that SWR leaves out says nothing.
+    let is_told = owned.record().updated_at.is_some();
     if writes && is_asked {
         Resend::Requested
-    } else if witness.is_believed && may_send && is_moved(keep, owned.record()) {
+    } else if witness.is_believed && may_send && is_told && is_moved(keep, owned.record()) {
         Resend::ChangedElsewhere
     } else {
         Resend::No
@@ -227,12 +229,17 @@ fn carry_out_if_whole(keep: Keep, claim: Claim, inventory: &Inventory, now: Time
     }
 }
 
-fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
+fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
     let Plan { action, why } = make_plan(&keep, claim, now);
     match action {
         Action::NoOp(owned) => rest(keep, owned),
         Action::Conflict(foreign) => finished(&keep, Verdict::Conflict(foreign)),
-        Action::Choose(ids) => finished(&keep, Verdict::DuplicateTag(ids)),
+        Action::Choose(ids) => {
+            // Those of an earlier object concern this one whatever their names, and a view does not
+            // show them.
+            keep.view = Some(View::NONE);
+            finished(&keep, Verdict::DuplicateTag(ids))
+        }
         Action::Create if only_observes(&keep.work.object) => {
             finished(&keep, Verdict::MissingObserved)
         }
@@ -250,7 +257,10 @@ fn carry_out(keep: Keep, claim: Claim, now: Timestamp) -> Next {
         Action::Adopt(found) if only_observes(&keep.work.object) => {
             let facts = sent_facts(&keep);
             let foreign = match found.tag() {
-                Some(_) => Foreign::Predecessor,
+                Some(_) => {
+                    keep.view = Some(View::NONE);
+                    Foreign::Predecessor
+                }
                 None => Foreign::Untagged,
             };
             match diff(&keep.desired.registry, &facts, found.record(), now) {

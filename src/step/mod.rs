@@ -47,7 +47,7 @@ fn settled(work: &Work) -> Option<Timestamp> {
 
 /// A LIST in which a record could not be read proves no absence.
 fn gap() -> Failure {
-    Failure::new(Class::Transient, Cause::Malformed)
+    Failure::new(Class::Transient, Cause::ListHasGaps)
 }
 
 /// What a refused or lost write to the object means for the pass.

@@ -238,14 +238,18 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
     };
     match inventory.carriers(&keep.work.pass.owner).as_slice() {
         [only] => show_before_untag(keep, *only),
-        [] if inventory.is_whole() => release(keep.work, Removed::Nothing, Vec::new()),
-        _ => release(keep.work, Removed::LeftAlone, Vec::new()),
+        [] if inventory.is_whole() => orphan(keep.work, Removed::Nothing, now),
+        _ => orphan(keep.work, Removed::LeftAlone, now),
     }
 }
 
 pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     let work = keep.work.clone();
     match answer.map(|record| standing(record, &work.pass.owner)) {
+        // Each PUT without an answer is waited for, so there must be a last one.
+        Ok(Standing::Ours(_)) if has_tried_to_the_end(&work) => {
+            orphan(work, Removed::StillTagged, now)
+        }
         Ok(Standing::Ours(target)) => ask(Effect::Untag {
             target,
             then: Untagging { keep },
@@ -294,6 +298,13 @@ fn untag_failed(work: Work, operation: Operation, failure: Failure, now: Timesta
     }
 }
 
+/// Whether a request to take the tag off was given up when the patience was over already.
+fn has_tried_to_the_end(work: &Work) -> bool {
+    let memory = &work.pass.memory;
+    let sent = memory.orphaning_since.zip(memory.put_unanswered_at);
+    sent.is_some_and(|(since, at)| at >= after(since, work.pass.windows.orphan_secs))
+}
+
 /// With its tag on nobody can adopt the registry, so what passes is waited for; but a namespace
 /// must not hang for ever on a registry that stays in any case.
 pub(super) fn orphan_later(mut work: Work, hindrance: Hindrance, now: Timestamp) -> Next {
@@ -315,7 +326,10 @@ pub(super) fn orphan(work: Work, removed: Removed, now: Timestamp) -> Next {
     let newest = memory.put_unanswered_at.max(of_another);
     let settle_secs = work.pass.windows.settle_secs;
     let until = newest.map(|at| after(at, settle_secs));
-    match until.filter(|until| now < *until && work.object.known_id().is_some()) {
+    let status = &work.object.status;
+    // With neither there was nothing to take the tag off.
+    let may_exist = status.registry_id.is_some() || status.create_intent.is_some();
+    match until.filter(|until| now < *until && may_exist) {
         Some(until) => finish(&work, Verdict::DeletionSettling { until }),
         None => release(work, removed, Vec::new()),
     }

@@ -805,7 +805,7 @@ impl Core {
         let judged = self.judged.get(judged - 1);
         let inventory = self.inventory(view);
         // A poll also sends again what moved without a difference.
-        let moved = witness::look(Trust::Proven, [((), &*judged)], &inventory).unexplained > 0;
+        let moved = witness::look(Trust::Proven, 0, [((), &*judged)], &inventory).unexplained > 0;
         let differs = moved
             || judged.lookout.view(&inventory) != judged.view
             || self.seal(uid, secret).whole != judged.credential;

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::account::AccountVerdict;
 use crate::answer::{Account, AccountProblem};
-use crate::api::account::SwrAccount;
+use crate::api::account::{SwrAccount, SwrAccountSpec};
 use crate::credential::{self, Fingerprint, Sealer, SecretData};
 use crate::desired::{InstanceId, ProjectId, Region};
 use crate::failure::Class;
@@ -30,8 +30,14 @@ pub(super) struct Usable {
 
 #[derive(PartialEq)]
 struct MadeFrom {
-    spec: crate::api::account::SwrAccountSpec,
+    spec: SwrAccountSpec,
     key: Fingerprint,
+}
+
+impl MadeFrom {
+    fn is_of(&self, spec: &SwrAccountSpec) -> bool {
+        self.spec == *spec
+    }
 }
 
 impl Usable {
@@ -177,8 +183,11 @@ impl Accounts {
                 };
                 (verdict, changed)
             }
-            // The API server being slow for a moment is no reason to take a good key away.
-            Err(verdict @ AccountVerdict::SecretUnavailable(_)) if before.is_some() => {
+            // The API server being slow for a moment is no reason to take a good key away, but for
+            // grants that were taken back it would be kept for as long as that lasts.
+            Err(verdict @ AccountVerdict::SecretUnavailable(_))
+                if before.is_some_and(|before| before.made_from.is_of(&cr.spec)) =>
+            {
                 (verdict, false)
             }
             Err(verdict) => {
@@ -311,6 +320,30 @@ pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
 mod tests {
     use super::*;
     use crate::shell::swr::{Settings, Transport};
+
+    #[test]
+    fn a_key_that_cannot_be_read_again_goes_on_only_for_the_spec_that_it_was_read_for() {
+        let spec = |grants| -> SwrAccountSpec {
+            serde_json::from_value(serde_json::json!({
+                "region": "region-1",
+                "auth": {"accessKeySecretRef": {"name": "key"}},
+                "grants": grants
+            }))
+            .expect("spec")
+        };
+        let granted = serde_json::json!([{
+            "namespaces": ["images"], "instances": ["*"], "targets": {"hosts": ["*"]}
+        }]);
+        let made_from = MadeFrom {
+            spec: spec(granted.clone()),
+            key: Fingerprint::from_status("f"),
+        };
+        let revoked = spec(serde_json::json!([]));
+        assert_eq!(
+            (made_from.is_of(&spec(granted)), made_from.is_of(&revoked)),
+            (true, false)
+        );
+    }
 
     #[test]
     fn an_account_that_does_not_fit_is_no_account_until_it_fits_again() {

@@ -100,6 +100,7 @@ pub(super) async fn run(
             // The panic's text went to the log by its hook. It must not come to the status.
             tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
             let object = context.objects.read(&key).await.ok().flatten();
+            let object = object.filter(|object| object.uid == uid);
             Summary {
                 object,
                 ..Summary::unread(Memory::default(), Verdict::Panicked)

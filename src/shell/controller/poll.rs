@@ -174,24 +174,21 @@ pub(super) fn count(
 }
 
 /// What the instance's `updated_at` tells of changes that SWR does not show.
-pub(super) fn moves(queue: &Queue, polled: &Polled, trust: Trust) -> Moves<ObjectKey> {
+pub(super) fn moves(queue: &Queue, polled: &Polled, trust: Trust, turn: usize) -> Moves<ObjectKey> {
     let Some(Ok(inventory)) = &polled.look else {
-        return Moves {
-            trust,
-            unexplained: 0,
-            resend: Vec::new(),
-        };
+        return Moves::none(trust);
     };
     let mut objects: Vec<(&ObjectKey, &Judged)> = queue
         .judged(&polled.scope)
         .map(|(key, _, judged)| (key, judged))
         .collect();
     objects.sort_unstable_by_key(|(key, _)| *key);
-    let moves = witness::look(trust, objects, inventory);
+    let moves = witness::look(trust, turn, objects, inventory);
     Moves {
         trust: moves.trust,
         unexplained: moves.unexplained,
-        resend: moves.resend.into_iter().cloned().collect(),
+        moved: moves.moved.into_iter().cloned().collect(),
+        may_send: moves.may_send,
     }
 }
 

@@ -306,10 +306,10 @@ impl Queue {
         }
     }
 
-    /// Wakes an object whose registry may be sent although it shows no difference.
-    pub(super) fn resend(&mut self, key: &ObjectKey, now: Timestamp) {
+    /// Wakes an object whose registry moved without a difference, and may be sent because of it.
+    pub(super) fn moved(&mut self, key: &ObjectKey, may_resend: bool, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.may_resend = true;
+            entry.may_resend |= may_resend;
         }
         self.wake(key, Lane::Sweep, now);
     }
@@ -419,6 +419,11 @@ impl Queue {
         };
         let mut not_before = None;
         let due = match ended.requeue {
+            // Nobody knows whose change it waits for if it does not fit our CRD.
+            Requeue::AccountChange if entry.seen.scope.is_none() => {
+                entry.failures = entry.failures.saturating_add(1);
+                Some(time::after_span(now, wait(backoff_secs(entry.failures))))
+            }
             Requeue::Never | Requeue::Poll | Requeue::AccountChange | Requeue::ObjectChange => {
                 entry.failures = 0;
                 None
@@ -779,6 +784,17 @@ mod tests {
         // Whoever is looked at for another reason, or gone, does not wait any more.
         queue.deleted(&key("c"), "uid-c");
         assert!(!queue.is_waited_for(&scope("two")));
+    }
+
+    #[test]
+    fn an_object_whose_account_is_not_known_is_not_left_to_a_change_of_it() {
+        let mut queue = Queue::default();
+        queue.applied(seen("a", 1), at(0));
+        assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+        finish(&mut queue, "a", Requeue::AccountChange, 0);
+        queue.account_changed("default", at(1));
+        assert_eq!(take(&mut queue, 1), None);
+        assert_eq!(queue.next_due(), Some(at(2)));
     }
 
     #[test]

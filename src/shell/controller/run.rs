@@ -29,7 +29,7 @@ use crate::shell::metrics::Metrics;
 use crate::shell::swr::{Endpoints, Transport};
 use crate::tag::Installation;
 use crate::time;
-use crate::witness::Trust;
+use crate::witness::{Moves, Trust};
 
 use super::Context;
 use super::accounts::{Accounts, retries_soon};
@@ -214,6 +214,15 @@ struct Refreshed {
     changed: bool,
 }
 
+/// What the polls of an instance told of its `updated_at`.
+#[derive(Clone, Copy, Default)]
+struct Witnessed {
+    trust: Trust,
+    /// Whether what moved at the last poll is believed to be changed; not before the first.
+    is_believed: bool,
+    polls: usize,
+}
+
 struct Loop {
     context: Arc<Context>,
     health: Arc<Health>,
@@ -228,8 +237,8 @@ struct Loop {
     of_poll: HashMap<tokio::task::Id, (Scope, bool)>,
     polling: HashSet<Scope>,
     poll_at: HashMap<Scope, (Timestamp, i64)>,
-    /// What the `updated_at` of each instance is worth.
-    trust: HashMap<Scope, Trust>,
+    /// What the polls told of each instance's `updated_at`.
+    witnessed: HashMap<Scope, Witnessed>,
     /// When an instance that objects wait for is looked at next, and how often that failed.
     looks: HashMap<Scope, (Timestamp, u32)>,
     secret_looks: JoinSet<ReadSecrets>,
@@ -277,7 +286,7 @@ impl Running {
             of_poll: HashMap::new(),
             polling: HashSet::new(),
             poll_at: HashMap::new(),
-            trust: HashMap::new(),
+            witnessed: HashMap::new(),
             looks: HashMap::new(),
             secret_looks: JoinSet::new(),
             secret_look_at: None,
@@ -476,9 +485,10 @@ impl Loop {
             let (key, uid) = (turn.key.clone(), turn.uid.clone());
             let waited = now.duration_since(turn.queued_at).unsigned_abs();
             let counted = self.context.metrics.controller.begins(waited);
-            let trust = turn.scope.as_ref().and_then(|scope| self.trust.get(scope));
+            let scope = turn.scope.as_ref();
+            let witnessed = scope.and_then(|scope| self.witnessed.get(scope));
             let witness = Witness {
-                is_believed: trust != Some(&Trust::Broken),
+                is_believed: witnessed.is_some_and(|witnessed| witnessed.is_believed),
                 may_send: turn.may_resend,
             };
             let context = Arc::clone(&self.context);
@@ -519,7 +529,7 @@ impl Loop {
         };
         self.context.accounts.retain_instances(is_used);
         self.context.metrics.objects.retain_instances(is_used);
-        self.trust
+        self.witnessed
             .retain(|scope, _| is_used(&scope.account, scope.instance.as_str()));
     }
 
@@ -708,8 +718,9 @@ impl Loop {
         // What panics here costs this instance one look.
         let judged = polled.ok().and_then(|(_, polled)| {
             let judge = || {
-                let trust = self.trust.get(&scope).copied().unwrap_or_default();
-                let moves = poll::moves(&self.queue, &polled, trust);
+                let Witnessed { trust, polls, .. } =
+                    self.witnessed.get(&scope).copied().unwrap_or_default();
+                let moves = poll::moves(&self.queue, &polled, trust, polls);
                 let differing = poll::differing(&self.context, &self.queue, &polled, is_poll);
                 poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
                 (differing, moves)
@@ -740,23 +751,30 @@ impl Loop {
         for key in differing {
             self.queue.wake(&key, Lane::Sweep, now);
         }
-        self.trusts(&scope, moves.trust);
-        // At most so many at a poll; looks in between are for those that wait.
-        for key in moves.resend.into_iter().filter(|_| is_poll) {
-            self.queue.resend(&key, now);
+        // So many at a poll; looks in between are for those that wait.
+        if is_poll && matches!(&polled.look, Some(Ok(_))) {
+            self.witness(&scope, &moves);
+            for (n, key) in moves.moved.iter().enumerate() {
+                self.queue.moved(key, n < moves.may_send, now);
+            }
         }
     }
 
-    /// Says once that the `updated_at` of an instance tells nothing.
-    fn trusts(&mut self, scope: &Scope, trust: Trust) {
-        let before = self.trust.insert(scope.clone(), trust);
-        if trust == Trust::Broken && before != Some(Trust::Broken) {
+    /// Notes what a poll tells of the instance's `updated_at`, and says once that it tells nothing.
+    fn witness(&mut self, scope: &Scope, moves: &Moves<ObjectKey>) {
+        let witnessed = self.witnessed.entry(scope.clone()).or_default();
+        if moves.trust == Trust::Broken && witnessed.trust != Trust::Broken {
             tracing::warn!(
                 account = scope.account,
                 instance = %scope.instance,
                 "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
             );
         }
+        *witnessed = Witnessed {
+            trust: moves.trust,
+            is_believed: moves.trust != Trust::Broken && moves.unexplained == moves.moved.len(),
+            polls: witnessed.polls.wrapping_add(1),
+        };
     }
 
     fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {

@@ -84,6 +84,7 @@ impl Circuit {
             | Cause::TimedOut
             | Cause::ServerError
             | Cause::Malformed
+            | Cause::ListHasGaps
             | Cause::Redirected
             | Cause::ApiNotFound
             | Cause::OwnLimits

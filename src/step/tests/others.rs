@@ -295,7 +295,38 @@ fn after_a_restore_the_registry_is_in_the_way_or_taken_over_as_the_spec_says() {
         );
         assert_eq!((posts(&world), puts(&world)), (0, vec!["Adopt 1"]));
         assert_eq!(world.records[&1].description, owner().tag());
+        // Nobody took a tag off, so there was nothing to put right.
+        assert_eq!(world.memory.corrected_at, []);
     }
+}
+
+#[test]
+fn what_a_view_does_not_show_is_looked_at_again_at_every_poll() {
+    // Two of an earlier object, with names that are not the spec's.
+    let mut world = restored("Rebuild", false);
+    for id in [1, 2] {
+        let left = record(id, &format!("left-{id}"), earlier().tag());
+        world.records.insert(id, left);
+    }
+    let both = vec![RegistryId(1), RegistryId(2)];
+    assert_eq!(world.pass(), Verdict::DuplicateTag(both));
+    assert_eq!(world.judged, Some(View::NONE));
+    world.records.remove(&2);
+    assert!(matches!(world.pass(), Verdict::Rebuilding { .. }));
+    // Its owner may go without any change in SWR.
+    world.now += 200;
+    world.is_owned = true;
+    assert!(matches!(world.pass(), Verdict::Conflict(_)));
+    assert_eq!(world.judged, Some(View::NONE));
+}
+
+#[test]
+fn an_absent_updated_at_is_no_sign_of_a_change() {
+    let mut world = World::settled(|_| {});
+    world.witness.may_send = true;
+    world.records.get_mut(&1).expect("ours").updated_at = None;
+    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert_eq!(puts(&world).len(), 0);
 }
 
 #[test]

@@ -168,6 +168,53 @@ fn a_tag_that_does_not_come_off_is_tried_again_for_the_patience_and_then_stays()
 }
 
 #[test]
+fn a_put_without_tag_that_is_never_answered_holds_the_object_for_a_bounded_time() {
+    let mut world = World::settled(orphan);
+    world.failures.insert("Untag", unknown());
+    let since = world.now;
+    let mut sent_at = since;
+    while world.object.is_some() {
+        assert!(world.now < since + 1_000, "{:#?}", world.trace);
+        world.now += 50;
+        world.trace.clear();
+        world.pass();
+        if world.trace.iter().any(|line| line == "Untag 1") {
+            sent_at = world.now;
+        }
+    }
+    assert!(
+        world.now >= sent_at + WINDOWS.settle_secs,
+        "the last one may still land"
+    );
+    let end = world.trace.last().expect("end");
+    assert!(end.contains("StillTagged"), "{end}");
+}
+
+#[test]
+fn a_put_without_tag_is_waited_for_also_where_the_id_was_lost() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    let object = world.object.as_mut().expect("object");
+    object.deleting = true;
+    object.deletion_policy = DeletionPolicy::Orphan;
+    world
+        .records
+        .insert(1, record(1, "harbor-dr", owner().tag()));
+    world.failures = BTreeMap::from([("Untag", unknown())]);
+    world.now += 121;
+    assert!(matches!(world.pass(), Verdict::CannotUntag { .. }));
+    let sent_at = world.now;
+    // An earlier one landed.
+    world.records.get_mut(&1).expect("ours").description = String::new();
+    world.failures.clear();
+    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    world.now = sent_at + 121;
+    world.pass();
+    assert!(world.object.is_none());
+}
+
+#[test]
 fn a_put_without_tag_that_may_still_land_is_waited_for_before_the_object_goes() {
     let mut world = World::settled(orphan);
     world.failures.insert("Untag", unknown());
