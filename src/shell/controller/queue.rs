@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::SecretProblem;
 use crate::desired::{Scope, SecretRef};
+use crate::failure::Cause;
 use crate::object::ObjectKey;
 use crate::pass::Memory;
 use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
 use crate::shell::metrics::Waiting;
-use crate::summary::{Judged, Verdict};
+use crate::summary::{Hindrance, Judged, Verdict};
 use crate::time;
 
 use super::pass::Ended;
@@ -83,6 +84,8 @@ struct Waiters {
     keys: HashSet<ObjectKey>,
     /// SWR asks not to be asked before.
     not_before: Option<Timestamp>,
+    /// Why its LIST failed, as they were told last.
+    told: Option<Cause>,
 }
 
 /// An object whose turn it is.
@@ -274,6 +277,16 @@ impl Queue {
         }
     }
 
+    /// The LIST of an instance failed: if that lasts and is another trouble than the one that those
+    /// who wait were told, they are decided again, to say so.
+    pub(super) fn instance_fails(&mut self, scope: &Scope, cause: Cause, now: Timestamp) {
+        let waiters = self.waiting_for_instance.get(scope);
+        let is_news = waiters.is_some_and(|waiters| waiters.told != Some(cause));
+        if is_news && cause.lasts() {
+            self.instance_answers(scope, now);
+        }
+    }
+
     /// Puts an object into its lane; after the pass under way, if there is one.
     pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(key) else {
@@ -407,6 +420,11 @@ impl Queue {
         let again_at = ended.again_at;
         entry.memory = ended.memory;
         entry.judged = ended.judged;
+        let told = match &ended.verdict {
+            Verdict::Swr { failure, .. }
+            | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => Some(failure.cause),
+            _ => None,
+        };
         entry.waiting_for = match (ended.requeue, ended.verdict) {
             (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {
                 Some(WaitingFor { secret, problem })
@@ -468,6 +486,7 @@ impl Queue {
             let waiting = self.waiting_for_instance.entry(scope.clone()).or_default();
             waiting.keys.insert(key.clone());
             waiting.not_before = waiting.not_before.max(not_before);
+            waiting.told = told.or(waiting.told);
         }
         if let Some(lane) = again {
             self.wake(key, lane, now);

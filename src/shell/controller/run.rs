@@ -431,6 +431,7 @@ impl Loop {
             let secs = look_secs(failures.saturating_add(1)).max(i64::from(asked_secs(failure)));
             *at = in_about(now, secs);
         }
+        self.queue.instance_fails(scope, failure.cause, now);
     }
 
     fn start_secret_look(&mut self, now: Timestamp) {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::desired::InstanceId;
+use crate::failure::{Class, Failure};
+use crate::summary::Operation;
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey {
@@ -224,6 +226,53 @@ fn what_waits_for_an_instance_is_woken_by_its_answer_and_by_nothing_of_another()
     // Whoever is looked at for another reason, or gone, does not wait any more.
     queue.deleted(&key("c"), "uid-c");
     assert!(!queue.is_waited_for(&scope("two")));
+}
+
+#[test]
+fn who_waits_for_an_instance_is_told_of_another_trouble_that_lasts() {
+    let mut queue = Queue::default();
+    let scope = Scope {
+        account: "account".to_owned(),
+        instance: InstanceId::new("one".to_owned()),
+    };
+    let seen = Seen {
+        scope: Some(scope.clone()),
+        ..seen("a", 1)
+    };
+    queue.applied(seen, at(0));
+    let waits = |queue: &mut Queue, cause| {
+        assert_eq!(take(queue, 0).as_deref(), Some("a"), "{cause:?}");
+        let requeue = Requeue::Instance {
+            min_secs: 0,
+            until: None,
+        };
+        let verdict = Verdict::Swr {
+            operation: Operation::List,
+            failure: Failure::new(Class::Transient, cause),
+        };
+        let ended = Ended {
+            verdict,
+            ..ended(requeue)
+        };
+        queue.finished(&key("a"), "uid-a", ended, at(0), |wait| wait);
+    };
+    waits(&mut queue, Cause::TimedOut);
+    for (cause, is_told) in [
+        (Cause::TimedOut, false),
+        (Cause::ServerError, false),
+        (Cause::InstanceNotRunning, true),
+        (Cause::InstanceNotRunning, false),
+        (Cause::InstanceNotFound, true),
+        // What passes lifts nothing.
+        (Cause::Unreachable, false),
+    ] {
+        queue.instance_fails(&scope, cause, at(0));
+        if is_told {
+            waits(&mut queue, cause);
+        }
+        assert_eq!(take(&mut queue, 0), None, "{cause:?}");
+        assert!(queue.is_waited_for(&scope), "{cause:?}");
+    }
 }
 
 #[test]
