@@ -106,6 +106,35 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether it lasts until somebody does something about it.
+    pub fn lasts(self) -> bool {
+        match self {
+            Cause::AuthFailed
+            | Cause::ClockSkew
+            | Cause::Forbidden
+            | Cause::InstanceNotFound
+            | Cause::ApiNotFound
+            | Cause::InstanceNotRunning
+            | Cause::AlreadyExists
+            | Cause::InUse
+            | Cause::QuotaExceeded
+            | Cause::Rejected
+            | Cause::DnsConfRejected
+            | Cause::QuestionRejected
+            | Cause::ListHasGaps
+            | Cause::TargetUnreachable => true,
+            Cause::Unreachable
+            | Cause::TimedOut
+            | Cause::ServerError
+            | Cause::Throttled
+            | Cause::OwnLimits
+            | Cause::Malformed
+            | Cause::Redirected
+            | Cause::RegistryNotFound
+            | Cause::TooLate => false,
+        }
+    }
+
     /// In words, for a condition's message.
     pub fn words(self) -> &'static str {
         match self {

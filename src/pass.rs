@@ -79,7 +79,7 @@ pub struct Memory {
     pub id: Option<(RegistryId, Timestamp)>,
     /// The last update and how often it was sent without SWR showing it.
     pub update: Option<SentUpdate>,
-    /// Whether SWR took a write of ours and has not shown it yet.
+    /// Whether a write of ours is still to show: SWR took it, or did not answer.
     pub unseen_write: bool,
     /// When something that was changed in SWR was put right within the last 30 minutes.
     pub corrected_at: Vec<Timestamp>,

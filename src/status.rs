@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::answer::{AccountProblem, SecretProblem};
+use crate::answer::SecretProblem;
 use crate::api::reason::{Progress, Reason};
 use crate::api::registry::{
     Binding, CreateIntent, DeletionPolicy, FieldDiff, ObservedRegistry, ReplicationRegistryStatus,
@@ -18,9 +18,12 @@ use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::observed::{Health, Record};
 use crate::pass::Windows;
-use crate::plan::Foreign;
 use crate::summary::{Held, Hindrance, Note, Operation, Summary, Verdict};
 use crate::time;
+
+mod words;
+
+use words::{account_message, conflict_message, hindered, needed_permission, registries};
 
 /// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
 /// trouble in the cloud must not turn a thousand applications yellow.
@@ -552,21 +555,6 @@ fn passing(
     }
 }
 
-fn account_message(account: &str, problem: &AccountProblem) -> String {
-    match problem {
-        AccountProblem::NotFound => format!("SwrAccount {account:?} does not exist"),
-        AccountProblem::NotServed => {
-            format!("this operator is not configured to serve SwrAccount {account:?}")
-        }
-        AccountProblem::NotReady => {
-            format!("SwrAccount {account:?} is not ready: see its conditions")
-        }
-        AccountProblem::NotUnderstood => {
-            format!("SwrAccount {account:?} does not fit the CRD of this operator")
-        }
-    }
-}
-
 fn no_credential(secret: &str, problem: &SecretProblem, may_be_filled: bool) -> Option<Judgement> {
     let (reason, message) = match problem {
         SecretProblem::NotFound => (
@@ -666,25 +654,6 @@ fn in_sync(
     }
 }
 
-fn conflict_message(object: &Object, foreign: Foreign) -> String {
-    let name = match &object.desired {
-        Ok(desired) => desired.registry.name.as_str(),
-        Err(_) => object.key.name.as_str(),
-    };
-    match foreign {
-        Foreign::Untagged => format!(
-            "a registry named {name:?} exists in the instance and does not belong to this object; it is left alone"
-        ),
-        Foreign::Predecessor => "the registry in the way was made for an earlier object of this namespace and name; it is left alone: to take it over, as after the restore of a cluster, set spec.adoption.policy to Rebuild".to_owned(),
-        Foreign::TaggedByOther => format!(
-            "a registry named {name:?} exists in the instance and carries the tag of another owner; it is left alone"
-        ),
-        Foreign::NothingToAdopt => {
-            "the registry of spec.adoption.registryId does not exist in the instance".to_owned()
-        }
-    }
-}
-
 fn swr_reason(failure: &Failure) -> Reason {
     match failure.cause {
         Cause::Unreachable
@@ -736,14 +705,6 @@ fn swr(
     }
 }
 
-fn needed_permission(failure: &Failure, operation: Operation) -> String {
-    if failure.cause == Cause::Forbidden {
-        format!("; the account needs {}", operation.iam_action())
-    } else {
-        String::new()
-    }
-}
-
 fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
     const WAY_OUT: &str = "to let the object go without it, set spec.deletionPolicy to Orphan";
     let why = hindered(object, hindrance);
@@ -781,33 +742,6 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
         message,
         keeps_ready: false,
     }
-}
-
-/// What hinders a deletion, in words.
-fn hindered(object: &Object, hindrance: &Hindrance) -> String {
-    match hindrance {
-        Hindrance::Account(problem) => account_message(&object.scope.account, problem),
-        Hindrance::TagNotKept => "the registry does not carry our tag".to_owned(),
-        Hindrance::DuplicateTag(ids) => format!(
-            "{} in SWR carry this object's ownership tag, and nothing tells which is its own",
-            registries(ids)
-        ),
-        Hindrance::Swr { operation, failure } => {
-            format!("{failure}{}", needed_permission(failure, *operation))
-        }
-        Hindrance::Kubernetes => "the API server does not answer".to_owned(),
-    }
-}
-
-/// `registries 24, 26`; of many, the first few.
-fn registries(ids: &[RegistryId]) -> String {
-    let shown: Vec<String> = ids
-        .iter()
-        .take(CLONES_MAX)
-        .map(ToString::to_string)
-        .collect();
-    let more = if ids.len() > shown.len() { ", ..." } else { "" };
-    format!("registries {}{more}", shown.join(", "))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use expect_test::{Expect, expect};
 use serde_json::json;
 
 use super::*;
+use crate::answer::AccountProblem;
 use crate::desired::{Invalid, RegistryId, SecretRef};
 use crate::diff::{Change, Field};
 use crate::failure::Class;

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 
 use super::adopt::{consider_adoption, shown_before_adoption};
-use super::written::{created, updated, updated_unseen};
+use super::written::{created, shown_difference, updated, updated_unseen};
 use super::{ask, gap, kube_verdict, only_observes, settled};
 use crate::api::registry::Applied;
 use crate::desired::RegistryId;
@@ -157,7 +157,8 @@ fn is_moved(keep: &Keep, record: &Record) -> bool {
     let left = keep.work.object.status.applied.as_ref();
     let left = left.and_then(|applied| applied.updated_at.as_ref());
     let has_moved = left.is_some_and(|left| record.updated_at.as_ref() != Some(left));
-    has_moved && !health_changed(keep, record)
+    let may_be_ours = keep.work.pass.memory.unseen_write;
+    has_moved && !may_be_ours && !health_changed(keep, record)
 }
 
 /// Whether the health is another than at the last look.
@@ -660,12 +661,15 @@ impl Updating {
             // Whether it landed or not, the next pass reads before it writes again.
             Err(failure) => {
                 let operation = Operation::Update;
-                let is_open = !failure.class.changed_nothing();
+                let may_land = !failure.class.changed_nothing();
                 let summary = Summary::of(&keep, Verdict::Swr { operation, failure });
                 let mut summary = summary.holds(&keep, &target);
-                if is_open {
+                if may_land {
                     summary.memory.put_unanswered_at = Some(now);
                 }
+                // If SWR shows the difference no more, it was this write that moved `updated_at`.
+                let shown = shown_difference(&keep, target.record(), now, now);
+                summary.memory.unseen_write |= may_land && shown.is_some();
                 Next::Finished(Box::new(summary))
             }
         }

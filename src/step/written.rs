@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::keep::{FIGHT_SECS, asked, sent_facts};
 use crate::api::registry::Applied;
 use crate::desired::RegistryId;
-use crate::diff::{SentFacts, diff};
+use crate::diff::{Changes, SentFacts, diff};
 use crate::effect::{Next, Wrote};
 use crate::observed::{Inventory, Owned, Record, Standing, standing};
 use crate::pass::{Keep, SentUpdate};
@@ -102,16 +102,26 @@ pub(super) fn updated_unseen(keep: &Keep, wrote: &Wrote, id: RegistryId) -> Next
     Next::Finished(Box::new(remember_update(summary, keep, wrote)))
 }
 
-fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
+/// What SWR shows to be other than what was sent at `sent_at`.
+pub(super) fn shown_difference(
+    keep: &Keep,
+    record: &Record,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> Option<Changes> {
     let facts = SentFacts {
-        sent: Some((keep.sealed.whole.clone(), wrote.at)),
+        sent: Some((keep.sealed.whole.clone(), sent_at)),
         applied: Some(keep.desired.registry.unshown()),
         ..sent_facts(keep)
     };
+    diff(&keep.desired.registry, &facts, record, now)
+}
+
+fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
     let record = owned.record();
     // Nothing that is shown tells whether this write is shown, but the time of it.
     let is_as_before = wrote.why == Why::ChangedElsewhere && wrote.before == record.updated_at;
-    match diff(&keep.desired.registry, &facts, record, now) {
+    match shown_difference(keep, record, wrote.at, now) {
         None if !is_as_before => {
             let health = record.health;
             (Verdict::InSync { health }, sent_seen(keep, record))

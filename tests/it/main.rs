@@ -13,6 +13,8 @@
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
 //! | [`faults`] | SWR answers with everything but what was asked for |
+//! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
+//! | [`giant`] | somebody else's registry that does not fit into an answer |
 //! | [`outage`] | SWR cannot be listed for a while, and then it can |
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
 //! | [`switches`] | a whole life under each of these ways, alone and mixed |
@@ -64,6 +66,7 @@ mod crafted;
 mod crash;
 mod deletion;
 mod drift;
+mod echoes;
 mod edits;
 mod events;
 mod faults;

@@ -517,13 +517,14 @@ impl Site {
         events.iter().map(line).collect()
     }
 
-    /// Waits until there are so many events of this reason; more are a failure.
+    /// Waits until an event of this reason has happened so often; more is a failure.
     pub(crate) fn await_events(&self, reason: &str, n: usize) {
         let what = format!("{n} events {reason} in {}", self.name);
         let seen = eventually_blocking(PATIENCE, &what, || {
             let part = format!(" {reason}: ");
             let events = self.events();
-            let found = events.iter().filter(|event| event.contains(&part)).count();
+            let of_reason = events.iter().filter(|event| event.contains(&part));
+            let found: usize = of_reason.map(|event| times(event)).sum();
             if found >= n {
                 Ok(found)
             } else {
@@ -573,6 +574,14 @@ impl Site {
             log = lines[skipped..].join("\n"),
         )
     }
+}
+
+/// How often an event happened, from its line in [`Site::events`].
+fn times(event: &str) -> usize {
+    let counted = event
+        .strip_suffix(')')
+        .and_then(|line| line.rsplit_once(" (x"));
+    counted.map_or(1, |(_, count)| count.parse().expect("a number"))
 }
 
 /// A page or two; those that are not Ready come first.

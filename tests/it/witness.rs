@@ -2,23 +2,24 @@
 
 use serde_json::{Value, json};
 
-use crate::bed::{cases, check_cases};
+use crate::bed::{Bed, BedCase, check_on, with_bed};
 use crate::site::{Site, name_of, registry_id, state};
 
 #[test]
 fn what_swr_does_not_show_is_mended_by_what_it_does() {
-    check_cases(
-        "witness",
-        &cases![
-            an_invisible_edit_is_mended_where_puts_move_the_time,
-            an_invisible_edit_is_mended_where_health_moves_the_time,
-            a_change_of_health_is_no_edit_where_puts_move_the_time,
-            a_change_of_health_is_no_edit_where_health_moves_the_time,
-            many_at_once_are_somebody_elses_doing,
-            observe_reports_it,
-            a_request_sends_the_credential_to_an_ill_target_once,
-        ],
-    );
+    let checks: [BedCase; 7] = [
+        ("edit-put", |_, site| check_mended(site, "put")),
+        ("edit-health", |_, site| check_mended(site, "health")),
+        ("flip-put", |_, site| check_flips(site, "put")),
+        ("flip-health", |_, site| check_flips(site, "health")),
+        ("many", many_at_once_are_somebody_elses_doing),
+        ("observe", |_, site| observe_reports_it(site)),
+        ("request", |_, site| {
+            a_request_sends_the_credential_to_an_ill_target_once(site);
+        }),
+    ];
+    let sites = checks.map(|(name, _)| name);
+    with_bed("witness", &sites, |bed| check_on(bed, &checks));
 }
 
 /// SWR shows nothing of name resolution, and `updated_at` moves with this.
@@ -35,14 +36,7 @@ fn edit_hosts(site: &Site, object: &Value) {
         .console_edit(instance, registry_id(object), "/dns_conf", hosts);
 }
 
-fn an_invisible_edit_is_mended_where_puts_move_the_time(site: &Site) {
-    check_mended(site, "put");
-}
-
-fn an_invisible_edit_is_mended_where_health_moves_the_time(site: &Site) {
-    check_mended(site, "health");
-}
-
+/// An edit that shows in `updated_at` alone is put right.
 fn check_mended(site: &Site, updated_at: &str) {
     hide(site, updated_at);
     let object = site.ready("it");
@@ -90,18 +84,11 @@ fn check_edit(site: &Site, object: &Value, held: &Value, field: &str, value: Val
     assert_eq!(after, *held, "{field}");
 }
 
-fn a_change_of_health_is_no_edit_where_puts_move_the_time(site: &Site) {
-    check_flips(site, "put");
-}
-
-fn a_change_of_health_is_no_edit_where_health_moves_the_time(site: &Site) {
-    check_flips(site, "health");
-}
-
 fn six(site: &Site) -> Vec<Value> {
     (1..=6).map(|n| site.ready(&format!("it-{n}"))).collect()
 }
 
+/// A change of health is no edit, whether it moves `updated_at` or not.
 fn check_flips(site: &Site, updated_at: &str) {
     hide(site, updated_at);
     let instance = &site.cloud.instances[0];
@@ -130,7 +117,7 @@ fn check_flips(site: &Site, updated_at: &str) {
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
 }
 
-fn many_at_once_are_somebody_elses_doing(site: &Site) {
+fn many_at_once_are_somebody_elses_doing(bed: &Bed, site: &Site) {
     hide(site, "put");
     let instance = &site.cloud.instances[0];
     let objects = six(site);
@@ -140,6 +127,8 @@ fn many_at_once_are_somebody_elses_doing(site: &Site) {
     for object in &objects[..4] {
         edit_hosts(site, object);
     }
+    let labels = [site.name.as_str(), instance.as_str()];
+    bed.await_series("swr_unexplained_changes", &labels, "4");
     site.cloud.await_lists(instance, 4);
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
     for object in &objects {
@@ -151,6 +140,7 @@ fn many_at_once_are_somebody_elses_doing(site: &Site) {
     site.await_sent_after(name, &objects[0]);
     let put = format!("PUT registries/{}", registry_id(&objects[0]));
     assert_eq!(site.cloud.writes(mark), [put]);
+    bed.await_series("swr_unexplained_changes", &labels, "3");
 }
 
 fn observe_reports_it(site: &Site) {

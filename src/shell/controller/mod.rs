@@ -9,8 +9,9 @@ mod present;
 mod queue;
 mod run;
 mod snapshots;
+mod start;
 
-pub use run::{Options, Running, start};
+pub use start::{Options, Running, start};
 
 use std::sync::{Arc, OnceLock};
 

@@ -177,6 +177,43 @@ fn a_registry_that_moved_without_a_difference_is_sent_once_and_only_with_leave()
 }
 
 #[test]
+fn an_own_write_without_an_answer_is_nobody_elses_once_swr_shows_it() {
+    const CHANGED: &str = "https://changed.example.com";
+    let unanswered = || Failure::new(Class::Unknown, Cause::Unreachable);
+    let mut world = World::settled(|value| {
+        value["metadata"]["generation"] = json!(2);
+        value["spec"]["url"] = json!(CHANGED);
+    });
+    world.witness.may_send = true;
+    world.failures.insert("Update", unanswered());
+    world.pass();
+    world.failures.clear();
+    let ours = world.records.get_mut(&1).expect("ours");
+    ours.url = CHANGED.to_owned();
+    ours.updated_at = Some("by us".to_owned());
+    for _ in 0..2 {
+        assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    }
+    assert_eq!(puts(&world), ["Update 1: url"]);
+    // What SWR does not show is sent until there is an answer.
+    world.records.get_mut(&1).expect("ours").updated_at = Some("by somebody".to_owned());
+    world.failures.insert("Update", unanswered());
+    world.pass();
+    world.failures.clear();
+    for _ in 0..2 {
+        assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    }
+    assert_eq!(
+        puts(&world),
+        [
+            "Update 1: url",
+            "Update 1: credential",
+            "Update 1: credential"
+        ]
+    );
+}
+
+#[test]
 fn a_registry_that_moves_again_and_again_is_a_fight() {
     let mut world = World::settled(|_| {});
     world.witness.may_send = true;
