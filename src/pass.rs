@@ -81,6 +81,8 @@ pub struct Memory {
     pub update: Option<SentUpdate>,
     /// Whether a write of ours is still to show: SWR took it, or did not answer.
     pub unseen_write: bool,
+    /// Whether the last adoption failed and changed nothing, so that it is tried again.
+    pub adopts_again: bool,
     /// When something that was changed in SWR was put right within the last 30 minutes.
     pub corrected_at: Vec<Timestamp>,
     /// The registry of an earlier object of our name, and since when nobody has touched it.

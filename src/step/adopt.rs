@@ -138,7 +138,12 @@ impl Adopting {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
         let why = self.why();
-        let Adopting { keep, target } = self;
+        let Adopting { mut keep, target } = self;
+        let settled = match &answer {
+            Ok(()) => false,
+            Err(failure) => failure.class.changed_nothing(),
+        };
+        keep.work.pass.memory.adopts_again = settled;
         match answer {
             Ok(()) => {
                 let wrote = Wrote {
@@ -152,7 +157,6 @@ impl Adopting {
                 })
             }
             Err(failure) => {
-                let settled = failure.class.changed_nothing();
                 let operation = Operation::Update;
                 let mut summary = Summary::of(&keep, Verdict::Swr { operation, failure });
                 if settled {

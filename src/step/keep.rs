@@ -415,7 +415,8 @@ fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
             Standing::Untagged(untagged) => {
                 let object = &keep.work.object;
                 // Another spec may have a description with which the tag is kept.
-                let is_new = object.status.observed_generation != object.generation;
+                let is_new = object.status.observed_generation != object.generation
+                    || keep.work.pass.memory.adopts_again;
                 let was_told = object.status.tag_not_kept;
                 // Never with our tag since it was made or adopted: not lost, but not kept (rule
                 // 3), or a SHOW that lags behind the adoption.

@@ -420,10 +420,12 @@ impl Queue {
         let again_at = ended.again_at;
         entry.memory = ended.memory;
         entry.judged = ended.judged;
-        let told = match &ended.verdict {
-            Verdict::Swr { failure, .. }
-            | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => Some(failure.cause),
-            _ => None,
+        let told = if let Verdict::Swr { failure, .. }
+        | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) = &ended.verdict
+        {
+            Some(failure.cause)
+        } else {
+            None
         };
         entry.waiting_for = match (ended.requeue, ended.verdict) {
             (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {

@@ -151,7 +151,7 @@ impl Running {
         };
         loop {
             state.health.beat();
-            state.start_what_is_due();
+            state.contained("starting what is due", Loop::start_what_is_due);
             let nap = state.nap();
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
@@ -162,10 +162,16 @@ impl Running {
                             state.health.objects_listed();
                         }
                     }
-                    state.object_event(namespace.as_deref(), event);
+                    state.contained("an event of an object", |state| {
+                        state.object_event(namespace.as_deref(), event);
+                    });
                 }
-                Some(event) = accounts.next() => state.account_event(event),
-                Some(ended) = state.passes.join_next_with_id() => state.pass_ended(ended),
+                Some(event) = accounts.next() => {
+                    state.contained("an event of an account", |state| state.account_event(event));
+                }
+                Some(ended) = state.passes.join_next_with_id() => {
+                    state.contained("the end of a pass", |state| state.pass_ended(ended));
+                }
                 Some(polled) = state.polls.join_next_with_id() => state.poll_ended(polled),
                 Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
                 Some(refreshed) = state.refreshes.join_next_with_id() => state.account_refreshed(refreshed),
@@ -195,6 +201,17 @@ fn object_events(options: &Options) -> ObjectEvents {
 }
 
 impl Loop {
+    /// A panic here costs the event that it is about, which the next list brings again, and not
+    /// the process.
+    fn contained(&mut self, what: &'static str, act: impl FnOnce(&mut Loop)) {
+        if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
+            tracing::error!(
+                what,
+                "the controller panicked; this is a bug, please report it"
+            );
+        }
+    }
+
     fn object_event(&mut self, namespace: Option<&str>, event: Event<Seen>) {
         match event {
             Event::Listing => self.queue.listing(namespace),
