@@ -151,7 +151,10 @@ impl Running {
         };
         loop {
             state.health.beat();
-            state.contained("starting what is due", Loop::start_what_is_due);
+            if !state.contained("starting what is due", Loop::start_what_is_due) {
+                // It is due again at once.
+                tokio::time::sleep(TURN_MAX).await;
+            }
             let nap = state.nap();
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
@@ -202,14 +205,16 @@ fn object_events(options: &Options) -> ObjectEvents {
 
 impl Loop {
     /// A panic here costs the event that it is about, which the next list brings again, and not
-    /// the process.
-    fn contained(&mut self, what: &'static str, act: impl FnOnce(&mut Loop)) {
-        if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
+    /// the process. Tells whether it went well.
+    fn contained(&mut self, what: &'static str, act: impl FnOnce(&mut Loop)) -> bool {
+        let went_well = catch_unwind(AssertUnwindSafe(|| act(self))).is_ok();
+        if !went_well {
             tracing::error!(
                 what,
                 "the controller panicked; this is a bug, please report it"
             );
         }
+        went_well
     }
 
     fn object_event(&mut self, namespace: Option<&str>, event: Event<Seen>) {
