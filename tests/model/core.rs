@@ -17,7 +17,7 @@ use swr_operator::effect::{Effect, Listing, Next, ObjectWritten, Showing};
 use swr_operator::failure::{Cause, Class, Failure};
 use swr_operator::object::{Object, Version};
 use swr_operator::observed::{Health, Inventory, Record};
-use swr_operator::pass::{KnownIntent, Memory, Pass, Windows, Witness};
+use swr_operator::pass::{Memory, Pass, Windows, Witness};
 use swr_operator::requeue::{Requeue, requeue};
 use swr_operator::status::{status, with_id, with_intent};
 use swr_operator::step;
@@ -25,6 +25,7 @@ use swr_operator::summary::{Judged, Summary, Verdict};
 use swr_operator::tag::{Installation, Owner, split};
 use swr_operator::witness::{self, Trust};
 
+use crate::age::without_clocks;
 use crate::world::{
     CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick,
 };
@@ -33,8 +34,6 @@ use crate::world::{
 const UNIT: i64 = 60;
 /// When the world begins.
 const BEGINNING: i64 = 1_800_000_000;
-/// So long ago that it decides nothing any more.
-const ANCIENT: Timestamp = Timestamp::UNIX_EPOCH;
 /// Ticks between two polls.
 pub(crate) const POLL: Tick = 10;
 /// What a read shows of each registry.
@@ -98,24 +97,6 @@ pub(crate) enum Outcome {
     Ended(Index),
 }
 
-/// What the model does not tell apart: the times of a status, by which nothing is decided (no
-/// grace, no `resendCredentialEvery` in the model), but for that of an intent, which tells it from
-/// others.
-fn without_clocks(object: &mut Object) {
-    for condition in &mut object.status.conditions {
-        condition.last_transition_time = time(0);
-    }
-    if let Some(sent) = &mut object.status.credential {
-        sent.sent_at = time(0);
-    }
-    for at in [
-        &mut object.status.created_at,
-        &mut object.status.deletion_attempted_at,
-    ] {
-        *at = at.map(|_| time(0));
-    }
-}
-
 /// What is left of a summary once status and requeue are computed from it, as at the end of a
 /// pass in production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +114,7 @@ pub(crate) struct Ending {
     summary: Index,
 }
 
-struct Table<T> {
+pub(crate) struct Table<T> {
     index: HashMap<Rc<T>, Index>,
     all: Vec<Rc<T>>,
 }
@@ -146,7 +127,7 @@ impl<T: Hash + Eq> Table<T> {
         }
     }
 
-    fn keep(&mut self, value: T) -> Index {
+    pub(crate) fn keep(&mut self, value: T) -> Index {
         if let Some(index) = self.index.get(&value) {
             return *index;
         }
@@ -157,7 +138,7 @@ impl<T: Hash + Eq> Table<T> {
         index
     }
 
-    fn get(&self, index: Index) -> Rc<T> {
+    pub(crate) fn get(&self, index: Index) -> Rc<T> {
         Rc::clone(&self.all[index as usize])
     }
 }
@@ -180,15 +161,15 @@ pub(crate) struct Setting {
 
 /// The core and its tables.
 pub(crate) struct Core {
-    setting: Setting,
+    pub(crate) setting: Setting,
     windows: Windows,
     sealer: Sealer,
     owners: Vec<Owner>,
     stranger: Owner,
-    objects: Table<Object>,
+    pub(crate) objects: Table<Object>,
     effects: Table<Effect>,
     summaries: Table<Summary>,
-    memories: Table<Memory>,
+    pub(crate) memories: Table<Memory>,
     judged: Table<Judged>,
     endings: Table<Ending>,
     requests: HashMap<Index, Request>,
@@ -197,7 +178,7 @@ pub(crate) struct Core {
     polls: HashMap<(Index, View, u8, u8), bool>,
 }
 
-fn time(tick: Tick) -> Timestamp {
+pub(crate) fn time(tick: Tick) -> Timestamp {
     Timestamp::from_second(BEGINNING + i64::from(tick) * UNIT).expect("in range")
 }
 
@@ -506,80 +487,6 @@ impl Core {
             summary: self.summaries.keep(summary),
         };
         self.endings.keep(ending)
-    }
-
-    /// Whether a time is so long ago that it decides nothing any more.
-    fn is_old(&self, at: Timestamp, now: Tick) -> bool {
-        let settle = self.setting.settle.max(self.setting.believed.0);
-        tick(at).saturating_add(settle) <= now
-    }
-
-    /// Whether an object waits for something that time decides.
-    pub(crate) fn is_timed(&self, object: Index) -> bool {
-        let status = &self.objects.all[object as usize].status;
-        status.create_intent.is_some()
-    }
-
-    /// What a controller remembers with times that are over made equal, and whether one is not
-    /// over yet, by its own clock. Every time that a `Memory` holds must be aged here.
-    ///
-    /// An intent that the object does not carry any more is forgotten: the next one would have
-    /// another time, but for the clock of the model, which begins again.
-    pub(crate) fn aged_memory(
-        &mut self,
-        memory: Index,
-        object: Option<Index>,
-        now: Tick,
-    ) -> (Index, bool) {
-        let object = object.map(|object| self.object(object));
-        let mut new = Memory::clone(&self.memories.all[memory as usize]);
-        let mut is_young = false;
-        let mut age = |at: &mut Timestamp| {
-            if self.is_old(*at, now) {
-                *at = ANCIENT;
-            } else {
-                is_young = true;
-            }
-        };
-        if let Some(sent) = &mut new.update {
-            age(&mut sent.at);
-        }
-        let carried = object.and_then(|object| object.status.create_intent.clone());
-        let is_carried = |known: &KnownIntent| {
-            carried.as_ref().is_some_and(|intent| {
-                (intent.attempt, intent.started_at) == (known.attempt, known.started_at)
-            })
-        };
-        new.intent = new.intent.filter(is_carried);
-        if let Some(known) = &mut new.intent {
-            age(&mut known.since);
-        }
-        if let Some((_, since)) = &mut new.id {
-            age(since);
-        }
-        if let Some(untouched) = &mut new.untouched {
-            age(&mut untouched.since);
-        }
-        if let Some(at) = &mut new.put_unanswered_at {
-            age(at);
-        }
-        match &mut new.met {
-            Some(met) if met.had_history => age(&mut met.at),
-            Some(met) => met.at = ANCIENT,
-            None => {}
-        }
-        new.corrected_at.fill(time(0));
-        for at in [&mut new.unverified_since, &mut new.orphaning_since] {
-            *at = at.map(|_| time(0));
-        }
-        (self.memories.keep(new), is_young)
-    }
-
-    /// The memory of a process that believes to have known for ever what it knows.
-    pub(crate) fn known_long_ago(&mut self, memory: Index) -> Index {
-        let mut new = Memory::clone(&self.memories.all[memory as usize]);
-        new.id = new.id.map(|(id, _)| (id, ANCIENT));
-        self.memories.keep(new)
     }
 
     /// Whether two objects have the same status.

@@ -28,6 +28,7 @@
 //! window after it was sent or never; a status write that was given up lands before its writer
 //! looks at the object again or never. Both assumptions are broken on purpose by `lies`.
 
+mod age;
 mod configs;
 mod core;
 mod explore;
