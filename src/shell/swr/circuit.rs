@@ -3,7 +3,7 @@
 //! fingerprint.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,22 +17,22 @@ const REFUSALS_MAX: u32 = 5;
 /// Time between two attempts while the key is refused.
 pub(super) const PROBE_EVERY: Duration = Duration::from_mins(5);
 
-/// The circuits of all keys that are in use. One that no account uses any more is forgotten, so
-/// there are no more than accounts.
+/// The circuits of all keys that are in use, and of those that were refused a moment ago: an
+/// account that is not ready for a while must not begin to count anew. There are no more than
+/// accounts, and keys that were tried within [`PROBE_EVERY`].
 #[derive(Clone, Default)]
-pub struct Circuits(Arc<Mutex<HashMap<Fingerprint, Weak<Circuit>>>>);
+pub struct Circuits(Arc<Mutex<HashMap<Fingerprint, Arc<Circuit>>>>);
 
 impl Circuits {
     /// The circuit of the key with this fingerprint: that of everybody who uses it, or a new one.
     pub fn of(&self, key: &Fingerprint) -> Arc<Circuit> {
+        self.at(key, Instant::now())
+    }
+
+    fn at(&self, key: &Fingerprint, now: Instant) -> Arc<Circuit> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, circuit| circuit.strong_count() > 0);
-        if let Some(circuit) = known.get(key).and_then(Weak::upgrade) {
-            return circuit;
-        }
-        let circuit = Arc::new(Circuit::default());
-        known.insert(key.clone(), Arc::downgrade(&circuit));
-        circuit
+        known.retain(|_, circuit| Arc::strong_count(circuit) > 1 || circuit.was_refused(now));
+        Arc::clone(known.entry(key.clone()).or_default())
     }
 }
 
@@ -103,6 +103,11 @@ impl Circuit {
         }
     }
 
+    /// Whether it was refused so lately that it would not be tried again.
+    fn was_refused(&self, now: Instant) -> bool {
+        self.lock().probe_at.is_some_and(|at| now < at)
+    }
+
     /// The failure by which the key was refused when it was tried last, if it was.
     pub(super) fn refusal(&self) -> Option<Failure> {
         let state = self.lock();
@@ -163,9 +168,12 @@ mod tests {
         let later = now + PROBE_EVERY;
         assert_eq!(same.enter(later), Ok(()));
         assert_eq!(circuits.of(&key("a")).enter(later), Err(refused));
-        // What nobody uses is forgotten.
+        // Nor does an account that was not ready for a while.
         drop(same);
-        assert_eq!(circuits.of(&key("a")).refusal(), None);
+        assert!(circuits.at(&key("a"), later).is_open());
+        // What nobody uses is forgotten in the end.
+        let much_later = later + PROBE_EVERY;
+        assert!(!circuits.at(&key("a"), much_later).is_open());
         assert_eq!(circuits.0.lock().expect("whole").len(), 2);
     }
 }
