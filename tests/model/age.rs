@@ -81,13 +81,18 @@ impl Core {
         if let Some(untouched) = &mut new.untouched {
             age(&mut untouched.since);
         }
+        // What is over here decides as little as what never was.
         if let Some(at) = &mut new.put_unanswered_at {
             age(at);
         }
-        match &mut new.met {
-            Some(met) if met.had_history => age(&mut met.at),
-            Some(met) => met.at = ANCIENT,
-            None => {}
+        new.put_unanswered_at = new.put_unanswered_at.filter(|at| *at != ANCIENT);
+        if let Some(met) = &mut new.met {
+            if met.had_history {
+                age(&mut met.at);
+            } else {
+                met.at = ANCIENT;
+            }
+            met.had_history &= met.at != ANCIENT;
         }
         new.corrected_at.fill(time(0));
         for at in [&mut new.unverified_since, &mut new.orphaning_since] {

@@ -303,13 +303,17 @@ pub(crate) fn full() -> Vec<Config> {
                 ..b
             },
         ),
-        two("2 controllers, console", Budget { console: 1, ..b }),
+        Config {
+            horizon: 2,
+            ..two("2 controllers, console", Budget { console: 1, ..b })
+        },
     ]);
     all.extend(clocks());
     all.extend(copies());
     all.extend(restores());
     all.extend(letting_go());
     all.extend(readers());
+    all.extend(unseen());
     all
 }
 
@@ -499,44 +503,60 @@ fn readers() -> Vec<Config> {
     ]
 }
 
+fn showing(config: Config) -> Config {
+    Config {
+        setting: Setting {
+            shows_updates: true,
+            shows_key: false,
+            ..config.setting
+        },
+        ..config
+    }
+}
+
+/// Changes that no answer shows, of which `updated_at` tells.
+fn unseen() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        showing(one(
+            "unseen edit, crash, edit",
+            Budget {
+                unseen: 1,
+                crashes: 1,
+                edits: 1,
+                ..b
+            },
+        )),
+        showing(one(
+            "2 unseen edits, crash",
+            Budget {
+                unseen: 2,
+                crashes: 1,
+                ..b
+            },
+        )),
+    ]
+}
+
 /// What the protocol cannot do, step by step.
 pub(crate) fn limits() -> Vec<Config> {
-    vec![
-        Config {
-            setting: Setting {
-                shows_key: false,
-                ..SETTING
-            },
-            expected: Expected::KnownLimit,
-            // SWR shows no secret: that an old PUT landed after the newest one cannot be seen.
-            ..one(
-                "limit: Secret rotates, key not shown, late PUT, edit",
-                Budget {
-                    rotations: 1,
-                    faults: 1,
-                    edits: 1,
-                    ..NOTHING
-                },
-            )
+    vec![Config {
+        setting: Setting {
+            shows_key: false,
+            ..SETTING
         },
-        Config {
-            setting: Setting {
-                shows_updates: true,
-                ..SETTING
+        expected: Expected::KnownLimit,
+        // SWR shows no secret: that an old PUT landed after the newest one cannot be seen.
+        ..one(
+            "limit: Secret rotates, key not shown, late PUT, edit",
+            Budget {
+                rotations: 1,
+                faults: 1,
+                edits: 1,
+                ..NOTHING
             },
-            expected: Expected::KnownLimit,
-            // What no answer shows is compared with nothing.
-            ..one(
-                "limit: unseen edit, crash, edit",
-                Budget {
-                    unseen: 1,
-                    crashes: 1,
-                    edits: 1,
-                    ..NOTHING
-                },
-            )
-        },
-    ]
+        )
+    }]
 }
 
 /// Lies that must be found out: if one is not, the checker is blind or a rule is idle.
@@ -670,5 +690,18 @@ pub(crate) fn lies() -> Vec<Config> {
                 Budget { faults: 2, ..b },
             ),
         ),
+        Config {
+            expected: Expected::KnownLimit,
+            // What lands between a write of ours and the look that verifies it is taken for that.
+            ..showing(one(
+                "limit: unseen edit, late PUT, Secret rotates",
+                Budget {
+                    unseen: 1,
+                    faults: 1,
+                    rotations: 1,
+                    ..NOTHING
+                },
+            ))
+        },
     ]
 }
