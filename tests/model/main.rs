@@ -21,12 +21,14 @@
 //!
 //! What is abstracted: time is a clock of coarse ticks (T_settle two or three of them, a write one
 //! or two) that stands still when nothing young is left to wait for, because then only old times
-//! are left, which decide nothing by any clock that may read them; times of conditions and of the credential's sending are made equal; versions
-//! are reused once nobody holds them; of the queue only its promises are kept (a change after the
-//! look, a due time, or a poll that differs leads to a pass). Accounts, grants and the Secret's
-//! absence do not change; the target is always healthy. Assumed: a request to SWR lands, and is visible, within the write
-//! window after it was sent or never; a status write that was given up lands before its writer
-//! looks at the object again or never. Both assumptions are broken on purpose by `lies`.
+//! are left, which decide nothing by any clock that may read them; times of a status are made
+//! equal, for nothing is decided by them, but for an intent's, which tells it from others;
+//! versions are reused once nobody holds them; of the queue only its promises are kept (a change
+//! after the look, a due time, or a poll that differs leads to a pass). Accounts, grants and the
+//! Secret's absence do not change; the target is always healthy. Assumed: a request to SWR lands,
+//! and is visible, within the write window after it was sent or never; a status write that was
+//! given up lands before its writer looks at the object again or never. Both assumptions are
+//! broken on purpose by `lies`.
 
 mod age;
 mod configs;
@@ -128,7 +130,7 @@ fn every_lie_of_the_world_is_found_out() {
 }
 
 #[test]
-#[ignore = "takes two minutes with optimisation: cargo dev model"]
+#[ignore = "takes some minutes with optimisation: cargo dev model"]
 fn the_protocol_holds_within_all_bounds() {
     let mut all = configs::full();
     all.extend(configs::limits());
