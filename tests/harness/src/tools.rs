@@ -22,6 +22,10 @@ const DENY: Tool = Tool {
 
 /// The rules of `deny.toml` that need nothing from outside; advisories are the workflows' part.
 pub fn deny() -> Result<(), Error> {
+    // It judges the crates of every platform; builds have fetched those of this one.
+    let mut fetch = cargo::command();
+    fetch.args(["fetch", "--locked"]);
+    cargo::stream(fetch)?;
     let mut command = tethered(provide(&DENY)?);
     command
         .current_dir(environment::checkout())
