@@ -6,7 +6,7 @@ use harness::eventually_blocking;
 use serde_json::{Value, json};
 use swr_simulator::Keys;
 
-use crate::bed::{cases, check_cases, with_bed};
+use crate::bed::{Bed, cases, check_cases, site_check, with_bed};
 use crate::cloud::PATIENCE;
 use crate::site::{Site, registry_id, state};
 
@@ -273,53 +273,57 @@ fn two_accounts_with_one_key_try_a_wrong_one_no_more_often_than_one_would() {
         let [one, two] = &bed.sites[..] else {
             panic!("two sites");
         };
-        // The account of the second site leads to the cloud of the first, by the same Secret.
-        two.patch_account(&json!({"spec": {
-            "region": one.cloud.region,
-            "projectId": one.cloud.project,
-            "auth": {"accessKeySecretRef": {"name": one.name}},
-        }}));
-        one.cloud.switch(&json!({"access_key_lock": "on"}));
-        let wrong = one.canary().secret();
-        one.put_account_content(&json!({"accessKey": one.keys.access_key, "secretKey": wrong}));
-        one.touch_account();
-        two.touch_account();
-        let mark = one.cloud.mark();
-        one.create(&object(one));
-        let mut other = object(two);
-        other["spec"]["instanceId"] = json!(one.cloud.instances[1]);
-        two.create(&other);
-        for site in [one, two] {
-            site.await_state("it", "False AuthFailed");
-        }
-        eventually_blocking(PATIENCE, "the circuits of both accounts", || {
-            let scrape = bed.scrape();
-            let is_open = |site: &Site| {
-                let series = format!("swr_api_circuit_open{{account=\"{}\"}} 1", site.name);
-                scrape.contains(&series)
-            };
-            if is_open(one) && is_open(two) {
-                Ok(())
-            } else {
-                Err(one.cloud.shown())
-            }
-        });
-        let requests = one.cloud.requests(mark);
-        let n_refused = requests
-            .iter()
-            .filter(|entry| entry.status == Some(401))
-            .count();
-        // Two may be under way when the fifth is refused. The cloud locks the key after that.
-        assert!((5..=6).contains(&n_refused), "{}", one.cloud.shown());
+        site_check(one, || share_a_key(bed, one, two));
+    });
+}
 
-        one.cloud.switch(&json!({"access_key_lock": "off"}));
-        one.put_account_secret(&one.keys);
-        for site in [one, two] {
-            site.touch_account();
-            // A key is read again within 72 s in any case, and who waits is looked at within 36 s after that.
-            site.await_ready_within(Duration::from_secs(120), "it");
+fn share_a_key(bed: &Bed, one: &Site, two: &Site) {
+    // The account of the second site leads to the cloud of the first, by the same Secret.
+    two.patch_account(&json!({"spec": {
+        "region": one.cloud.region,
+        "projectId": one.cloud.project,
+        "auth": {"accessKeySecretRef": {"name": one.name}},
+    }}));
+    one.cloud.switch(&json!({"access_key_lock": "on"}));
+    let wrong = one.canary().secret();
+    one.put_account_content(&json!({"accessKey": one.keys.access_key, "secretKey": wrong}));
+    one.touch_account();
+    two.touch_account();
+    let mark = one.cloud.mark();
+    one.create(&object(one));
+    let mut other = object(two);
+    other["spec"]["instanceId"] = json!(one.cloud.instances[1]);
+    two.create(&other);
+    for site in [one, two] {
+        site.await_state("it", "False AuthFailed");
+    }
+    eventually_blocking(PATIENCE, "the circuits of both accounts", || {
+        let scrape = bed.scrape();
+        let is_open = |site: &Site| {
+            let series = format!("swr_api_circuit_open{{account=\"{}\"}} 1", site.name);
+            scrape.contains(&series)
+        };
+        if is_open(one) && is_open(two) {
+            Ok(())
+        } else {
+            Err(one.cloud.shown())
         }
     });
+    let requests = one.cloud.requests(mark);
+    let n_refused = requests
+        .iter()
+        .filter(|entry| entry.status == Some(401))
+        .count();
+    // Two may be under way when the fifth is refused. The cloud locks the key after that.
+    assert!((5..=6).contains(&n_refused), "{}", one.cloud.shown());
+
+    one.cloud.switch(&json!({"access_key_lock": "off"}));
+    one.put_account_secret(&one.keys);
+    for site in [one, two] {
+        site.touch_account();
+        // A key is read again within 72 s in any case, and who waits is looked at within 36 s after that.
+        site.await_ready_within(Duration::from_secs(120), "it");
+    }
 }
 
 fn an_instance_that_does_not_run_is_reported(site: &Site) {

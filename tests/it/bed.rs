@@ -128,7 +128,7 @@ pub(crate) fn with_site(name: &str, test: impl FnOnce(&Bed, &Site)) {
 }
 
 /// Shows what there is to see of a site when the check fails.
-fn site_check(site: &Site, check: impl FnOnce()) {
+pub(crate) fn site_check(site: &Site, check: impl FnOnce()) {
     struct Report<'a>(&'a Site);
     impl Drop for Report<'_> {
         fn drop(&mut self) {
