@@ -14,6 +14,10 @@ use crate::failure::{Cause, Failure};
 /// Five refusals could be a rotation under way; more are a wrong key, and clouds lock accounts.
 const REFUSALS_MAX: u32 = 5;
 
+/// Between two looks whether a key that is not proven has room for one more request: its answers
+/// take tenths of a second.
+pub(super) const TRIAL_LOOK: Duration = Duration::from_millis(50);
+
 /// Time between two attempts while the key is refused.
 pub(super) const PROBE_EVERY: Duration = Duration::from_mins(5);
 
@@ -37,15 +41,30 @@ impl Circuits {
 }
 
 /// What is known of one key.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Circuit(Mutex<State>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     /// In a row, by whichever account.
     refusals: u32,
     refusal: Option<Failure>,
     probe_at: Option<Instant>,
+    /// Whether the newest answer took the key.
+    is_proven: bool,
+    /// Requests that have no answer yet, by whichever account.
+    under_way: u32,
+}
+
+/// One request with the key, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Trial<'a>(&'a Circuit);
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.under_way = state.under_way.saturating_sub(1);
+    }
 }
 
 impl Circuit {
@@ -56,25 +75,32 @@ impl Circuit {
     }
 
     /// The same for a request that goes at once. Of those that try a refused key again, one enters.
-    pub(super) fn enter(&self, now: Instant) -> Result<(), Failure> {
+    /// `None` while so many are under way with a key that is not proven that, were all of them
+    /// refused, one more would lock it.
+    pub(super) fn enter(&self, now: Instant) -> Result<Option<Trial<'_>>, Failure> {
         let mut state = self.lock();
         state.check(now)?;
         if state.is_open() {
             state.probe_at = Some(now + PROBE_EVERY);
+        } else if !state.is_proven && state.refusals.saturating_add(state.under_way) >= REFUSALS_MAX
+        {
+            return Ok(None);
         }
-        Ok(())
+        state.under_way = state.under_way.saturating_add(1);
+        Ok(Some(Trial(self)))
     }
 
     /// Learns from how a request went.
     pub(super) fn settle(&self, now: Instant, result: Result<(), &Failure>) {
         let mut state = self.lock();
         let Err(failure) = result else {
-            state.refusals = 0;
+            state.proven();
             return;
         };
         match failure.cause {
             Cause::AuthFailed | Cause::ClockSkew => {
                 state.refusals = state.refusals.saturating_add(1);
+                state.is_proven = false;
                 state.refusal = Some(failure.clone());
                 state.probe_at = Some(now + PROBE_EVERY);
             }
@@ -99,7 +125,7 @@ impl Circuit {
             | Cause::Rejected
             | Cause::DnsConfRejected
             | Cause::QuestionRejected
-            | Cause::TargetUnreachable => state.refusals = 0,
+            | Cause::TargetUnreachable => state.proven(),
         }
     }
 
@@ -126,6 +152,11 @@ impl Circuit {
 }
 
 impl State {
+    fn proven(&mut self) {
+        self.refusals = 0;
+        self.is_proven = true;
+    }
+
     fn is_open(&self) -> bool {
         self.refusals >= REFUSALS_MAX
     }
@@ -166,8 +197,8 @@ mod tests {
         assert_eq!(circuits.of(&key("a")).check(now), Err(refused.clone()));
         // Of all that would try again, one does.
         let later = now + PROBE_EVERY;
-        assert_eq!(same.enter(later), Ok(()));
-        assert_eq!(circuits.of(&key("a")).enter(later), Err(refused));
+        assert!(same.enter(later).is_ok_and(|trial| trial.is_some()));
+        assert_eq!(circuits.of(&key("a")).enter(later).err(), Some(refused));
         // Nor does an account that was not ready for a while.
         drop(same);
         assert!(circuits.at(&key("a"), later).is_open());
@@ -175,5 +206,25 @@ mod tests {
         let much_later = later + PROBE_EVERY;
         assert!(!circuits.at(&key("a"), much_later).is_open());
         assert_eq!(circuits.0.lock().expect("whole").len(), 2);
+    }
+
+    #[test]
+    fn a_key_that_is_not_proven_is_never_tried_so_often_at_once_that_it_could_be_locked() {
+        let circuit = Circuit::default();
+        let now = Instant::now();
+        let refused = Failure::new(Class::Denied, Cause::AuthFailed);
+        let enter = || circuit.enter(now).expect("closed");
+        circuit.settle(now, Err(&refused));
+        let mut under_way: Vec<Trial<'_>> = (0..4).filter_map(|_| enter()).collect();
+        assert_eq!(under_way.len(), 4);
+        assert!(enter().is_none());
+        // A request that ended without a word about the key makes room.
+        under_way.pop();
+        under_way.extend(enter());
+        assert!(enter().is_none());
+        // A key that was taken is not on trial any more.
+        circuit.settle(now, Ok(()));
+        under_way.extend((0..20).filter_map(|_| enter()));
+        assert_eq!(under_way.len(), 24);
     }
 }

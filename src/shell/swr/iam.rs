@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::circuit::Circuit;
+use super::circuit::{Circuit, TRIAL_LOOK};
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
 use super::exchange::{Call, Caller, exchange};
@@ -38,9 +38,16 @@ pub async fn project_of(
     key: &AccessKey,
     circuit: &Circuit,
 ) -> Result<ProjectId, ProjectError> {
-    circuit
-        .enter(Instant::now())
-        .map_err(ProjectError::Failed)?;
+    // Those before it end within their deadlines.
+    let _trial = loop {
+        match circuit
+            .enter(Instant::now())
+            .map_err(ProjectError::Failed)?
+        {
+            Some(trial) => break trial,
+            None => tokio::time::sleep(TRIAL_LOOK).await,
+        }
+    };
     let caller = Caller {
         transport,
         endpoint: iam,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::circuit::Circuit;
+use super::circuit::{Circuit, TRIAL_LOOK, Trial};
 use crate::failure::{Cause, Class, Failure};
 use crate::shell::clock;
 
@@ -78,6 +78,7 @@ struct State {
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
     admitted_at: Instant,
+    _trial: Trial<'a>,
     _slot: SemaphorePermit<'a>,
 }
 
@@ -153,20 +154,21 @@ impl Limiter {
             if not_after.is_some_and(|at| clock::now() > at) {
                 return Err(too_late());
             }
-            let hindrance = self.lock().take(now, &self.limits, &self.circuit);
-            match hindrance {
-                None => {
+            let taken = self.lock().take(now, &self.limits, &self.circuit);
+            match taken {
+                Ok(trial) => {
                     return Ok(Permit {
                         limiter: self,
                         admitted_at: now,
+                        _trial: trial,
                         _slot: slot,
                     });
                 }
-                Some(Hindrance::Refuse(failure)) => return Err(failure),
-                Some(Hindrance::Wait(until, limit)) if until > deadline => {
+                Err(Hindrance::Refuse(failure)) => return Err(failure),
+                Err(Hindrance::Wait(until, limit)) if until > deadline => {
                     return Err(gave_up(limit, Some(until - now)));
                 }
-                Some(Hindrance::Wait(until, _)) => sleep_until(until).await,
+                Err(Hindrance::Wait(until, _)) => sleep_until(until).await,
             }
         }
     }
@@ -188,12 +190,15 @@ impl Limiter {
 }
 
 impl State {
-    fn take(&mut self, now: Instant, limits: &Limits, circuit: &Circuit) -> Option<Hindrance> {
-        if let Err(failure) = circuit.check(now) {
-            return Some(Hindrance::Refuse(failure));
-        }
+    fn take<'a>(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        circuit: &'a Circuit,
+    ) -> Result<Trial<'a>, Hindrance> {
+        circuit.check(now).map_err(Hindrance::Refuse)?;
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Some(Hindrance::Wait(until, WaitsFor::Swr));
+            return Err(Hindrance::Wait(until, WaitsFor::Swr));
         }
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
@@ -205,13 +210,12 @@ impl State {
                 true => WaitsFor::Swr,
                 false => WaitsFor::OwnLimits,
             };
-            return Some(Hindrance::Wait(now + missing, limit));
+            return Err(Hindrance::Wait(now + missing, limit));
         }
-        if let Err(failure) = circuit.enter(now) {
-            return Some(Hindrance::Refuse(failure));
-        }
+        let trial = circuit.enter(now).map_err(Hindrance::Refuse)?;
+        let trial = trial.ok_or(Hindrance::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
         self.tokens -= 1.0;
-        None
+        Ok(trial)
     }
 }
 
