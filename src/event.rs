@@ -18,7 +18,7 @@ const NOTE_BYTES_MAX: usize = 1_024;
 pub enum EventType {
     /// Something was done.
     Normal,
-    /// Something hinders.
+    /// Something is wrong.
     Warning,
 }
 
@@ -130,7 +130,7 @@ pub fn updated(desired: &Desired, why: Why, changes: &Changes) -> Event {
         Why::ChangedElsewhere => (
             "ChangedElsewhere",
             format!(
-                "SWR says that something changed the registry, and shows no difference: sent all of it again, the credential of Secret {secret:?} included"
+                "updated_at shows that something else changed the registry in a field that SWR does not return: sent all fields again, including the credential of Secret {secret:?}"
             ),
         ),
         Why::Requested => (
@@ -169,11 +169,11 @@ pub fn removed(removed: Removed, clones: &[RegistryId]) -> Option<Event> {
         ),
         Removed::LeftAlone => (
             "RegistryOrphaned",
-            "left in SWR what may be there, with the operator's tag if it carries one",
+            "left the registry in SWR unchanged, including its ownership tag",
         ),
         Removed::StillTagged => (
             "RegistryOrphaned",
-            "left the registry in SWR; the operator's tag did not come off and stays in its description, where a person can remove it",
+            "left the registry in SWR with the operator's tag, which could not be removed: remove it from the description to let another object adopt the registry",
         ),
     };
     let type_ = match removed {
@@ -191,7 +191,10 @@ fn copies(ids: &[RegistryId]) -> String {
         return String::new();
     }
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    format!("; copies of its tag are left alone: {}", ids.join(", "))
+    format!(
+        "; registries with a copy of its tag are kept: {}",
+        ids.join(", ")
+    )
 }
 
 /// What a look at SWR found out about copies of the registry.
@@ -207,7 +210,7 @@ fn told_of_copies(
     ) {
         let ids: Vec<String> = new.clones.iter().map(ToString::to_string).collect();
         let note = format!(
-            "beside registry {ours} others in SWR carry its ownership tag: {}; they are left alone",
+            "other registries in SWR carry the ownership tag of registry {ours}: {}; they are never written to or deleted",
             ids.join(", ")
         );
         events.push(Event::new(
@@ -221,7 +224,7 @@ fn told_of_copies(
         && old.clones.contains(&is)
     {
         let note = format!(
-            "registry {was} is gone from SWR; registry {is} carries its ownership tag and takes its place"
+            "registry {was} no longer exists in SWR; registry {is}, which carries its ownership tag, replaces it"
         );
         events.push(Event::new(
             EventType::Warning,
@@ -277,11 +280,11 @@ fn type_of(reason: Reason, verdict: &Verdict) -> Option<EventType> {
     match reason {
         Reason::Available | Reason::Pending | Reason::Progressing | Reason::Verifying => None,
         Reason::Deleting => {
-            let is_hindered = matches!(
+            let is_blocked = matches!(
                 verdict,
                 Verdict::CannotDelete(_) | Verdict::CannotUntag { .. }
             );
-            is_hindered.then_some(EventType::Warning)
+            is_blocked.then_some(EventType::Warning)
         }
         Reason::Suspended => Some(EventType::Normal),
         Reason::TargetUnhealthy
@@ -339,7 +342,7 @@ mod tests {
     use crate::diff::{Change, Field};
     use crate::failure::{Cause, Class, Failure};
     use crate::observed::Health;
-    use crate::summary::Hindrance;
+    use crate::summary::Blocker;
 
     fn conditions(reason: &str, message: &str) -> ReplicationRegistryStatus {
         let condition = |type_: &str| Condition {
@@ -394,7 +397,7 @@ mod tests {
             failure: failure.clone(),
         };
         let until = Timestamp::UNIX_EPOCH;
-        let cannot = Verdict::CannotDelete(Hindrance::Swr {
+        let cannot = Verdict::CannotDelete(Blocker::Swr {
             operation: Operation::Delete,
             failure,
         });
@@ -460,7 +463,7 @@ mod tests {
                 status(24, &[]),
                 status(24, &[26, 27]),
                 &[
-                    "Warning DuplicateTag Verify: beside registry 24 others in SWR carry its ownership tag: 26, 27; they are left alone",
+                    "Warning DuplicateTag Verify: other registries in SWR carry the ownership tag of registry 24: 26, 27; they are never written to or deleted",
                 ][..],
             ),
             (status(24, &[26]), status(24, &[26]), &[]),
@@ -469,7 +472,7 @@ mod tests {
                 status(24, &[26]),
                 status(26, &[]),
                 &[
-                    "Warning RegistryReplaced Verify: registry 24 is gone from SWR; registry 26 carries its ownership tag and takes its place",
+                    "Warning RegistryReplaced Verify: registry 24 no longer exists in SWR; registry 26, which carries its ownership tag, replaces it",
                 ],
             ),
         ] {
@@ -547,17 +550,17 @@ mod tests {
                 "Normal CredentialRotated Update: sent the changed credential of Secret \"login\" to SWR",
                 "Normal CredentialResent Update: sent the credential of Secret \"login\" to SWR again, as spec.resendCredentialEvery asks",
                 "Normal CredentialResent Update: sent the credential of Secret \"login\" to SWR again, as the annotation requestedAt asks",
-                "Normal ChangedElsewhere Update: SWR says that something changed the registry, and shows no difference: sent all of it again, the credential of Secret \"login\" included",
+                "Normal ChangedElsewhere Update: updated_at shows that something else changed the registry in a field that SWR does not return: sent all fields again, including the credential of Secret \"login\"",
                 "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR (id 42)",
                 "Normal RegistryCreated Create: created registry \"harbor-dr\" in SWR",
                 "Normal RegistryAdopted Adopt: adopted the registry that is now \"harbor-dr\" in SWR (id 7)",
                 "Normal DriftCorrected Update: corrected what was changed in SWR: the ownership tag in description",
                 "Normal RegistryDeleted Delete: nothing of this object is left in SWR any more",
                 "Normal RegistryOrphaned Delete: left the registry in SWR, without the operator's tag",
-                "Normal RegistryOrphaned Delete: left in SWR what may be there, with the operator's tag if it carries one",
-                "Warning RegistryOrphaned Delete: left the registry in SWR; the operator's tag did not come off and stays in its description, where a person can remove it",
-                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; copies of its tag are left alone: 26",
-                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; copies of its tag are left alone: 26",
+                "Normal RegistryOrphaned Delete: left the registry in SWR unchanged, including its ownership tag",
+                "Warning RegistryOrphaned Delete: left the registry in SWR with the operator's tag, which could not be removed: remove it from the description to let another object adopt the registry",
+                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; registries with a copy of its tag are kept: 26",
+                "Normal RegistryDeleted Delete: the registry of this object is not in SWR any more; registries with a copy of its tag are kept: 26",
             ]
         "#]]
         .assert_eq(&format!("{:#?}\n", shown(&events)));

@@ -143,11 +143,11 @@ impl Cause {
             Cause::ServerError => "SWR answered with an internal error",
             Cause::Throttled => "SWR limits the rate of requests",
             Cause::OwnLimits => {
-                "the request waited too long for its turn by the account's own limits (spec.limits of the SwrAccount)"
+                "the request exceeded the account's own rate limit (spec.limits of the SwrAccount)"
             }
             Cause::Malformed => "SWR gave an answer that is not understood",
             Cause::ListHasGaps => {
-                "SWR holds registries with texts that are too long to be read, and one of them may be the one that is looked for"
+                "the instance holds registries whose records are too large to read, so the list is incomplete"
             }
             Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
             Cause::AuthFailed => "SWR refuses the account's key",
@@ -163,7 +163,7 @@ impl Cause {
             Cause::InUse => "something in SWR uses the registry, for example a replication policy",
             Cause::QuotaExceeded => "the instance's quota of registries is used up",
             Cause::Rejected => "SWR refuses the request as invalid",
-            Cause::DnsConfRejected => "SWR refuses spec.dnsConf, or that it is left out",
+            Cause::DnsConfRejected => "SWR refuses spec.dnsConf, or requires it",
             Cause::QuestionRejected => "SWR refuses the operator's own request as invalid",
             Cause::TargetUnreachable => {
                 "SWR could not connect to the target with this url and credential"

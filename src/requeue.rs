@@ -7,7 +7,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
 use crate::pass::Windows;
 use crate::status::believed_until;
-use crate::summary::{Hindrance, Operation, Summary, Verdict};
+use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
 /// When to look at an object again, if nothing happens to it before.
@@ -118,19 +118,19 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
             operation: Operation::List,
             failure,
         }
-        | Verdict::CannotDelete(Hindrance::Swr {
+        | Verdict::CannotDelete(Blocker::Swr {
             operation: Operation::List,
             failure,
         }) if failure.cause != Cause::ListHasGaps => Requeue::Instance {
             min_secs: asked_secs(failure),
             until: doubted_at(summary, windows, now),
         },
-        Verdict::Swr { failure, .. } | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) => {
+        Verdict::Swr { failure, .. } | Verdict::CannotDelete(Blocker::Swr { failure, .. }) => {
             after_failure(failure)
         }
-        Verdict::CannotDelete(Hindrance::Account(_)) => Requeue::AccountChange,
+        Verdict::CannotDelete(Blocker::Account(_)) => Requeue::AccountChange,
         Verdict::CannotDelete(
-            Hindrance::TagNotKept | Hindrance::DuplicateTag(_) | Hindrance::Kubernetes,
+            Blocker::TagNotKept | Blocker::DuplicateTag(_) | Blocker::Kubernetes,
         ) => BACKOFF,
     }
 }
@@ -252,7 +252,7 @@ mod tests {
                     operation,
                     failure: failure.clone(),
                 },
-                Verdict::CannotDelete(Hindrance::Swr { operation, failure }),
+                Verdict::CannotDelete(Blocker::Swr { operation, failure }),
             ] {
                 let summary = Summary::unread(Memory::default(), verdict);
                 let requeue = requeue(&summary, &windows, Timestamp::UNIX_EPOCH);
@@ -278,7 +278,7 @@ mod tests {
                 operation,
                 failure: failure.clone(),
             },
-            Verdict::CannotDelete(Hindrance::Swr { operation, failure }),
+            Verdict::CannotDelete(Blocker::Swr { operation, failure }),
         ] {
             let summary = Summary::unread(Memory::default(), verdict);
             let requeue = requeue(&summary, &windows, Timestamp::UNIX_EPOCH);

@@ -18,12 +18,12 @@ use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::observed::{Health, Record};
 use crate::pass::Windows;
-use crate::summary::{Held, Hindrance, Note, Operation, Summary, Verdict};
+use crate::summary::{Blocker, Held, Note, Operation, Summary, Verdict};
 use crate::time;
 
 mod words;
 
-use words::{account_message, conflict_message, hindered, needed_permission, registries};
+use words::{account_message, blocked_by, conflict_message, needed_permission, registries};
 
 /// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
 /// trouble in the cloud must not turn a thousand applications yellow.
@@ -441,14 +441,14 @@ fn judge(
             Reason::Deleting,
             "waiting until it is certain that nothing of this object is left in SWR".to_owned(),
         ),
-        Verdict::CannotDelete(hindrance) => Some(cannot_delete(object, hindrance)),
-        Verdict::CannotUntag { hindrance, .. } => say(
+        Verdict::CannotDelete(blocker) => Some(cannot_delete(object, blocker)),
+        Verdict::CannotUntag { blocker, .. } => say(
             False,
             Unknown,
             Reason::Deleting,
             format!(
                 "cannot take the ownership tag off the registry: {}; it is tried again for some minutes, then the object goes and the tag stays",
-                hindered(object, hindrance)
+                blocked_by(object, blocker)
             ),
         ),
     }
@@ -705,20 +705,20 @@ fn swr(
     }
 }
 
-fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
+fn cannot_delete(object: &Object, blocker: &Blocker) -> Judgement {
     const WAY_OUT: &str = "to let the object go without it, set spec.deletionPolicy to Orphan";
-    let why = hindered(object, hindrance);
-    let (reason, message) = match hindrance {
-        Hindrance::Account(_) => (Reason::Deleting, format!("{why}; {WAY_OUT}")),
-        Hindrance::TagNotKept => (
+    let why = blocked_by(object, blocker);
+    let (reason, message) = match blocker {
+        Blocker::Account(_) => (Reason::Deleting, format!("{why}; {WAY_OUT}")),
+        Blocker::TagNotKept => (
             Reason::DeletionBlocked,
             format!("{why}, so it is not deleted: remove it in SWR, or {WAY_OUT}"),
         ),
-        Hindrance::DuplicateTag(_) => (
+        Blocker::DuplicateTag(_) => (
             Reason::DuplicateTag,
             format!("{why}: remove them in SWR, or {WAY_OUT}"),
         ),
-        Hindrance::Swr { failure, .. } => {
+        Blocker::Swr { failure, .. } => {
             let blocked = match swr_reason(failure).progress() {
                 Progress::Stalled => true,
                 Progress::Settled | Progress::Reconciling => failure.cause == Cause::InUse,
@@ -733,7 +733,7 @@ fn cannot_delete(object: &Object, hindrance: &Hindrance) -> Judgement {
                 format!("cannot delete the registry: {why}; {WAY_OUT}"),
             )
         }
-        Hindrance::Kubernetes => (Reason::Deleting, why),
+        Blocker::Kubernetes => (Reason::Deleting, why),
     };
     Judgement {
         ready: ConditionStatus::False,

@@ -112,11 +112,11 @@ pub enum Verdict {
         until: Timestamp,
     },
     /// A deletion cannot go on.
-    CannotDelete(Hindrance),
+    CannotDelete(Blocker),
     /// The registry is to stay, and its tag does not come off yet.
     CannotUntag {
         /// Why.
-        hindrance: Hindrance,
+        blocker: Blocker,
         /// When the object goes all the same.
         until: Timestamp,
     },
@@ -182,9 +182,9 @@ pub enum Held {
     Update(Changes),
 }
 
-/// What hinders a deletion.
+/// What blocks a deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Hindrance {
+pub enum Blocker {
     /// The account cannot be used.
     Account(AccountProblem),
     /// A request to SWR failed.

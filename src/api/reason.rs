@@ -51,7 +51,7 @@ reasons! {
     DriftObserved, Settled, "Mode Observe: SWR differs from the spec; `status.diff` lists the fields.";
     Suspended, Settled, "`spec.suspend` is true: nothing is read from or written to SWR.";
     ReadOnly, Settled, "The operator runs with `--read-only`: the message says what it would write, and `status.diff` lists the fields. A deletion waits.";
-    SecretNotFound, Reconciling, "The Secret of `credentialSecretRef`, or a key of it, does not exist in the object's namespace (yet). The operator goes on when it appears.";
+    SecretNotFound, Reconciling, "The Secret of `credentialSecretRef` does not exist in the object's namespace, or lacks a key. The operator continues when it appears.";
     AccountNotReady, Reconciling, "The SwrAccount does not exist or cannot be used yet: see its own conditions.";
     ApiUnavailable, Reconciling, "SWR cannot be reached or answers with an error that passes. The operator tries again.";
     Throttled, Reconciling, "SWR, or `limits` of the SwrAccount, limits the rate of requests. The operator slows down and tries again.";
@@ -65,7 +65,7 @@ reasons! {
     QuotaExceeded, Stalled, "The instance holds as many registries as its quota allows.";
     NotApplied, Stalled, "SWR accepted the update twice and still shows the old value: the message names the fields.";
     TagNotKept, Stalled, "SWR did not keep the ownership tag in the description, so the operator cannot recognise its own registry and writes nothing more.";
-    DuplicateTag, Stalled, "Several registries carry this object's ownership tag, and the one it made is gone, so nothing tells which is meant: delete the others in SWR, or take the tag off their descriptions. An event of this name tells of a copy while the object's own registry is well.";
+    DuplicateTag, Stalled, "Several registries carry this object's ownership tag, and the registry it created no longer exists: delete all but one in SWR, or remove the tag from their descriptions. An event with this reason reports copies while the object's own registry still exists.";
     OwnershipLost, Stalled, "The registry's ownership tag was removed or replaced in SWR. The operator writes nothing more: restore the tag, or set `spec.adoption.policy: IfUnowned`.";
     Fighting, Stalled, "Something else keeps changing the registry back; the operator corrected it three times within 30 minutes and now waits an hour between attempts.";
     BindingChanged, Stalled, "The account leads to another project or region than the one in which the registry was created: restore it, or delete and re-create the object.";
@@ -74,7 +74,7 @@ reasons! {
     TargetNotAllowed, Stalled, "No grant of the SwrAccount allows this namespace to send images to this target.";
     Deleting, Reconciling, "The object is being deleted, and the registry with it.";
     DeletionProtected, Reconciling, "`spec.deletionProtection` holds the deletion.";
-    DeletionBlocked, Stalled, "SWR refuses to delete the registry, for example because a replication policy uses it: remove the hindrance, or set `spec.deletionPolicy: Orphan`.";
+    DeletionBlocked, Stalled, "SWR refuses to delete the registry, for example because a replication policy uses it: remove the cause, or set `spec.deletionPolicy: Orphan`.";
     InternalError, Reconciling, "The operator met a bug of its own while working on this object; it tries again hourly. Please report it with the log.";
 }
 

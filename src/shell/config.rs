@@ -165,8 +165,8 @@ pub struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
     pub secret_retry: Duration,
 
-    /// For how long an object with deletionPolicy Orphan waits for its tag to come off the registry
-    /// while that fails in a way that passes. Then it goes, and the tag stays.
+    /// How long the operator retries to remove its tag from a registry that `deletionPolicy: Orphan`
+    /// keeps. After that it releases the object and leaves the tag in place.
     #[arg(long, env = "SWR_OPERATOR_ORPHAN_PATIENCE", default_value = "10m", value_parser = duration)]
     pub orphan_patience: Duration,
 

@@ -391,7 +391,7 @@ fn a_suspended_object_keeps_what_was_known_of_it() {
 #[test]
 fn a_deletion_that_cannot_go_on_names_the_way_out() {
     let verdict = |cause| {
-        Verdict::CannotDelete(Hindrance::Swr {
+        Verdict::CannotDelete(Blocker::Swr {
             operation: Operation::Delete,
             failure: Failure::new(Class::Conflict, cause),
         })
@@ -408,7 +408,7 @@ fn a_deletion_that_cannot_go_on_names_the_way_out() {
     // The permission that is missing is that of the request that failed.
     check(
         ready_object(),
-        Verdict::CannotDelete(Hindrance::Swr {
+        Verdict::CannotDelete(Blocker::Swr {
             operation: Operation::Show,
             failure: Failure::new(Class::Denied, Cause::Forbidden),
         }),
@@ -420,7 +420,7 @@ fn a_deletion_that_cannot_go_on_names_the_way_out() {
     );
     check(
         ready_object(),
-        Verdict::CannotDelete(Hindrance::Account(AccountProblem::NotFound)),
+        Verdict::CannotDelete(Blocker::Account(AccountProblem::NotFound)),
         expect![[r#"
             Ready       False   Deleting @2000: SwrAccount "default" does not exist; to let the object go without it, set spec.deletionPolicy to Orphan
             Synced      Unknown Deleting @2000: SwrAccount "default" does not exist; to let the object go without it, set spec.deletionPolicy to Orphan

@@ -6,7 +6,7 @@ use crate::desired::RegistryId;
 use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::plan::Foreign;
-use crate::summary::{Hindrance, Operation};
+use crate::summary::{Blocker, Operation};
 
 pub(super) fn account_message(account: &str, problem: &AccountProblem) -> String {
     match problem {
@@ -50,19 +50,19 @@ pub(super) fn needed_permission(failure: &Failure, operation: Operation) -> Stri
     }
 }
 
-/// What hinders a deletion, in words.
-pub(super) fn hindered(object: &Object, hindrance: &Hindrance) -> String {
-    match hindrance {
-        Hindrance::Account(problem) => account_message(&object.scope.account, problem),
-        Hindrance::TagNotKept => "the registry does not carry our tag".to_owned(),
-        Hindrance::DuplicateTag(ids) => format!(
+/// What blocks a deletion, in words.
+pub(super) fn blocked_by(object: &Object, blocker: &Blocker) -> String {
+    match blocker {
+        Blocker::Account(problem) => account_message(&object.scope.account, problem),
+        Blocker::TagNotKept => "the registry does not carry our tag".to_owned(),
+        Blocker::DuplicateTag(ids) => format!(
             "{} in SWR carry this object's ownership tag, and nothing tells which is its own",
             registries(ids)
         ),
-        Hindrance::Swr { operation, failure } => {
+        Blocker::Swr { operation, failure } => {
             format!("{failure}{}", needed_permission(failure, *operation))
         }
-        Hindrance::Kubernetes => "the API server does not answer".to_owned(),
+        Blocker::Kubernetes => "the API server does not answer".to_owned(),
     }
 }
 

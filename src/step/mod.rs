@@ -20,7 +20,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
 use crate::pass::{Keep, Pass, Removed, Work};
-use crate::summary::{Hindrance, Summary, Verdict};
+use crate::summary::{Blocker, Summary, Verdict};
 use crate::time::after;
 
 /// Begins a pass: rule 1, a quorum GET.
@@ -154,14 +154,14 @@ impl ReadingAccount {
 fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem, now: Timestamp) -> Next {
     match purpose {
         Purpose::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
-        Purpose::Remove => finish(&work, Verdict::CannotDelete(Hindrance::Account(problem))),
+        Purpose::Remove => finish(&work, Verdict::CannotDelete(Blocker::Account(problem))),
         Purpose::Orphan(_) => match problem {
             // Nobody can wait for an account that is gone.
             AccountProblem::NotFound | AccountProblem::NotServed => {
                 remove::orphan(work, Removed::StillTagged, now)
             }
             AccountProblem::NotReady | AccountProblem::NotUnderstood => {
-                remove::orphan_later(work, Hindrance::Account(problem), now)
+                remove::orphan_later(work, Blocker::Account(problem), now)
             }
         },
     }
@@ -214,7 +214,7 @@ impl ReadingSecret {
                 }
             }
             Err(SecretProblem::Unavailable) if orphan => {
-                remove::orphan_later(work, Hindrance::Kubernetes, now)
+                remove::orphan_later(work, Blocker::Kubernetes, now)
             }
             // Without the secret there is no PUT, so the tag stays; the object may go.
             Err(_) if orphan => remove::orphan(work, Removed::StillTagged, now),

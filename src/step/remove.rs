@@ -12,7 +12,7 @@ use crate::effect::{
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Standing, standing};
 use crate::pass::{Keep, Removed, Work};
-use crate::summary::{Hindrance, Operation, Summary, Verdict};
+use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
 pub(super) fn begin(work: Work) -> Next {
@@ -107,7 +107,7 @@ pub(super) fn shown(
                 let status = &work.object.status;
                 if status.observed.is_none() || status.tag_not_kept {
                     // We made it, but cannot prove it: a person must remove it or let it go.
-                    finish(work, Verdict::CannotDelete(Hindrance::TagNotKept))
+                    finish(work, Verdict::CannotDelete(Blocker::TagNotKept))
                 } else {
                     // Not ours any more, and so not ours to delete.
                     removal.leaves = true;
@@ -144,7 +144,7 @@ impl Deleting {
 }
 
 fn cannot(operation: Operation, failure: Failure) -> Verdict {
-    Verdict::CannotDelete(Hindrance::Swr { operation, failure })
+    Verdict::CannotDelete(Blocker::Swr { operation, failure })
 }
 
 pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Next {
@@ -179,8 +179,8 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
         ([], None) => Vec::new(),
         // Nothing tells which of them we made.
         (_, None) => {
-            let hindrance = Hindrance::DuplicateTag(others);
-            return finish(work, Verdict::CannotDelete(hindrance));
+            let blocker = Blocker::DuplicateTag(others);
+            return finish(work, Verdict::CannotDelete(blocker));
         }
         // Copies of the one that was dealt with are somebody else's.
         (_, Some(_)) => others,
@@ -292,7 +292,7 @@ fn untag_failed(work: Work, operation: Operation, failure: Failure, now: Timesta
         Class::NotFound | Class::Conflict | Class::Invalid => false,
     };
     if passes {
-        orphan_later(work, Hindrance::Swr { operation, failure }, now)
+        orphan_later(work, Blocker::Swr { operation, failure }, now)
     } else {
         orphan(work, Removed::StillTagged, now)
     }
@@ -307,11 +307,11 @@ fn has_tried_to_the_end(work: &Work) -> bool {
 
 /// With its tag on nobody can adopt the registry, so what passes is waited for; but a namespace
 /// must not hang for ever on a registry that stays in any case.
-pub(super) fn orphan_later(mut work: Work, hindrance: Hindrance, now: Timestamp) -> Next {
+pub(super) fn orphan_later(mut work: Work, blocker: Blocker, now: Timestamp) -> Next {
     let since = *work.pass.memory.orphaning_since.get_or_insert(now);
     let until = after(since, work.pass.windows.orphan_secs);
     if now < until {
-        finish(&work, Verdict::CannotUntag { hindrance, until })
+        finish(&work, Verdict::CannotUntag { blocker, until })
     } else {
         orphan(work, Removed::StillTagged, now)
     }

@@ -21,7 +21,7 @@ fn a_deletion_takes_the_registry_along_unless_something_holds_it() {
             a_blocked_deletion_can_be_made_an_orphan_without_a_request,
             a_deletion_without_its_account_says_the_way_out,
             a_deletion_without_its_instance_says_the_way_out,
-            a_registry_that_is_gone_already_is_no_hindrance,
+            a_registry_that_is_gone_already_is_no_blocker,
             a_registry_that_is_not_ours_any_more_is_left_alone,
             observe_deletes_nothing,
             an_object_that_never_had_a_registry_just_goes,
@@ -190,7 +190,7 @@ fn a_deletion_without_its_instance_says_the_way_out(site: &Site) {
     no_writes(site, mark);
 }
 
-fn a_registry_that_is_gone_already_is_no_hindrance(site: &Site) {
+fn a_registry_that_is_gone_already_is_no_blocker(site: &Site) {
     let object = site.ready("it");
     site.patch("it", &json!({"spec": {"suspend": true}}));
     site.await_state("it", "True Suspended");

@@ -1,4 +1,4 @@
-//! What stands under Events: every deed once, every hindrance once, and nothing at rest.
+//! What stands under Events: every deed once, every blocker once, and nothing at rest.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn what_happens_is_told_in_events() {
         &cases![
             a_life_is_told_deed_by_deed,
             the_same_again_is_counted_and_something_else_is_not_mixed_in,
-            a_hindrance_is_told_once_while_it_lasts,
+            a_blocker_is_told_once_while_it_lasts,
             drift_whose_correction_fails_at_first_is_told_as_drift,
             an_adoption_and_an_orphan_are_told_as_such,
             a_registry_that_is_not_ours_any_more_is_not_told_as_deleted,
@@ -96,7 +96,7 @@ fn the_same_again_is_counted_and_something_else_is_not_mixed_in(site: &Site) {
     );
 }
 
-fn a_hindrance_is_told_once_while_it_lasts(site: &Site) {
+fn a_blocker_is_told_once_while_it_lasts(site: &Site) {
     site.ready("other");
     site.create(&named(site));
     site.await_state("it", "False SecretNotFound");
@@ -156,7 +156,7 @@ fn a_registry_that_is_not_ours_any_more_is_not_told_as_deleted(site: &Site) {
         &[
             &format!("it Normal RegistryCreated: created registry \"it\" in SWR (id {id})"),
             &format!("it Warning OwnershipLost: {lost}"),
-            "it Normal RegistryOrphaned: left in SWR what may be there, with the operator's tag if it carries one",
+            "it Normal RegistryOrphaned: left the registry in SWR unchanged, including its ownership tag",
         ],
     );
 }

@@ -98,8 +98,8 @@ fn check(site: &Site, lacks: &Lacks) {
     let exists = !site.cloud.registries(instance).is_empty();
     let needed: &[usize] = if exists { &[2, 4] } else { &[0] };
     // Without a look at the instance there was no finalizer, and nothing holds the object.
-    let hindrance = lacks.first_of(needed).filter(|_| exists);
-    if let Some(action) = hindrance {
+    let blocker = lacks.first_of(needed).filter(|_| exists);
+    if let Some(action) = blocker {
         let (_, message) = site.await_state("it", "False DeletionBlocked");
         assert!(
             message.contains(&format!("the account needs {action}")),

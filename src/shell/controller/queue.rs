@@ -13,7 +13,7 @@ use crate::pass::Memory;
 use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
 use crate::shell::metrics::Waiting;
-use crate::summary::{Hindrance, Judged, Verdict};
+use crate::summary::{Blocker, Judged, Verdict};
 use crate::time;
 
 use super::pass::Ended;
@@ -421,7 +421,7 @@ impl Queue {
         entry.memory = ended.memory;
         entry.judged = ended.judged;
         let told = if let Verdict::Swr { failure, .. }
-        | Verdict::CannotDelete(Hindrance::Swr { failure, .. }) = &ended.verdict
+        | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
         {
             Some(failure.cause)
         } else {

@@ -83,7 +83,7 @@ pub(super) struct Permit<'a> {
 }
 
 /// What stands between a request and its admission.
-enum Hindrance {
+enum Held {
     Wait(Instant, WaitsFor),
     Refuse(Failure),
 }
@@ -164,11 +164,11 @@ impl Limiter {
                         _slot: slot,
                     });
                 }
-                Err(Hindrance::Refuse(failure)) => return Err(failure),
-                Err(Hindrance::Wait(until, limit)) if until > deadline => {
+                Err(Held::Refuse(failure)) => return Err(failure),
+                Err(Held::Wait(until, limit)) if until > deadline => {
                     return Err(gave_up(limit, Some(until - now)));
                 }
-                Err(Hindrance::Wait(until, _)) => sleep_until(until).await,
+                Err(Held::Wait(until, _)) => sleep_until(until).await,
             }
         }
     }
@@ -195,10 +195,10 @@ impl State {
         now: Instant,
         limits: &Limits,
         circuit: &'a Circuit,
-    ) -> Result<Trial<'a>, Hindrance> {
-        circuit.check(now).map_err(Hindrance::Refuse)?;
+    ) -> Result<Trial<'a>, Held> {
+        circuit.check(now).map_err(Held::Refuse)?;
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Err(Hindrance::Wait(until, WaitsFor::Swr));
+            return Err(Held::Wait(until, WaitsFor::Swr));
         }
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
@@ -210,10 +210,10 @@ impl State {
                 true => WaitsFor::Swr,
                 false => WaitsFor::OwnLimits,
             };
-            return Err(Hindrance::Wait(now + missing, limit));
+            return Err(Held::Wait(now + missing, limit));
         }
-        let trial = circuit.enter(now).map_err(Hindrance::Refuse)?;
-        let trial = trial.ok_or(Hindrance::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
+        let trial = circuit.enter(now).map_err(Held::Refuse)?;
+        let trial = trial.ok_or(Held::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
         self.tokens -= 1.0;
         Ok(trial)
     }

@@ -80,7 +80,7 @@ fn of_two_registries_with_our_tag_and_no_id_none_is_written_to_or_deleted() {
     let both = vec![RegistryId(8), RegistryId(9)];
     assert_eq!(world.pass(), Verdict::DuplicateTag(both.clone()));
     world.object.as_mut().expect("object").deleting = true;
-    let verdict = Verdict::CannotDelete(Hindrance::DuplicateTag(both));
+    let verdict = Verdict::CannotDelete(Blocker::DuplicateTag(both));
     assert_eq!(world.pass(), verdict);
     assert_eq!(world.records.len(), 2);
 }

@@ -270,7 +270,7 @@ fn a_list_with_a_gap_lets_no_object_go() {
     world.gaps = 1;
     assert!(matches!(
         world.pass(),
-        Verdict::CannotDelete(Hindrance::Swr { .. })
+        Verdict::CannotDelete(Blocker::Swr { .. })
     ));
     assert!(world.object.is_some());
     world.gaps = 0;

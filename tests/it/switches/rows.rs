@@ -139,7 +139,7 @@ const AS_USUAL: [&str; 59] = [
 pub(super) fn rows() -> Vec<Case> {
     let mut rows: Vec<Case> = AS_USUAL.iter().map(|set| case(set)).collect();
     rows.extend(shaped());
-    rows.extend(hindered());
+    rows.extend(blocked_by());
     rows.extend(denied());
     rows
 }
@@ -210,7 +210,7 @@ fn shaped() -> Vec<Case> {
 }
 
 /// What passes, and what a person must see to.
-fn hindered() -> Vec<Case> {
+fn blocked_by() -> Vec<Case> {
     let throttled = "throttle_requests=4 throttle_window_millis=3000";
     vec![
         case("connection_test=refuse").create_says(
