@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use super::ask;
-use super::keep::{finished, intend, is_fight};
+use super::intent::intend;
+use super::written::is_fight;
+use super::{ask, finished};
 use crate::diff::tag_missing;
 use crate::effect::{
     Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, ShowAnswer, Wrote,

@@ -1,30 +1,25 @@
 //! Keeping a registry: create, adopt, update, verify.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use jiff::Timestamp;
 
-use super::adopt::{consider_adoption, shown_before_adoption};
-use super::written::{created, shown_difference, updated, updated_unseen};
-use super::{ask, gap, kube_verdict, only_observes, settled};
+use super::adopt::consider_adoption;
+use super::intent::intend;
+use super::written::{asked, is_fight, sent_facts, shown_difference};
+use super::{ask, failed, finished, gap, only_observes};
 use crate::api::registry::Applied;
 use crate::desired::RegistryId;
-use crate::diff::{Changes, SentFacts, diff, unshown};
+use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Creating, Effect, Intended, Intent, ListAnswer, Listing, Next,
-    ObjectWritten, RecordingId, RecordingIntent, ShowAnswer, Showing, Updating, Wrote,
+    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
+    Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
-use crate::pass::{Keep, KnownIntent};
+use crate::pass::Keep;
 use crate::plan::{Action, Facts, Foreign, Plan, Resend, Why, plan};
 use crate::summary::{Held, Operation, Summary, Verdict};
 use crate::time::after;
 
-/// How many corrections of drift within [`FIGHT_SECS`] make a fight.
-const FIGHT_CORRECTIONS: usize = 3;
-/// 30 minutes.
-pub(super) const FIGHT_SECS: i64 = 1_800;
 /// An update that SWR accepted this often without showing it is reported instead of repeated.
 const UPDATES_MAX: u32 = 2;
 /// And is then tried once an hour.
@@ -37,81 +32,6 @@ pub(super) fn look(keep: Keep) -> Next {
         started_after: keep.work.read_at,
         then: Listing::Deciding(keep),
     })
-}
-
-impl Listing {
-    /// Takes the inventory; `None` if it took longer than the patience.
-    pub fn resume(self, answer: ListAnswer, now: Timestamp) -> Next {
-        match (self, answer) {
-            (Listing::Removing(removal), answer) => super::remove::listed(removal, answer, now),
-            (Listing::Orphaning(keep), answer) => {
-                super::remove::listed_for_untag(keep, answer, now)
-            }
-            (Listing::Deciding(mut keep), Ok(Some(inventory))) => {
-                keep.look(&inventory, None);
-                decide(keep, &inventory, now)
-            }
-            (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
-                keep.look(&inventory, None);
-                decide_without_known(keep, &inventory, now)
-            }
-            (
-                Listing::Created(mut keep, wrote, id) | Listing::CreatedNoted(mut keep, wrote, id),
-                Ok(Some(inventory)),
-            ) => {
-                keep.look(&inventory, Some(id));
-                created(&keep, &wrote, id, inventory.get(id), now)
-            }
-            (Listing::Updated(mut keep, wrote, id), Ok(Some(inventory))) => {
-                keep.look(&inventory, Some(id));
-                updated(&keep, &wrote, id, &inventory, now)
-            }
-            // Rule 6: the id must not wait for a LIST that is late or fails.
-            (Listing::Created(keep, wrote, id), Ok(None) | Err(_)) => ask(Effect::RecordId {
-                id,
-                then: RecordingId { keep, wrote, id },
-            }),
-            (Listing::CreatedNoted(keep, wrote, id), Ok(None) | Err(_)) => {
-                created(&keep, &wrote, id, None, now)
-            }
-            (Listing::Updated(keep, wrote, id), Ok(None) | Err(_)) => {
-                updated_unseen(&keep, &wrote, id)
-            }
-            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Ok(None)) => {
-                let failure = Failure::new(Class::Transient, crate::failure::Cause::TimedOut);
-                failed(&keep, Operation::List, failure)
-            }
-            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Err(failure)) => {
-                failed(&keep, Operation::List, failure)
-            }
-        }
-    }
-}
-
-pub(super) fn finished(keep: &Keep, verdict: Verdict) -> Next {
-    Next::Finished(Box::new(Summary::of(keep, verdict)))
-}
-
-fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
-    finished(keep, Verdict::Swr { operation, failure })
-}
-
-pub(super) fn sent_facts(keep: &Keep) -> SentFacts {
-    SentFacts {
-        desired: keep.sealed.clone(),
-        // Who only observes has sent nothing, and asks only whether SWR reports another access key.
-        sent: keep.work.object.sent().or_else(|| {
-            only_observes(&keep.work.object).then(|| (keep.sealed.whole.clone(), keep.work.read_at))
-        }),
-        resend_secs: keep.desired.resend_secs,
-        applied: keep
-            .work
-            .object
-            .status
-            .applied
-            .as_ref()
-            .map(|applied| applied.unshown.clone()),
-    }
 }
 
 fn wanted(keep: &Keep) -> Wanted<'_> {
@@ -181,7 +101,7 @@ fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
     })
 }
 
-fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
     let Some(id) = keep.work.object.known_id() else {
         let claim = claim(&keep, inventory);
         return carry_out_if_whole(keep, claim, inventory, now);
@@ -203,7 +123,7 @@ fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
 }
 
 /// The known registry is certainly gone (rule 7): start over without it.
-fn decide_without_known(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+pub(super) fn decide_without_known(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
     if !inventory.is_whole() {
         return failed(&keep, Operation::List, gap());
     }
@@ -300,7 +220,7 @@ fn rest(keep: Keep, owned: Owned) -> Next {
     in_sync(&keep, &owned)
 }
 
-fn in_sync(keep: &Keep, owned: &Owned) -> Next {
+pub(super) fn in_sync(keep: &Keep, owned: &Owned) -> Next {
     let mut summary = Summary::of(
         keep,
         Verdict::InSync {
@@ -333,13 +253,6 @@ fn rested(keep: &Keep, record: &Record) -> Applied {
         },
         generation: Some(keep.work.object.generation),
     }
-}
-
-pub(super) fn asked(keep: &Keep) -> u64 {
-    // SipHash with fixed keys: it tells one wish from the next within this process, no more.
-    let mut hasher = DefaultHasher::new();
-    (&keep.desired.registry, &keep.sealed).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A difference is written unless the same was just written and is not visible yet, was written
@@ -376,36 +289,14 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
     }
 }
 
-/// Whether what is to be put right now was put right often enough lately.
-pub(super) fn is_fight(keep: &Keep, now: Timestamp) -> bool {
-    let corrections = keep.work.pass.memory.corrected_at.iter();
-    let recent = corrections.filter(|at| after(**at, FIGHT_SECS) > now);
-    recent.count() >= FIGHT_CORRECTIONS
-}
-
-fn show_before_update(keep: Keep, id: RegistryId, why: Why) -> Next {
+pub(super) fn show_before_update(keep: Keep, id: RegistryId, why: Why) -> Next {
     ask(Effect::Show {
         id,
         then: Showing::BeforeUpdate(keep, why),
     })
 }
 
-impl Showing {
-    /// Takes the record.
-    pub fn resume(self, answer: ShowAnswer, now: Timestamp) -> Next {
-        match self {
-            Showing::Missing(keep) => shown_missing(keep, answer, now),
-            Showing::BeforeUpdate(keep, why) => shown_before_update(keep, why, answer, now),
-            Showing::BeforeAdoption(keep, intent, tag) => {
-                shown_before_adoption(keep, intent, tag.as_deref(), answer)
-            }
-            Showing::BeforeDelete(removal, id) => super::remove::shown(removal, id, answer, now),
-            Showing::BeforeUntag(keep) => super::remove::shown_before_untag(keep, answer, now),
-        }
-    }
-}
-
-fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
+pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Ours(owned) => {
@@ -461,7 +352,12 @@ fn not_found_is_believed_at(keep: &Keep) -> Timestamp {
     after(since, keep.work.pass.windows.settle_secs)
 }
 
-fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp) -> Next {
+pub(super) fn shown_before_update(
+    mut keep: Keep,
+    why: Why,
+    answer: ShowAnswer,
+    now: Timestamp,
+) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             Standing::Ours(target) => {
@@ -491,154 +387,6 @@ fn shown_before_update(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timest
         },
         // Gone between LIST and SHOW: the next pass looks again and applies rule 7.
         Err(failure) => failed(&keep, Operation::Show, failure),
-    }
-}
-
-/// Rules 2, 4 and 5: finalizer, then intent, and no intent before an older one has settled.
-pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
-    if let Some(settled_at) = settled(&keep.work) {
-        // The LIST that showed none of ours must have begun after the settle time, so the time
-        // at which the object was read counts: the LIST began after that, and maybe just after.
-        if keep.work.read_at < settled_at {
-            return finished(&keep, Verdict::Settling { until: settled_at });
-        }
-    }
-    if keep.work.object.has_finalizer() {
-        record_intent(keep, intended, now)
-    } else {
-        ask(Effect::AddFinalizer {
-            then: AddingFinalizer {
-                keep,
-                then: AfterFinalizer::Intend(intended),
-            },
-        })
-    }
-}
-
-fn record_intent(keep: Keep, intended: Intended, now: Timestamp) -> Next {
-    ask(Effect::RecordIntent {
-        started_at: now,
-        then: RecordingIntent {
-            keep,
-            intended,
-            started_at: now,
-        },
-    })
-}
-
-impl AddingFinalizer {
-    /// Takes the object with the finalizer.
-    pub fn resume(self, answer: ObjectWritten, now: Timestamp) -> Next {
-        let AddingFinalizer { mut keep, then } = self;
-        match answer {
-            // The write was bound to the version that was read, so nobody else wrote in between
-            // and the LIST that began after that read still counts (rule 5).
-            Ok(object) => keep.work.object = object,
-            Err(failure) => return finished(&keep, kube_verdict(failure)),
-        }
-        match then {
-            AfterFinalizer::Intend(intended) => record_intent(keep, intended, now),
-            AfterFinalizer::Update(id, why) => show_before_update(keep, id, why),
-            AfterFinalizer::Rest(owned) => in_sync(&keep, &owned),
-        }
-    }
-}
-
-impl RecordingIntent {
-    /// Takes the object with the intent.
-    pub fn resume(self, answer: ObjectWritten, _now: Timestamp) -> Next {
-        let RecordingIntent {
-            mut keep,
-            intended,
-            started_at,
-        } = self;
-        match answer {
-            Ok(object) => keep.work.object = object,
-            // Rule 4: whatever the reason, without a recorded intent there is no POST.
-            Err(failure) => return finished(&keep, kube_verdict(failure)),
-        }
-        let recorded = keep.work.object.status.create_intent.as_ref();
-        // This process wrote it, and so knows it since it read its own clock for it.
-        keep.work.pass.memory.intent = recorded.map(|intent| KnownIntent {
-            attempt: intent.attempt,
-            started_at: intent.started_at,
-            since: started_at,
-        });
-        let windows = &keep.work.pass.windows;
-        let intent = Intent {
-            not_after: after(started_at, windows.send_secs()),
-        };
-        match intended {
-            Intended::Create => ask(Effect::Create {
-                intent,
-                then: Creating { keep },
-            }),
-            Intended::Adopt { id, tag } => ask(Effect::Show {
-                id,
-                then: Showing::BeforeAdoption(keep, intent, tag),
-            }),
-        }
-    }
-}
-
-impl Creating {
-    /// Takes the id, `None` if SWR created the registry without saying which.
-    pub fn resume(self, answer: Result<Option<RegistryId>, Failure>, now: Timestamp) -> Next {
-        let Creating { keep } = self;
-        match answer {
-            Ok(Some(id)) => {
-                let wrote = Wrote {
-                    at: now,
-                    why: Why::Missing,
-                    before: None,
-                };
-                ask(Effect::List {
-                    started_after: now,
-                    then: Listing::Created(keep, wrote, id),
-                })
-            }
-            // It is there and carries our tag: the next LIST finds it (rule 5).
-            Ok(None) => {
-                let until = after(now, 1);
-                finished(&keep, Verdict::NotVisible { until })
-            }
-            Err(failure) => {
-                let settled = failure.class.changed_nothing();
-                let summary = Summary::of(
-                    &keep,
-                    Verdict::Swr {
-                        operation: Operation::Create,
-                        failure,
-                    },
-                );
-                // Rule 6: a definite refusal clears the intent, an unknown outcome keeps it.
-                Next::Finished(Box::new(if settled {
-                    summary.without_intent()
-                } else {
-                    summary
-                }))
-            }
-        }
-    }
-}
-
-impl RecordingId {
-    /// Takes the object with the id.
-    pub fn resume(self, answer: ObjectWritten, now: Timestamp) -> Next {
-        let RecordingId {
-            mut keep,
-            wrote,
-            id,
-        } = self;
-        match answer {
-            Ok(object) => keep.work.object = object,
-            // The intent stays, so rule 5 finds the registry by its tag.
-            Err(failure) => return finished(&keep, kube_verdict(failure)),
-        }
-        ask(Effect::List {
-            started_after: now,
-            then: Listing::CreatedNoted(keep, wrote, id),
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Awaits nothing, reads no clock and no secret: time comes in with each answer.
 
 mod adopt;
+mod intent;
 mod keep;
 mod remove;
 mod written;
@@ -13,14 +14,15 @@ use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
 use crate::desired::Desired;
 use crate::effect::{
-    AccountAnswer, Effect, Next, ObjectAnswer, Purpose, ReadingAccount, ReadingObject,
-    ReadingSecret, SecretAnswer,
+    AccountAnswer, AddingFinalizer, AfterFinalizer, Effect, ListAnswer, Listing, Next,
+    ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject, ReadingSecret,
+    RecordingId, SecretAnswer, ShowAnswer, Showing,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
 use crate::pass::{Keep, Pass, Removed, Work};
-use crate::summary::{Blocker, Summary, Verdict};
+use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
 /// Begins a pass: rule 1, a quorum GET.
@@ -227,6 +229,94 @@ impl ReadingSecret {
             ),
         }
     }
+}
+
+impl Listing {
+    /// Takes the inventory; `None` if it took longer than the patience.
+    pub fn resume(self, answer: ListAnswer, now: Timestamp) -> Next {
+        match (self, answer) {
+            (Listing::Removing(removal), answer) => remove::listed(removal, answer, now),
+            (Listing::Orphaning(keep), answer) => remove::listed_for_untag(keep, answer, now),
+            (Listing::Deciding(mut keep), Ok(Some(inventory))) => {
+                keep.look(&inventory, None);
+                keep::decide(keep, &inventory, now)
+            }
+            (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
+                keep.look(&inventory, None);
+                keep::decide_without_known(keep, &inventory, now)
+            }
+            (
+                Listing::Created(mut keep, wrote, id) | Listing::CreatedNoted(mut keep, wrote, id),
+                Ok(Some(inventory)),
+            ) => {
+                keep.look(&inventory, Some(id));
+                written::created(&keep, &wrote, id, inventory.get(id), now)
+            }
+            (Listing::Updated(mut keep, wrote, id), Ok(Some(inventory))) => {
+                keep.look(&inventory, Some(id));
+                written::updated(&keep, &wrote, id, &inventory, now)
+            }
+            // Rule 6: the id must not wait for a LIST that is late or fails.
+            (Listing::Created(keep, wrote, id), Ok(None) | Err(_)) => ask(Effect::RecordId {
+                id,
+                then: RecordingId { keep, wrote, id },
+            }),
+            (Listing::CreatedNoted(keep, wrote, id), Ok(None) | Err(_)) => {
+                written::created(&keep, &wrote, id, None, now)
+            }
+            (Listing::Updated(keep, wrote, id), Ok(None) | Err(_)) => {
+                written::updated_unseen(&keep, &wrote, id)
+            }
+            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Ok(None)) => {
+                let failure = Failure::new(Class::Transient, crate::failure::Cause::TimedOut);
+                failed(&keep, Operation::List, failure)
+            }
+            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Err(failure)) => {
+                failed(&keep, Operation::List, failure)
+            }
+        }
+    }
+}
+
+impl Showing {
+    /// Takes the record.
+    pub fn resume(self, answer: ShowAnswer, now: Timestamp) -> Next {
+        match self {
+            Showing::Missing(keep) => keep::shown_missing(keep, answer, now),
+            Showing::BeforeUpdate(keep, why) => keep::shown_before_update(keep, why, answer, now),
+            Showing::BeforeAdoption(keep, intent, tag) => {
+                adopt::shown_before_adoption(keep, intent, tag.as_deref(), answer)
+            }
+            Showing::BeforeDelete(removal, id) => remove::shown(removal, id, answer, now),
+            Showing::BeforeUntag(keep) => remove::shown_before_untag(keep, answer, now),
+        }
+    }
+}
+
+impl AddingFinalizer {
+    /// Takes the object with the finalizer.
+    pub fn resume(self, answer: ObjectWritten, now: Timestamp) -> Next {
+        let AddingFinalizer { mut keep, then } = self;
+        match answer {
+            // The write was bound to the version that was read, so nobody else wrote in between
+            // and the LIST that began after that read still counts (rule 5).
+            Ok(object) => keep.work.object = object,
+            Err(failure) => return finished(&keep, kube_verdict(failure)),
+        }
+        match then {
+            AfterFinalizer::Intend(intended) => intent::record_intent(keep, intended, now),
+            AfterFinalizer::Update(id, why) => keep::show_before_update(keep, id, why),
+            AfterFinalizer::Rest(owned) => keep::in_sync(&keep, &owned),
+        }
+    }
+}
+
+fn finished(keep: &Keep, verdict: Verdict) -> Next {
+    Next::Finished(Box::new(Summary::of(keep, verdict)))
+}
+
+fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
+    finished(keep, Verdict::Swr { operation, failure })
 }
 
 /// Whether the object asks that nothing be written to SWR.

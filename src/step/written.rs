@@ -1,8 +1,10 @@
 //! After a write: what a LIST shows of it, and what is remembered of it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use jiff::Timestamp;
 
-use super::keep::{FIGHT_SECS, asked, sent_facts};
+use super::only_observes;
 use crate::api::registry::Applied;
 use crate::desired::RegistryId;
 use crate::diff::{Changes, SentFacts, diff};
@@ -12,6 +14,43 @@ use crate::pass::{Keep, SentUpdate};
 use crate::plan::Why;
 use crate::summary::{Summary, Verdict};
 use crate::time::after;
+
+/// How many corrections of drift within [`FIGHT_SECS`] make a fight.
+const FIGHT_CORRECTIONS: usize = 3;
+/// 30 minutes.
+const FIGHT_SECS: i64 = 1_800;
+
+pub(super) fn sent_facts(keep: &Keep) -> SentFacts {
+    SentFacts {
+        desired: keep.sealed.clone(),
+        // Who only observes has sent nothing, and asks only whether SWR reports another access key.
+        sent: keep.work.object.sent().or_else(|| {
+            only_observes(&keep.work.object).then(|| (keep.sealed.whole.clone(), keep.work.read_at))
+        }),
+        resend_secs: keep.desired.resend_secs,
+        applied: keep
+            .work
+            .object
+            .status
+            .applied
+            .as_ref()
+            .map(|applied| applied.unshown.clone()),
+    }
+}
+
+pub(super) fn asked(keep: &Keep) -> u64 {
+    // SipHash with fixed keys: it tells one wish from the next within this process, no more.
+    let mut hasher = DefaultHasher::new();
+    (&keep.desired.registry, &keep.sealed).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether what is to be put right now was put right often enough lately.
+pub(super) fn is_fight(keep: &Keep, now: Timestamp) -> bool {
+    let corrections = keep.work.pass.memory.corrected_at.iter();
+    let recent = corrections.filter(|at| after(**at, FIGHT_SECS) > now);
+    recent.count() >= FIGHT_CORRECTIONS
+}
 
 /// What is known once SWR took a write that it does not show yet: of `updated_at`, nothing.
 fn sent_unseen(keep: &Keep) -> Applied {

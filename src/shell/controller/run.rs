@@ -34,7 +34,7 @@ use super::start::{Options, Running};
 /// Passes under way at once. Each waits most of its time for a LIST that it shares or for its
 /// turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well within
 /// what an intent allows.
-pub(super) const PASSES_AT_ONCE: usize = 64;
+const PASSES_AT_ONCE: usize = 64;
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
 /// For this long after the start, objects wait for the first look at every account.
@@ -118,6 +118,7 @@ impl Running {
             health,
             publishing,
         } = self;
+        context.metrics.controller.at_once(PASSES_AT_ONCE);
         let mut objects = object_events(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
         let mut unlisted: HashSet<Option<String>> = namespaces(&options).into_iter().collect();

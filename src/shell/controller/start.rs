@@ -19,7 +19,6 @@ use crate::tag::Installation;
 use super::Context;
 use super::accounts::Accounts;
 use super::present::Present;
-use super::run::PASSES_AT_ONCE;
 
 /// A failing start is tried again after this time, doubling.
 const START_GAP: Duration = Duration::from_secs(1);
@@ -105,7 +104,6 @@ pub async fn start(
     let (events, publishing) =
         publisher(options.connection.unary.clone(), options.pod_name.clone());
     let publishing = tokio::spawn(publishing);
-    options.metrics.controller.at_once(PASSES_AT_ONCE);
     let context = Arc::new(Context {
         installation,
         windows: options.windows,

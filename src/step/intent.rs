@@ -1,0 +1,146 @@
+//! The way to a POST: finalizer, intent, POST, id (rules 2, 4, 5 and 6). An adoption goes the same
+//! way up to its intent.
+
+use jiff::Timestamp;
+
+use super::{ask, finished, kube_verdict, settled};
+use crate::desired::RegistryId;
+use crate::effect::{
+    AddingFinalizer, AfterFinalizer, Creating, Effect, Intended, Intent, Listing, Next,
+    ObjectWritten, RecordingId, RecordingIntent, Showing, Wrote,
+};
+use crate::failure::Failure;
+use crate::pass::{Keep, KnownIntent};
+use crate::plan::Why;
+use crate::summary::{Operation, Summary, Verdict};
+use crate::time::after;
+
+/// Rules 2, 4 and 5: finalizer, then intent, and no intent before an older one has settled.
+pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
+    if let Some(settled_at) = settled(&keep.work) {
+        // The LIST that showed none of ours must have begun after the settle time, so the time
+        // at which the object was read counts: the LIST began after that, and maybe just after.
+        if keep.work.read_at < settled_at {
+            return finished(&keep, Verdict::Settling { until: settled_at });
+        }
+    }
+    if keep.work.object.has_finalizer() {
+        record_intent(keep, intended, now)
+    } else {
+        ask(Effect::AddFinalizer {
+            then: AddingFinalizer {
+                keep,
+                then: AfterFinalizer::Intend(intended),
+            },
+        })
+    }
+}
+
+pub(super) fn record_intent(keep: Keep, intended: Intended, now: Timestamp) -> Next {
+    ask(Effect::RecordIntent {
+        started_at: now,
+        then: RecordingIntent {
+            keep,
+            intended,
+            started_at: now,
+        },
+    })
+}
+
+impl RecordingIntent {
+    /// Takes the object with the intent.
+    pub fn resume(self, answer: ObjectWritten, _now: Timestamp) -> Next {
+        let RecordingIntent {
+            mut keep,
+            intended,
+            started_at,
+        } = self;
+        match answer {
+            Ok(object) => keep.work.object = object,
+            // Rule 4: whatever the reason, without a recorded intent there is no POST.
+            Err(failure) => return finished(&keep, kube_verdict(failure)),
+        }
+        let recorded = keep.work.object.status.create_intent.as_ref();
+        // This process wrote it, and so knows it since it read its own clock for it.
+        keep.work.pass.memory.intent = recorded.map(|intent| KnownIntent {
+            attempt: intent.attempt,
+            started_at: intent.started_at,
+            since: started_at,
+        });
+        let windows = &keep.work.pass.windows;
+        let intent = Intent {
+            not_after: after(started_at, windows.send_secs()),
+        };
+        match intended {
+            Intended::Create => ask(Effect::Create {
+                intent,
+                then: Creating { keep },
+            }),
+            Intended::Adopt { id, tag } => ask(Effect::Show {
+                id,
+                then: Showing::BeforeAdoption(keep, intent, tag),
+            }),
+        }
+    }
+}
+
+impl Creating {
+    /// Takes the id, `None` if SWR created the registry without saying which.
+    pub fn resume(self, answer: Result<Option<RegistryId>, Failure>, now: Timestamp) -> Next {
+        let Creating { keep } = self;
+        match answer {
+            Ok(Some(id)) => {
+                let wrote = Wrote {
+                    at: now,
+                    why: Why::Missing,
+                    before: None,
+                };
+                ask(Effect::List {
+                    started_after: now,
+                    then: Listing::Created(keep, wrote, id),
+                })
+            }
+            // It is there and carries our tag: the next LIST finds it (rule 5).
+            Ok(None) => {
+                let until = after(now, 1);
+                finished(&keep, Verdict::NotVisible { until })
+            }
+            Err(failure) => {
+                let settled = failure.class.changed_nothing();
+                let summary = Summary::of(
+                    &keep,
+                    Verdict::Swr {
+                        operation: Operation::Create,
+                        failure,
+                    },
+                );
+                // Rule 6: a definite refusal clears the intent, an unknown outcome keeps it.
+                Next::Finished(Box::new(if settled {
+                    summary.without_intent()
+                } else {
+                    summary
+                }))
+            }
+        }
+    }
+}
+
+impl RecordingId {
+    /// Takes the object with the id.
+    pub fn resume(self, answer: ObjectWritten, now: Timestamp) -> Next {
+        let RecordingId {
+            mut keep,
+            wrote,
+            id,
+        } = self;
+        match answer {
+            Ok(object) => keep.work.object = object,
+            // The intent stays, so rule 5 finds the registry by its tag.
+            Err(failure) => return finished(&keep, kube_verdict(failure)),
+        }
+        ask(Effect::List {
+            started_after: now,
+            then: Listing::CreatedNoted(keep, wrote, id),
+        })
+    }
+}
