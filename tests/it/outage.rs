@@ -42,14 +42,7 @@ fn an_outage_is_over_for_everybody_when_one_list_succeeds() {
         // The words are echoed when they were acted upon, which needs a LIST that succeeds.
         site.request("taken", "in the outage");
         site.cloud.await_lists(instance, 2);
-        let taken = site.object("taken");
-        assert_eq!(
-            state(&taken, "Ready"),
-            "False Conflict",
-            "{}",
-            shown(&taken)
-        );
-        assert_eq!(condition(&taken, "Ready")["message"], conflict.as_str());
+        assert_conflict(site, &conflict);
         let failed = eventually_blocking(PATIENCE, "LISTs that fail", || {
             let failed = site.cloud.n_lists(mark, instance);
             if failed >= LISTS_THAT_FAIL {
@@ -79,17 +72,23 @@ fn an_outage_is_over_for_everybody_when_one_list_succeeds() {
                 "{name} was verified at {verified_at}, the first LIST succeeded at {at}"
             );
         }
-        let taken = site.object("taken");
-        assert_eq!(
-            state(&taken, "Ready"),
-            "False Conflict",
-            "{}",
-            shown(&taken)
-        );
+        assert_conflict(site, &conflict);
         site.assert_untouched(foreign, &before);
         let held = site.cloud.registries(instance);
         assert_eq!(held.len(), NEW + 2, "{held:#?}");
     });
+}
+
+/// What was in the way before the outage is still named.
+fn assert_conflict(site: &Site, message: &str) {
+    let taken = site.object("taken");
+    assert_eq!(
+        state(&taken, "Ready"),
+        "False Conflict",
+        "{}",
+        shown(&taken)
+    );
+    assert_eq!(condition(&taken, "Ready")["message"], message);
 }
 
 /// An object that no poll comes to within the test.

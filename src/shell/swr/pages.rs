@@ -372,16 +372,21 @@ mod tests {
         );
     }
 
+    /// Numbers below a bound, the same for the same seed (xorshift).
+    fn seeded(seed: u64) -> impl FnMut(u64) -> u64 {
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        move |below| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below
+        }
+    }
+
     #[test]
     fn what_exists_all_the_while_is_found_whatever_happens_in_between() {
         for seed in 0..400_u64 {
-            let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-            let mut random = move |below: u64| {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random % below
-            };
+            let mut random = seeded(seed);
             let total = [ALL, OF_PAGE, ABSENT][usize::try_from(random(3)).expect("small")];
             let n = i64::try_from(random(520)).expect("small");
             let guess = usize::try_from(random(7)).expect("small");
@@ -530,13 +535,7 @@ mod tests {
     fn what_exists_all_the_while_is_found_whatever_its_size_and_whatever_happens() {
         let mut n_whole = 0;
         for seed in 1..=3_000_u64 {
-            let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-            let mut random = move |below: u64| {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random % below
-            };
+            let mut random = seeded(seed);
             let total = [ALL, OF_PAGE, ABSENT][usize::try_from(random(3)).expect("small")];
             let n = i64::try_from(90 + random(160)).expect("small");
             let guess = usize::try_from(random(3)).expect("small");

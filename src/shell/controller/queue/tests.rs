@@ -26,6 +26,25 @@ fn seen(name: &str, generation: i64) -> Seen {
     }
 }
 
+const WAITS: Requeue = Requeue::Instance {
+    min_secs: 0,
+    until: None,
+};
+
+fn scope(instance: &str) -> Scope {
+    Scope {
+        account: "account".to_owned(),
+        instance: InstanceId::new(instance.to_owned()),
+    }
+}
+
+fn seen_in(name: &str, instance: &str) -> Seen {
+    Seen {
+        scope: Some(scope(instance)),
+        ..seen(name, 1)
+    }
+}
+
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_second(secs).expect("time")
 }
@@ -195,17 +214,9 @@ fn a_deletion_does_not_wait_for_the_end_of_a_storm() {
 #[test]
 fn what_waits_for_an_instance_is_woken_by_its_answer_and_by_nothing_of_another() {
     let mut queue = Queue::default();
-    let scope = |instance: &str| Scope {
-        account: "account".to_owned(),
-        instance: InstanceId::new(instance.to_owned()),
-    };
     let until = at(900);
     for (name, instance) in [("a", "one"), ("b", "one"), ("c", "two")] {
-        let seen = Seen {
-            scope: Some(scope(instance)),
-            ..seen(name, 1)
-        };
-        queue.applied(seen, at(0));
+        queue.applied(seen_in(name, instance), at(0));
         assert_eq!(take(&mut queue, 0).as_deref(), Some(name));
         let requeue = Requeue::Instance {
             min_secs: 0,
@@ -231,28 +242,17 @@ fn what_waits_for_an_instance_is_woken_by_its_answer_and_by_nothing_of_another()
 #[test]
 fn who_waits_for_an_instance_is_told_of_another_trouble_that_lasts() {
     let mut queue = Queue::default();
-    let scope = Scope {
-        account: "account".to_owned(),
-        instance: InstanceId::new("one".to_owned()),
-    };
-    let seen = Seen {
-        scope: Some(scope.clone()),
-        ..seen("a", 1)
-    };
-    queue.applied(seen, at(0));
+    let scope = scope("one");
+    queue.applied(seen_in("a", "one"), at(0));
     let waits = |queue: &mut Queue, cause| {
         assert_eq!(take(queue, 0).as_deref(), Some("a"), "{cause:?}");
-        let requeue = Requeue::Instance {
-            min_secs: 0,
-            until: None,
-        };
         let verdict = Verdict::Swr {
             operation: Operation::List,
             failure: Failure::new(Class::Transient, cause),
         };
         let ended = Ended {
             verdict,
-            ..ended(requeue)
+            ..ended(WAITS)
         };
         queue.finished(&key("a"), "uid-a", ended, at(0), |wait| wait);
     };
@@ -278,22 +278,11 @@ fn who_waits_for_an_instance_is_told_of_another_trouble_that_lasts() {
 #[test]
 fn a_failing_instance_does_not_lengthen_the_waits_of_its_objects() {
     let mut queue = Queue::default();
-    let scope = Scope {
-        account: "account".to_owned(),
-        instance: InstanceId::new("one".to_owned()),
-    };
-    let seen = Seen {
-        scope: Some(scope.clone()),
-        ..seen("a", 1)
-    };
-    queue.applied(seen, at(0));
+    let scope = scope("one");
+    queue.applied(seen_in("a", "one"), at(0));
     for _ in 0..20 {
         assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
-        let requeue = Requeue::Instance {
-            min_secs: 0,
-            until: None,
-        };
-        finish(&mut queue, "a", requeue, 0);
+        finish(&mut queue, "a", WAITS, 0);
         queue.instance_answers(&scope, at(0));
     }
     assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
