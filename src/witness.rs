@@ -27,11 +27,22 @@ pub enum Trust {
     Broken,
 }
 
-/// What one look at an instance shows.
+/// What the polls of an instance told of its `updated_at`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Testimony {
+    /// Whether a change of health moves it.
+    pub trust: Trust,
+    /// Whether what moved at the last poll is believed to be changed; not before the first.
+    pub is_believed: bool,
+    /// How many polls there were.
+    pub polls: usize,
+}
+
+/// What one poll of an instance shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moves<K> {
-    /// What is known of the instance with this look.
-    pub trust: Trust,
+    /// What is known with this poll.
+    pub testimony: Testimony,
     /// How many registries something wrote without SWR showing a difference.
     pub unexplained: usize,
     /// Those, if they are believed to be changed. The first of them may be sent again.
@@ -41,10 +52,10 @@ pub struct Moves<K> {
 }
 
 impl<K> Moves<K> {
-    /// What a look that failed shows.
-    pub fn none(trust: Trust) -> Self {
+    /// What a poll that failed shows.
+    pub fn none(before: Testimony) -> Self {
         Moves {
-            trust,
+            testimony: before,
             unexplained: 0,
             moved: Vec::new(),
             may_send: 0,
@@ -53,15 +64,14 @@ impl<K> Moves<K> {
 }
 
 /// Looks at the registries of an instance, each with what it was judged by last. Of several that
-/// may be sent, the order of `objects` says which is first, and another one at every `turn`: one
-/// that moves for ever must not keep the others from their turn.
-pub fn look<'a, K>(
-    trust: Trust,
-    turn: usize,
+/// may be sent, another one is first at every poll: one that moves for ever must not keep the
+/// others from their turn.
+pub fn look<'a, K: Ord>(
+    before: Testimony,
     objects: impl IntoIterator<Item = (K, &'a Judged)>,
     inventory: &Inventory,
 ) -> Moves<K> {
-    let (mut trust, mut total, mut moved) = (trust, 0_usize, Vec::new());
+    let (mut trust, mut total, mut moved) = (before.trust, 0_usize, Vec::new());
     for (key, judged) in objects {
         total = total.saturating_add(1);
         match sight(judged, inventory) {
@@ -73,17 +83,23 @@ pub fn look<'a, K>(
     }
     let unexplained = moved.len();
     let may_move = UNEXPLAINED_MAX.max(total.div_ceil(100));
-    if unexplained > may_move || trust == Trust::Broken {
-        moved.clear();
+    let is_believed = unexplained <= may_move && trust != Trust::Broken;
+    if is_believed {
+        moved.sort_unstable();
+        moved.rotate_left(before.polls.checked_rem(unexplained).unwrap_or_default());
     } else {
-        moved.rotate_left(turn.checked_rem(unexplained).unwrap_or_default());
+        moved.clear();
     }
     let may_send = match trust {
         Trust::Untested => moved.len().min(1),
         Trust::Proven | Trust::Broken => moved.len(),
     };
     Moves {
-        trust,
+        testimony: Testimony {
+            trust,
+            is_believed,
+            polls: before.polls.wrapping_add(1),
+        },
         unexplained,
         moved,
         may_send,
@@ -145,6 +161,14 @@ mod tests {
         }
     }
 
+    fn after(trust: Trust, polls: usize) -> Testimony {
+        Testimony {
+            trust,
+            is_believed: true,
+            polls,
+        }
+    }
+
     /// As it is judged when all were written at `old` and are healthy.
     fn judged(id: i64) -> Judged {
         let lookout = Lookout {
@@ -175,9 +199,9 @@ mod tests {
         let inventory = Inventory::new(unchanged.chain(changed.iter().cloned()));
         let judged: Vec<(i64, Judged)> = (1..=all).map(|id| (id, judged(id))).collect();
         let objects = judged.iter().map(|(id, judged)| (*id, judged));
-        let moves = look(trust, 0, objects, &inventory);
+        let moves = look(after(trust, 0), objects, &inventory);
         let sent = &moves.moved[..moves.may_send];
-        let found = (moves.trust, moves.unexplained, sent);
+        let found = (moves.testimony.trust, moves.unexplained, sent);
         assert_eq!(found, expected, "{trust:?} {changed:?}");
     }
 
@@ -228,7 +252,7 @@ mod tests {
         let all = [(1, judged(1)), (2, judged(2))];
         let first = |turn| {
             let objects = all.iter().map(|(id, judged)| (*id, judged));
-            let moves = look(Trust::Untested, turn, objects, &inventory);
+            let moves = look(after(Trust::Untested, turn), objects, &inventory);
             (moves.moved, moves.may_send)
         };
         assert_eq!(first(0), (vec![1, 2], 1));
@@ -249,8 +273,8 @@ mod tests {
             (judged(1), Vec::new()),
         ] {
             let inventory = Inventory::new(records);
-            let moves = look(Trust::Proven, 0, [(1, &judged)], &inventory);
-            assert_eq!(moves, Moves::none(Trust::Proven), "{inventory:?}");
+            let moves = look(after(Trust::Proven, 0), [(1, &judged)], &inventory);
+            assert_eq!(moves, Moves::none(after(Trust::Proven, 1)), "{inventory:?}");
         }
     }
 }

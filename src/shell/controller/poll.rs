@@ -16,9 +16,8 @@ use crate::object::ObjectKey;
 use crate::observed::Inventory;
 use crate::shell::clock;
 use crate::shell::metrics::OfInstance;
-use crate::summary::Judged;
 use crate::tag::{Installation, Owner};
-use crate::witness::{self, Moves, Trust};
+use crate::witness::{self, Moves, Testimony, Trust};
 
 use super::Context;
 use super::queue::Queue;
@@ -148,7 +147,7 @@ pub(super) fn count(
     queue: &Queue,
     polled: &Polled,
     differing: &[ObjectKey],
-    moves: &Moves<ObjectKey>,
+    moves: &Moves<&ObjectKey>,
     now: Timestamp,
 ) {
     let Some(Ok(inventory)) = &polled.look else {
@@ -168,28 +167,26 @@ pub(super) fn count(
         orphans: orphans(installation, queue, &polled.scope, inventory),
         duplicates: tags.map(|(_, carriers)| carriers.saturating_sub(1)).sum(),
         unexplained: moves.unexplained,
-        distrusted: moves.trust == Trust::Broken,
+        distrusted: moves.testimony.trust == Trust::Broken,
     };
     objects.looked_at(account, instance.as_str(), found);
 }
 
 /// What the instance's `updated_at` tells of changes that SWR does not show.
-pub(super) fn moves(queue: &Queue, polled: &Polled, trust: Trust, turn: usize) -> Moves<ObjectKey> {
+pub(super) fn moves<'q>(
+    queue: &'q Queue,
+    polled: &'q Polled,
+    before: Testimony,
+) -> Moves<&'q ObjectKey> {
     let Some(Ok(inventory)) = &polled.look else {
-        return Moves::none(trust);
+        return Moves::none(before);
     };
-    let mut objects: Vec<(&ObjectKey, &Judged)> = queue
-        .judged(&polled.scope)
-        .map(|(key, _, judged)| (key, judged))
-        .collect();
-    objects.sort_unstable_by_key(|(key, _)| *key);
-    let moves = witness::look(trust, turn, objects, inventory);
-    Moves {
-        trust: moves.trust,
-        unexplained: moves.unexplained,
-        moved: moves.moved.into_iter().cloned().collect(),
-        may_send: moves.may_send,
-    }
+    let objects = queue.judged(&polled.scope);
+    witness::look(
+        before,
+        objects.map(|(key, _, judged)| (key, judged)),
+        inventory,
+    )
 }
 
 /// How many registries carry our installation's tag and that of no object.

@@ -22,7 +22,7 @@ use crate::shell::clock;
 use crate::shell::health::Health;
 use crate::shell::kube::{Event, Seen, SeenAccount, watch_accounts, watch_objects};
 use crate::time;
-use crate::witness::{Moves, Trust};
+use crate::witness::{Testimony, Trust};
 
 use super::Context;
 use super::accounts::retries_soon;
@@ -61,15 +61,6 @@ struct Refreshed {
     changed: bool,
 }
 
-/// What the polls of an instance told of its `updated_at`.
-#[derive(Clone, Copy, Default)]
-struct Witnessed {
-    trust: Trust,
-    /// Whether what moved at the last poll is believed to be changed; not before the first.
-    is_believed: bool,
-    polls: usize,
-}
-
 struct Loop {
     context: Arc<Context>,
     health: Arc<Health>,
@@ -85,7 +76,7 @@ struct Loop {
     polling: HashSet<Scope>,
     poll_at: HashMap<Scope, (Timestamp, i64)>,
     /// What the polls told of each instance's `updated_at`.
-    witnessed: HashMap<Scope, Witnessed>,
+    testimonies: HashMap<Scope, Testimony>,
     /// When an instance that objects wait for is looked at next, and how often that failed.
     looks: HashMap<Scope, (Timestamp, u32)>,
     secret_looks: JoinSet<ReadSecrets>,
@@ -134,7 +125,7 @@ impl Running {
             of_poll: HashMap::new(),
             polling: HashSet::new(),
             poll_at: HashMap::new(),
-            witnessed: HashMap::new(),
+            testimonies: HashMap::new(),
             looks: HashMap::new(),
             secret_looks: JoinSet::new(),
             secret_look_at: None,
@@ -356,9 +347,9 @@ impl Loop {
             let waited = now.duration_since(turn.queued_at).unsigned_abs();
             let counted = self.context.metrics.controller.begins(waited);
             let scope = turn.scope.as_ref();
-            let witnessed = scope.and_then(|scope| self.witnessed.get(scope));
+            let testimony = scope.and_then(|scope| self.testimonies.get(scope));
             let witness = Witness {
-                is_believed: witnessed.is_some_and(|witnessed| witnessed.is_believed),
+                is_believed: testimony.is_some_and(|testimony| testimony.is_believed),
                 may_send: turn.may_resend,
             };
             let context = Arc::clone(&self.context);
@@ -399,7 +390,7 @@ impl Loop {
         };
         self.context.accounts.retain_instances(is_used);
         self.context.metrics.objects.retain_instances(is_used);
-        self.witnessed
+        self.testimonies
             .retain(|scope, _| is_used(&scope.account, scope.instance.as_str()));
     }
 
@@ -589,12 +580,12 @@ impl Loop {
         // What panics here costs this instance one look.
         let judged = polled.ok().and_then(|(_, polled)| {
             let judge = || {
-                let Witnessed { trust, polls, .. } =
-                    self.witnessed.get(&scope).copied().unwrap_or_default();
-                let moves = poll::moves(&self.queue, &polled, trust, polls);
+                let before = self.testimonies.get(&scope).copied().unwrap_or_default();
+                let moves = poll::moves(&self.queue, &polled, before);
                 let differing = poll::differing(&self.context, &self.queue, &polled, is_poll);
                 poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
-                (differing, moves)
+                let moved: Vec<ObjectKey> = moves.moved.into_iter().cloned().collect();
+                (differing, (moves.testimony, moved, moves.may_send))
             };
             let (differing, moves) = catch_unwind(AssertUnwindSafe(judge)).ok()?;
             Some((polled, differing, moves))
@@ -624,28 +615,25 @@ impl Loop {
         }
         // So many at a poll; looks in between are for those that wait.
         if is_poll && matches!(&polled.look, Some(Ok(_))) {
-            self.witness(&scope, &moves);
-            for (n, key) in moves.moved.iter().enumerate() {
-                self.queue.moved(key, n < moves.may_send, now);
+            let (testimony, moved, may_send) = moves;
+            self.witness(&scope, testimony);
+            for (n, key) in moved.iter().enumerate() {
+                self.queue.moved(key, n < may_send, now);
             }
         }
     }
 
     /// Notes what a poll tells of the instance's `updated_at`, and says once that it tells nothing.
-    fn witness(&mut self, scope: &Scope, moves: &Moves<ObjectKey>) {
-        let witnessed = self.witnessed.entry(scope.clone()).or_default();
-        if moves.trust == Trust::Broken && witnessed.trust != Trust::Broken {
+    fn witness(&mut self, scope: &Scope, testimony: Testimony) {
+        let before = self.testimonies.insert(scope.clone(), testimony);
+        let was_broken = before.is_some_and(|before| before.trust == Trust::Broken);
+        if testimony.trust == Trust::Broken && !was_broken {
             tracing::warn!(
                 account = scope.account,
                 instance = %scope.instance,
                 "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
             );
         }
-        *witnessed = Witnessed {
-            trust: moves.trust,
-            is_believed: moves.trust != Trust::Broken && moves.unexplained == moves.moved.len(),
-            polls: witnessed.polls.wrapping_add(1),
-        };
     }
 
     fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
