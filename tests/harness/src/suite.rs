@@ -54,7 +54,11 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
 pub fn model() -> Result<(), Error> {
     let mut command = cargo::command();
     command.args(["test", "--package", "swr-operator", "--test", "model"]);
-    command.args(["--profile", "model", "--", "--ignored", "--nocapture"]);
+    command.args(["--profile", "model", "--", "--nocapture"]);
+    // One table after the other.
+    command
+        .args(["--test-threads", "1"])
+        .env("SWR_MODEL_ALL", "1");
     cargo::stream(command)
 }
 
