@@ -112,7 +112,8 @@ impl Client {
     }
 
     /// What writes. No request begins after `not_after` by [`clock::now`](crate::shell::clock::now),
-    /// which counts the machine's sleep, however long it waited for the rate limit (`TooLate`, `OwnLimits`); one that has begun ends within the write deadline.
+    /// which counts the machine's sleep, however long it waited for the rate limit (`TooLate`,
+    /// `OwnLimits`); one that has begun ends within the write deadline.
     pub fn writer(&self, not_after: Timestamp) -> Writer {
         Writer {
             account: Arc::clone(&self.0),
