@@ -40,7 +40,7 @@ const REFUSALS: [(&str, u16, &str, &str, &str); 5] = [
         422,
         "dns_conf: the type takes part in no data of the request",
         "False InvalidSpec",
-        "cannot create the registry: SWR refuses spec.dnsConf, or that it is left out",
+        "cannot create the registry: SWR refuses spec.dnsConf, or requires it",
     ),
     (
         "target",

@@ -193,7 +193,7 @@ fn shaped() -> Vec<Case> {
             .only("swr-pro")
             .create_says(
                 "False InvalidSpec",
-                "cannot create the registry: SWR refuses spec.dnsConf, or that it is left out",
+                "cannot create the registry: SWR refuses spec.dnsConf, or requires it",
                 Cure::Spec(json!({"dnsConf": {"hosts": {"a.example.com": "192.0.2.77"}}})),
             ),
         case("connection_test=mark_unhealthy").rests(&["False TargetUnhealthy"]),
