@@ -30,10 +30,16 @@ pub enum Next {
 /// One request to the world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Quorum GET of the object (rule 1).
+    /// Quorum GET of the object.
     ReadObject {
         /// Takes the object, or `None` if there is none of this name.
         then: ReadingObject,
+    },
+    /// Quorum GET of the object before a write to SWR that was decided upon what the watch showed
+    /// (rule 1).
+    ConfirmObject {
+        /// Takes the object, or `None` if there is none of this name.
+        then: ConfirmingObject,
     },
     /// The account that the object names, as it is known now.
     ReadAccount {
@@ -140,6 +146,7 @@ impl Effect {
     pub fn name(&self) -> &'static str {
         match self {
             Effect::ReadObject { .. } => "ReadObject",
+            Effect::ConfirmObject { .. } => "ConfirmObject",
             Effect::ReadAccount { .. } => "ReadAccount",
             Effect::ReadSecret { .. } => "ReadSecret",
             Effect::List { .. } => "List",
@@ -177,6 +184,14 @@ impl Intent {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadingObject {
     pub(crate) pass: Pass,
+}
+
+/// Waits for the proof that the object is as it was decided upon, to update this registry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConfirmingObject {
+    pub(crate) keep: Keep,
+    pub(crate) id: RegistryId,
+    pub(crate) why: Why,
 }
 
 /// Waits for the account.
@@ -414,6 +429,7 @@ macro_rules! object_of {
 }
 
 object_of!(
+    ConfirmingObject.keep.work,
     ReadingAccount.work,
     ReadingSecret.work,
     FindingOwner.keep.work,

@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use crate::api::registry::{DeletionPolicy, Mode, ReplicationRegistry, ReplicationRegistryStatus};
 use crate::api::{FINALIZER, REQUESTED_AT};
 use crate::credential::Fingerprint;
-use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope};
+use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope, Target};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ impl fmt::Display for ObjectKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version(pub String);
 
-/// An object as a quorum read, or the answer to our own write, showed it.
+/// An object as a read, a watch or the answer to our own write showed it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     /// Namespace and name.
@@ -134,6 +134,44 @@ impl Object {
             requested_at: requested_at(meta),
             status: cr.status.clone().unwrap_or_default(),
         })
+    }
+
+    /// Whether this is the other object with nothing changed that counts: its version may be another.
+    pub fn is_as(&self, other: &Object) -> bool {
+        let Object { version, .. } = self;
+        *self
+            == Object {
+                version: version.clone(),
+                ..other.clone()
+            }
+    }
+
+    /// About what it takes in memory, for who keeps many: the fixed part once, and for each text its
+    /// length and the 16 bytes that an allocator adds.
+    pub fn bytes(&self) -> usize {
+        let text = |text: &str| text.len() + 16;
+        let of_status = |status: &ReplicationRegistryStatus| {
+            let conditions = status.conditions.iter();
+            let conditions = conditions
+                .map(|it| size_of_val(it) + text(&it.reason) + text(&it.message) + text(&it.type_));
+            conditions.sum::<usize>()
+        };
+        let of_spec = |desired: &Desired| {
+            let registry = &desired.registry;
+            let hosts = match &registry.target {
+                Target::Harbor { dns_hosts } => Some(dns_hosts),
+                Target::SwrEnterprise { .. } | Target::SwrBasic => None,
+            };
+            let hosts = hosts.into_iter().flatten();
+            let hosts = hosts.map(|(host, address)| text(host) + size_of_val(address) + 48);
+            text(&registry.url) + text(&registry.description) + hosts.sum::<usize>()
+        };
+        size_of::<Self>()
+            // Names, ids and what else is short.
+            + 512
+            + self.finalizers.iter().map(|name| text(name)).sum::<usize>()
+            + self.desired.as_ref().map_or(0, of_spec)
+            + of_status(&self.status)
     }
 
     /// Whether our finalizer is on.

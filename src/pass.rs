@@ -35,6 +35,15 @@ impl Windows {
     }
 }
 
+/// An object as the watch showed it, which may be older than what stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Watched {
+    /// The object.
+    pub object: Object,
+    /// When it came: whatever others did before they made it this way, they did before.
+    pub at: Timestamp,
+}
+
 /// What a pass starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pass {
@@ -176,6 +185,8 @@ pub struct Work {
     pub(crate) object: Object,
     /// A LIST that began after this saw everything that others did before the object was read.
     pub(crate) read_at: Timestamp,
+    /// Whether a quorum read of this pass showed it so, and not the watch (rule 1).
+    pub(crate) is_proven: bool,
 }
 
 impl Work {

@@ -311,11 +311,11 @@ impl Summary {
     /// A pass that ended before the credential was known.
     pub fn new(work: &Work, verdict: Verdict) -> Self {
         let mut memory = work.pass.memory.clone();
-        // A pass that read the object after the settle time saw whatever was going to land.
+        // A pass that read the object itself after the settle time saw whatever was going to land.
         let settle_secs = work.pass.windows.settle_secs;
         memory.unanswered_at = memory
             .unanswered_at
-            .filter(|at| work.read_at < after(*at, settle_secs));
+            .filter(|at| !work.is_proven || work.read_at < after(*at, settle_secs));
         let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));

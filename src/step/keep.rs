@@ -10,8 +10,8 @@ use crate::api::registry::Applied;
 use crate::desired::RegistryId;
 use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
-    Updating, Wrote,
+    AddingFinalizer, AfterFinalizer, ConfirmingObject, Effect, Intended, Listing, Next, ShowAnswer,
+    Showing, Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
@@ -277,14 +277,19 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
         ));
     }
     let id = owned.id();
-    if keep.work.object.has_finalizer() {
-        show_before_update(keep, id, why)
-    } else {
+    if !keep.work.object.has_finalizer() {
+        // This write fails if the object is not what stands.
         ask(Effect::AddFinalizer {
             then: AddingFinalizer {
                 keep,
                 then: AfterFinalizer::Update(id, why),
             },
+        })
+    } else if keep.work.is_proven {
+        show_before_update(keep, id, why)
+    } else {
+        ask(Effect::ConfirmObject {
+            then: ConfirmingObject { keep, id, why },
         })
     }
 }

@@ -14,22 +14,53 @@ use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
 use crate::desired::Desired;
 use crate::effect::{
-    AccountAnswer, AddingFinalizer, AfterFinalizer, Effect, ListAnswer, Listing, Next,
-    ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject, ReadingSecret,
+    AccountAnswer, AddingFinalizer, AfterFinalizer, ConfirmingObject, Effect, ListAnswer, Listing,
+    Next, ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject, ReadingSecret,
     RecordingId, SecretAnswer, ShowAnswer, Showing,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
-use crate::pass::{Keep, Pass, Removed, Work};
+use crate::pass::{Keep, Pass, Removed, Watched, Work};
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
-/// Begins a pass: rule 1, a quorum GET.
-pub fn start(pass: Pass) -> Next {
-    ask(Effect::ReadObject {
-        then: ReadingObject { pass },
-    })
+/// Begins a pass, with what the watch showed if that is at hand. Rule 1: what is created or adopted
+/// by it is preceded by writes that fail if it is not what stands, what is updated by another read.
+/// A deletion begins with a quorum GET.
+pub fn start(pass: Pass, watched: Option<Watched>) -> Next {
+    let is_it = |watched: &Watched| watched.object.uid == pass.uid && !watched.object.deleting;
+    match watched.filter(is_it) {
+        Some(Watched { object, at }) => begin(pass, object, at, false),
+        None => ask(Effect::ReadObject {
+            then: ReadingObject { pass },
+        }),
+    }
+}
+
+fn begin(mut pass: Pass, object: Object, read_at: Timestamp, is_proven: bool) -> Next {
+    pass.memory.met(&object, read_at);
+    let work = Work {
+        pass,
+        object,
+        read_at,
+        is_proven,
+    };
+    if work.object.deleting {
+        return remove::begin(work);
+    }
+    if work.object.suspended {
+        return finish(&work, Verdict::Suspended);
+    }
+    match work.object.desired.clone() {
+        Err(findings) => finish(&work, Verdict::InvalidSpec(findings)),
+        Ok(desired) => ask(Effect::ReadAccount {
+            then: ReadingAccount {
+                work,
+                purpose: Purpose::Keep(desired),
+            },
+        }),
+    }
 }
 
 fn ask(effect: Effect) -> Next {
@@ -66,40 +97,34 @@ fn kube_verdict(failure: KubeFailure) -> Verdict {
 impl ReadingObject {
     /// Takes the object, or `None` if there is none of this name.
     pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
-        let ReadingObject { mut pass } = self;
-        let object = match answer {
-            Ok(Some(object)) if object.uid == pass.uid => object,
+        let ReadingObject { pass } = self;
+        match answer {
+            Ok(Some(object)) if object.uid == pass.uid => begin(pass, object, now, true),
             // Rule 1: a namesake with another uid is not the object that was queued.
             Ok(Some(_) | None) | Err(KubeFailure::NotFound) => {
-                return Next::Finished(Box::new(Summary::gone(pass.memory)));
+                Next::Finished(Box::new(Summary::gone(pass.memory)))
             }
-            Err(failure) => {
-                return Next::Finished(Box::new(Summary::unread(
-                    pass.memory,
-                    kube_verdict(failure),
-                )));
+            Err(failure) => Next::Finished(Box::new(Summary::unread(
+                pass.memory,
+                kube_verdict(failure),
+            ))),
+        }
+    }
+}
+
+impl ConfirmingObject {
+    /// Takes the object, or `None` if there is none of this name.
+    pub fn resume(self, answer: ObjectAnswer, _now: Timestamp) -> Next {
+        let ConfirmingObject { mut keep, id, why } = self;
+        match answer {
+            Ok(Some(object)) if object.is_as(&keep.work.object) => {
+                keep.work.object = object;
+                keep.work.is_proven = true;
+                keep::show_before_update(keep, id, why)
             }
-        };
-        pass.memory.met(&object, now);
-        let work = Work {
-            pass,
-            object,
-            read_at: now,
-        };
-        if work.object.deleting {
-            return remove::begin(work);
-        }
-        if work.object.suspended {
-            return finish(&work, Verdict::Suspended);
-        }
-        match work.object.desired.clone() {
-            Err(findings) => finish(&work, Verdict::InvalidSpec(findings)),
-            Ok(desired) => ask(Effect::ReadAccount {
-                then: ReadingAccount {
-                    work,
-                    purpose: Purpose::Keep(desired),
-                },
-            }),
+            // Rule 1: it is another than the one decided upon.
+            Ok(Some(_) | None) => finished(&keep, Verdict::Stale),
+            Err(failure) => finished(&keep, kube_verdict(failure)),
         }
     }
 }

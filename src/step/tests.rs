@@ -125,15 +125,20 @@ impl World {
         Ok(Sealer::new(vec![1; 32]).seal(UID, &credential))
     }
 
+    /// A write to the object, if it is still at the version that it was decided upon.
     fn write(
         &mut self,
         what: &str,
+        decided_on: &Version,
         change: impl FnOnce(&mut Object),
     ) -> Result<Object, KubeFailure> {
         if let Some(failure) = self.kube_failures.get(what) {
             return Err(*failure);
         }
         let object = self.object.as_mut().ok_or(KubeFailure::NotFound)?;
+        if object.version != *decided_on {
+            return Err(KubeFailure::Conflict);
+        }
         change(object);
         let version: i64 = object.version.0.parse().expect("version");
         object.version = Version((version + 1).to_string());
@@ -162,7 +167,17 @@ impl World {
 
     /// Runs a pass to its end, writes the status, and returns how it ended.
     fn pass(&mut self) -> Verdict {
-        let mut next = start(Pass {
+        self.pass_from(None)
+    }
+
+    /// A pass that begins with what the watch shows: the object, or an older one.
+    fn pass_watched(&mut self, object: Object) -> Verdict {
+        let at = at(self.now);
+        self.pass_from(Some(Watched { object, at }))
+    }
+
+    fn pass_from(&mut self, watched: Option<Watched>) -> Verdict {
+        let pass = Pass {
             key: ObjectKey {
                 namespace: "images".to_owned(),
                 name: "harbor-dr".to_owned(),
@@ -173,13 +188,16 @@ impl World {
             read_only: self.read_only,
             witness: self.witness,
             memory: self.memory.clone(),
-        });
+        };
+        let mut next = start(pass, watched);
         for _ in 0..50 {
             next = match next {
                 Next::Finished(summary) => {
                     self.trace.push(format!("-> {:?}", summary.verdict));
-                    if let Some(new) = status(&summary, &WINDOWS, at(self.now)) {
-                        let _ = self.write("WriteStatus", |object| object.status = new);
+                    let new = status(&summary, &WINDOWS, at(self.now));
+                    if let Some((object, new)) = summary.object.as_ref().zip(new) {
+                        let version = &object.version;
+                        let _ = self.write("WriteStatus", version, |object| object.status = new);
                     }
                     self.judged = summary.judged.as_ref().map(|judged| judged.view);
                     self.memory = summary.memory;
@@ -202,6 +220,7 @@ impl World {
             Effect::Untag { target, .. } => format!("Untag {}", target.id()),
             Effect::Adopt { target, .. } => format!("Adopt {}", target.id()),
             Effect::ReadObject { .. }
+            | Effect::ConfirmObject { .. }
             | Effect::ReadAccount { .. }
             | Effect::ReadSecret { .. }
             | Effect::List { .. }
@@ -217,6 +236,7 @@ impl World {
         let now = at(self.now);
         match effect {
             Effect::ReadObject { then } => then.resume(Ok(self.object.clone()), now),
+            Effect::ConfirmObject { then } => then.resume(Ok(self.object.clone()), now),
             Effect::ReadAccount { then } => then.resume(Ok(account(self.hosts)), now),
             Effect::ReadSecret { then, .. } => then.resume(self.sealed(), now),
             Effect::List { then, .. } => {
@@ -237,7 +257,7 @@ impl World {
                 then.resume(answer, now)
             }
             Effect::AddFinalizer { then } => {
-                let answer = self.write(name, |object| {
+                let answer = self.write(name, &then.work().object().version.clone(), |object| {
                     object.finalizers.push(crate::api::FINALIZER.to_owned());
                 });
                 then.resume(answer, now)
@@ -248,7 +268,7 @@ impl World {
                     started_at,
                 };
                 let (binding, forgets) = (then.binding(), then.forgets_id());
-                let answer = self.write(name, |object| {
+                let answer = self.write(name, &then.work().object().version.clone(), |object| {
                     object.status = with_intent(object, intent, binding, forgets, started_at);
                 });
                 then.resume(answer, now)
@@ -265,7 +285,7 @@ impl World {
             }
             Effect::RecordId { id, then } => {
                 let created_at = then.created_at();
-                let answer = self.write(name, |object| {
+                let answer = self.write(name, &then.work().object().version.clone(), |object| {
                     object.status = with_id(object, id, created_at);
                 });
                 then.resume(answer, now)
@@ -303,7 +323,9 @@ impl World {
                 then.resume(answer, now)
             }
             Effect::RemoveFinalizer { then } => {
-                let answer = self.write(name, |object| object.finalizers.clear());
+                let answer = self.write(name, &then.work().object().version.clone(), |object| {
+                    object.finalizers.clear();
+                });
                 if answer.is_ok() {
                     self.object = None;
                 }
@@ -756,3 +778,4 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
 mod others;
 mod read_only;
 mod removal;
+mod watched;

@@ -76,6 +76,8 @@ fn create(site: &Site) -> Vec<Value> {
     assert_eq!(count("CreateInstanceRegistry"), objects.len());
     assert_eq!(count("ShowInstanceRegistry"), 0);
     assert_eq!(site.cloud.writes(mark).len(), objects.len());
+    let objects_read = reads_of_objects(&asked);
+    assert!(objects_read <= 2, "{objects_read} GETs of objects");
     // 3.1 for each.
     assert!(
         writes * 10 <= objects.len() * 31,
@@ -173,6 +175,11 @@ fn rest(site: &Site) {
     }
 }
 
+fn reads_of_objects(asked: &[Asked]) -> usize {
+    let is_one = |it: &&Asked| it.verb == "get" && it.resource == "replicationregistries";
+    asked.iter().filter(is_one).count()
+}
+
 fn restart(bed: &Bed, site: &Site) {
     let audit = site.cluster.audit();
     let mark = site.cloud.mark();
@@ -194,6 +201,8 @@ fn restart(bed: &Bed, site: &Site) {
         Vec::<String>::new(),
         "Kubernetes writes after a restart"
     );
+    let objects_read = reads_of_objects(&audit.in_namespace(&site.name));
+    assert_eq!(objects_read, 0, "GETs of objects after a restart");
 }
 
 fn one_changes(site: &Site, object: &Value) {
@@ -211,4 +220,6 @@ fn one_changes(site: &Site, object: &Value) {
     assert_eq!(site.cloud.writes(mark), [put]);
     let writes = site.kubernetes_writes(&audit);
     assert_eq!(writes.len(), 1, "{writes:?}");
+    let objects_read = reads_of_objects(&audit.in_namespace(&site.name));
+    assert_eq!(objects_read, 1, "the proof before the PUT");
 }

@@ -23,6 +23,7 @@ const NOTHING: Budget = Budget {
     clones: 0,
     restores: 0,
     unseen: 0,
+    stale: 0,
 };
 
 const SETTING: Setting = Setting {
@@ -135,6 +136,14 @@ pub(crate) fn small() -> Vec<Config> {
             Budget {
                 faults: 1,
                 deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, edit",
+            Budget {
+                stale: 1,
+                edits: 1,
                 ..b
             },
         ),
@@ -308,6 +317,7 @@ pub(crate) fn full() -> Vec<Config> {
             ..two("2 controllers, console", Budget { console: 1, ..b })
         },
     ]);
+    all.extend(watching());
     all.extend(clocks());
     all.extend(copies());
     all.extend(restores());
@@ -315,6 +325,103 @@ pub(crate) fn full() -> Vec<Config> {
     all.extend(readers());
     all.extend(unseen());
     all
+}
+
+/// Rule 1: passes that begin with what the watch shows, which may be older than what stands.
+fn watching() -> Vec<Config> {
+    let b = Budget {
+        stale: 1,
+        ..NOTHING
+    };
+    let short = |config: Config| Config {
+        horizon: 2,
+        ..config
+    };
+    vec![
+        one(
+            "watch, 2 stale, 2 edits",
+            Budget {
+                stale: 2,
+                edits: 2,
+                ..b
+            },
+        ),
+        one(
+            "watch, fault, crash",
+            Budget {
+                faults: 1,
+                crashes: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, fault, edit",
+            Budget {
+                faults: 1,
+                edits: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, crash, edit, delete",
+            Budget {
+                crashes: 1,
+                edits: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, fault, delete, create anew",
+            Budget {
+                faults: 1,
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, suspend, resume, lag, edit",
+            Budget {
+                suspensions: 2,
+                lags: 1,
+                edits: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, Orphan, fault, delete",
+            Budget {
+                orphans: 1,
+                faults: 1,
+                deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "watch, console, edit, fault",
+            Budget {
+                console: 1,
+                edits: 1,
+                faults: 1,
+                ..b
+            },
+        ),
+        adopting(one(
+            "watch, adoption, fault, delete",
+            Budget {
+                faults: 1,
+                deletions: 1,
+                ..b
+            },
+        )),
+        short(two("2 controllers, watch, edit", Budget { edits: 1, ..b })),
+        short(two(
+            "2 controllers, watch, crash",
+            Budget { crashes: 1, ..b },
+        )),
+        two("2 controllers, watch, delete", Budget { deletions: 1, ..b }),
+    ]
 }
 
 /// One clock per process, which is wrong from the start or drifts.

@@ -62,6 +62,8 @@ pub(crate) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Object,
+    /// The object again, before a write.
+    Confirm,
     Account,
     Secret,
     List {
@@ -109,6 +111,8 @@ pub(crate) struct Ending {
     pub(crate) gone: bool,
     /// Whether the status says that SWR was found equal to the spec.
     pub(crate) claims: bool,
+    /// The version of the object decided upon; 0 without one.
+    pub(crate) version: u16,
     /// Whether it waits for something to settle that has long settled.
     pub(crate) waits_long: bool,
     summary: Index,
@@ -174,6 +178,7 @@ pub(crate) struct Core {
     endings: Table<Ending>,
     requests: HashMap<Index, Request>,
     starts: HashMap<(u8, bool, Index), Index>,
+    shown_starts: HashMap<(u8, bool, Index, Index, Tick), Outcome>,
     outcomes: HashMap<(Index, Answer, Tick), Outcome>,
     polls: HashMap<(Index, View, u8, u8), bool>,
 }
@@ -249,6 +254,7 @@ impl Core {
             endings: Table::new(),
             requests: HashMap::new(),
             starts: HashMap::new(),
+            shown_starts: HashMap::new(),
             outcomes: HashMap::new(),
             polls: HashMap::new(),
         };
@@ -258,7 +264,7 @@ impl Core {
 
     /// How many distinct calls of the core were made.
     pub(crate) fn calls(&self) -> usize {
-        self.starts.len() + self.outcomes.len()
+        self.starts.len() + self.shown_starts.len() + self.outcomes.len()
     }
 
     /// A new object as a person creates it.
@@ -344,14 +350,45 @@ impl Core {
         *self.endings.all[index as usize]
     }
 
-    /// Rule 1: a pass begins.
+    /// A pass begins with a read of the object.
     pub(crate) fn start(&mut self, uid: u8, process: &Controller, read_only: bool) -> Index {
-        let memory = process.memory;
-        let key = (uid, read_only, memory);
+        let key = (uid, read_only, process.memory);
         if let Some(effect) = self.starts.get(&key) {
             return *effect;
         }
-        let pass = Pass {
+        let Next::Do(effect) = step::start(self.pass(uid, process, read_only), None) else {
+            panic!("without an object a pass begins with an effect");
+        };
+        let effect = self.effects.keep(*effect);
+        self.starts.insert(key, effect);
+        effect
+    }
+
+    /// A pass begins with what the watch shows, which comes now by the clock of the process.
+    pub(crate) fn start_shown(
+        &mut self,
+        uid: u8,
+        process: &Controller,
+        read_only: bool,
+        object: Index,
+        now: Tick,
+    ) -> Outcome {
+        let key = (uid, read_only, process.memory, object, now);
+        if let Some(outcome) = self.shown_starts.get(&key) {
+            return *outcome;
+        }
+        let shown = swr_operator::pass::Watched {
+            object: Object::clone(&self.objects.get(object)),
+            at: time(now),
+        };
+        let next = step::start(self.pass(uid, process, read_only), Some(shown));
+        let outcome = self.outcome(next, now);
+        self.shown_starts.insert(key, outcome);
+        outcome
+    }
+
+    fn pass(&self, uid: u8, process: &Controller, read_only: bool) -> Pass {
+        Pass {
             key: swr_operator::object::ObjectKey {
                 namespace: NAMESPACE.to_owned(),
                 name: NAME.to_owned(),
@@ -365,14 +402,15 @@ impl Core {
                 is_believed: true,
                 may_send: true,
             },
-            memory: Memory::clone(&self.memories.all[memory as usize]),
-        };
-        let Next::Do(effect) = step::start(pass) else {
-            panic!("a pass begins with an effect");
-        };
-        let effect = self.effects.keep(*effect);
-        self.starts.insert(key, effect);
-        effect
+            memory: Memory::clone(&self.memories.get(process.memory)),
+        }
+    }
+
+    fn outcome(&mut self, next: Next, now: Tick) -> Outcome {
+        match next {
+            Next::Do(effect) => Outcome::Effect(self.effects.keep(*effect)),
+            Next::Finished(summary) => Outcome::Ended(self.end(*summary, now)),
+        }
     }
 
     /// Gives an answer to an effect. The time is by the clock of the process.
@@ -385,10 +423,7 @@ impl Core {
             answer,
             time(now),
         );
-        let outcome = match next {
-            Next::Do(effect) => Outcome::Effect(self.effects.keep(*effect)),
-            Next::Finished(summary) => Outcome::Ended(self.end(*summary, now)),
-        };
+        let outcome = self.outcome(next, now);
         self.outcomes.insert((effect, answer, now), outcome);
         outcome
     }
@@ -400,6 +435,12 @@ impl Core {
                 then.resume(Ok(found.map(object)), now)
             }
             (Effect::ReadObject { then }, Answer::Kube(failure)) => then.resume(Err(failure), now),
+            (Effect::ConfirmObject { then }, Answer::Object(found)) => {
+                then.resume(Ok(found.map(object)), now)
+            }
+            (Effect::ConfirmObject { then }, Answer::Kube(failure)) => {
+                then.resume(Err(failure), now)
+            }
             (Effect::ReadAccount { then }, Answer::Account) => then.resume(Ok(account()), now),
             (Effect::ReadSecret { then, .. }, Answer::Secret(version)) => {
                 let uid = uid_of(&then.work().object().uid);
@@ -489,6 +530,7 @@ impl Core {
             },
             gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released { .. }),
             claims,
+            version: summary.object.as_ref().map_or(0, version_of),
             waits_long,
             summary: self.summaries.keep(summary),
         };
@@ -504,6 +546,7 @@ impl Core {
     pub(crate) fn version_held(&self, effect: Index) -> u16 {
         let work = match &*self.effects.all[effect as usize] {
             Effect::ReadObject { .. } => return 0,
+            Effect::ConfirmObject { then } => then.work(),
             Effect::ReadAccount { then } => then.work(),
             Effect::ReadSecret { then, .. } => then.work(),
             Effect::List { then, .. } => then.work(),
@@ -541,6 +584,7 @@ impl Core {
     fn read(&mut self, effect: &Effect) -> Request {
         match effect {
             Effect::ReadObject { .. } => Request::Object,
+            Effect::ConfirmObject { .. } => Request::Confirm,
             Effect::ReadAccount { .. } => Request::Account,
             Effect::ReadSecret { .. } => Request::Secret,
             Effect::List { then, .. } => Request::List {

@@ -329,6 +329,11 @@ fn how(how: How) -> &'static str {
 /// A step in words.
 pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
     match *label {
+        Label::Watched(k, uid, went) => format!(
+            "{} begins a pass with what the watch shows (uid {uid}){}",
+            controller(k, swapped),
+            how(went)
+        ),
         Label::Start(k, uid, went) => format!(
             "{} begins a pass and reads the object (queued under uid {uid}){}",
             controller(k, swapped),
@@ -340,6 +345,7 @@ pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
                 Request::Show { id, .. } => format!(" {id}"),
                 Request::Cloud { write, .. } => cloud(write),
                 Request::Object
+                | Request::Confirm
                 | Request::Account
                 | Request::Secret
                 | Request::List { .. }

@@ -143,6 +143,12 @@ impl World {
         let held: Vec<u16> = of_controllers
             .chain(of_flights)
             .chain(
+                state
+                    .controllers
+                    .iter()
+                    .flat_map(|it| [it.upon, it.watched]),
+            )
+            .chain(
                 of_objects
                     .iter()
                     .flatten()
@@ -162,7 +168,7 @@ impl World {
     ) -> Index {
         let version = self.free_version(state);
         let new = change(&mut self.core, version);
-        if self.config.lie == Lie::ShowsOldObject {
+        if self.config.lie == Lie::ShowsOldObject || state.left.stale > 0 {
             state.previous = state.object;
         }
         let object = self.core.object(new);

@@ -102,7 +102,9 @@ fn check(configs: Vec<Config>) {
     say(HEADING);
     let mut wrong = String::new();
     let (mut states, mut steps, mut seconds) = (0, 0, 0.0);
-    for config in configs {
+    let only = std::env::var_os(ONLY).unwrap_or_default();
+    let only = only.to_string_lossy();
+    for config in configs.into_iter().filter(|it| it.name.contains(&*only)) {
         let report = explore(config, STATES_MAX);
         say(&row(&report));
         say(&traces(&report));
@@ -121,6 +123,8 @@ fn check(configs: Vec<Config>) {
 
 /// Set by `cargo dev model`, which explores all with optimisation, in some minutes.
 const ALL: &str = "SWR_MODEL_ALL";
+/// Only the configurations whose names contain this are explored.
+const ONLY: &str = "SWR_MODEL_ONLY";
 
 #[test]
 fn the_protocol_holds_within_its_bounds() {

@@ -107,6 +107,8 @@ pub(crate) enum How {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Label {
     Start(usize, u8, How),
+    /// A pass begins with what the watch shows.
+    Watched(usize, u8, How),
     Effect(usize, Index, How, Option<Answer>),
     Status(usize, Index, How),
     Crash(usize),
@@ -236,6 +238,8 @@ impl World {
             }
             state.compact();
         }
+        let shows_older = self.config.lie == Lie::ShowsOldObject || state.left.stale > 0;
+        state.previous = state.previous.filter(|_| shows_older);
         let now = state.now;
         let object = state.object;
         for controller in &mut state.controllers {
@@ -333,6 +337,7 @@ impl World {
             if let Some(step) = self.start(state, k, uid) {
                 out.push(step);
             }
+            self.watched(state, k, uid, out);
             if self.config.lie == Lie::ShowsOldObject
                 && state.left.lags > 0
                 && let Some(previous) = state.previous
@@ -358,7 +363,50 @@ impl World {
         }
     }
 
+    /// Passes that begin with what the watch shows: what stands, or what stood before.
+    fn watched(&mut self, state: &State, k: usize, uid: u8, out: &mut Vec<Step>) {
+        if self.config.left.stale == 0 {
+            return;
+        }
+        let newest = state.object.map(|object| (object, How::Well));
+        let older = state.previous.filter(|_| state.left.stale > 0);
+        let older = older.map(|object| (object, How::Lagging));
+        for (object, how) in newest.into_iter().chain(older) {
+            let shown = self.core.object(object);
+            if shown.uid_number() != uid || shown.deleting {
+                continue;
+            }
+            let mut next = *state;
+            if how == How::Lagging {
+                next.left.stale -= 1;
+            }
+            self.enqueue(&mut next, k, uid);
+            self.note_read(&mut next, k, uid, &shown);
+            next.controllers[k].watched = self.core.version(object);
+            let controller = next.controllers[k];
+            let read_only = self.is_told_to_read(&controller);
+            let clock = controller.clock(next.now);
+            let outcome = self
+                .core
+                .start_shown(uid, &controller, read_only, object, clock);
+            self.follow(&mut next, k, outcome);
+            push(out, Label::Watched(k, uid, how), next, None);
+        }
+    }
+
     pub(crate) fn begin(&mut self, state: &mut State, k: usize, uid: u8) -> Index {
+        self.enqueue(state, k, uid);
+        let controller = state.controllers[k];
+        let read_only = self.is_told_to_read(&controller);
+        self.core.start(uid, &controller, read_only)
+    }
+
+    fn is_told_to_read(&self, controller: &Controller) -> bool {
+        controller.read_only && self.config.lie != Lie::ForgetsReadOnly
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
+    fn enqueue(&self, state: &mut State, k: usize, uid: u8) {
         let controller = &mut state.controllers[k];
         if controller.uid != uid {
             // Another object to the queue: nothing is remembered of it.
@@ -368,8 +416,15 @@ impl World {
             };
         }
         controller.due = NEVER;
-        let read_only = controller.read_only && self.config.lie != Lie::ForgetsReadOnly;
-        self.core.start(uid, controller, read_only)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
+    fn note_read(&self, state: &mut State, k: usize, uid: u8, object: &Object) {
+        let held = state.holds(uid, object.url_number());
+        let controller = &mut state.controllers[k];
+        controller.looked = Some(looked(object));
+        controller.wanted = object.url_number();
+        controller.held = held;
     }
 
     /// A pass begins and reads the object. `None` if it was queued under an older uid and ends
@@ -390,11 +445,7 @@ impl World {
         let effect = self.begin(&mut next, k, uid);
         let found = shown.map(|object| self.core.object(object));
         if let Some(object) = found.filter(|object| object.uid_number() == uid) {
-            let held = next.holds(uid, object.url_number());
-            let controller = &mut next.controllers[k];
-            controller.looked = Some(looked(&object));
-            controller.wanted = object.url_number();
-            controller.held = held;
+            self.note_read(&mut next, k, uid, &object);
         }
         self.resume(&mut next, k, effect, Answer::Object(shown));
         let is_older = uid != state.uids;
@@ -428,22 +479,28 @@ impl World {
 
     /// Gives an answer, and carries out what follows and depends on nothing that can change.
     pub(crate) fn resume(&mut self, state: &mut State, k: usize, effect: Index, answer: Answer) {
-        let (mut effect, mut answer) = (effect, answer);
+        let clock = state.controllers[k].clock(state.now);
+        let outcome = self.core.resume(effect, answer, clock);
+        self.follow(state, k, outcome);
+    }
+
+    fn follow(&mut self, state: &mut State, k: usize, outcome: Outcome) {
+        let mut outcome = outcome;
         loop {
-            let clock = state.controllers[k].clock(state.now);
-            match self.core.resume(effect, answer, clock) {
+            match outcome {
                 Outcome::Effect(next) => {
                     let secret_may_change = self.config.left.rotations > 0;
                     let request = self.core.request(next);
-                    if request == Request::Account {
-                        answer = Answer::Account;
+                    let answer = if request == Request::Account {
+                        Answer::Account
                     } else if request == Request::Secret && !secret_may_change {
-                        answer = self.read_secret(state, k);
+                        self.read_secret(state, k)
                     } else {
                         state.controllers[k].at = At::Effect(next);
                         return;
-                    }
-                    effect = next;
+                    };
+                    let clock = state.controllers[k].clock(state.now);
+                    outcome = self.core.resume(next, answer, clock);
                 }
                 Outcome::Ended(ending) => {
                     match self.core.ending(ending).write {
@@ -478,6 +535,8 @@ impl World {
     ) {
         let ending = self.core.ending(ending);
         let controller = &mut state.controllers[k];
+        let is_unproven = ending.version == controller.watched && ending.write.is_none();
+        controller.upon = if is_unproven { controller.watched } else { 0 };
         controller.rest();
         if ending.gone {
             *controller = controller.forgetful();
@@ -497,6 +556,12 @@ impl World {
     pub(crate) fn effects(&mut self, state: &State, k: usize, effect: Index, out: &mut Vec<Step>) {
         match self.core.request(effect) {
             Request::Object | Request::Account => {}
+            Request::Confirm => {
+                let answer = Answer::Object(self.shown_object(state, state.controllers[k].uid));
+                self.answer(out, *state, k, effect, answer, How::Well);
+                let lost = Answer::Kube(KubeFailure::Unavailable);
+                self.fault(out, state, k, effect, lost, How::Lost);
+            }
             Request::Secret => {
                 let mut next = *state;
                 let answer = self.read_secret(&mut next, k);

@@ -121,7 +121,11 @@ impl Quiet {
                 next.controllers[k] = controller.forgetful();
                 return Some((None, next));
             }
-            let changed = now_is.is_some() && controller.looked != now_is;
+            let is_another = |version| controller.upon != 0 && controller.upon != version;
+            let changed = now_is.is_some() && controller.looked != now_is
+                || state
+                    .object
+                    .is_some_and(|it| is_another(world.core.version(it)));
             if changed || controller.due_in_truth() <= state.now {
                 return begin(world, state, k, uid);
             }

@@ -157,9 +157,14 @@ pub(crate) struct Controller {
     /// What the next poll compares with; 0 for nothing.
     pub(crate) judged: Index,
     pub(crate) looked: Option<Looked>,
+    /// The version that the watch showed and the last pass decided upon, if that neither read the
+    /// object nor wrote to it; 0 if it did. When the watch shows another, it asks for another pass.
+    pub(crate) upon: u16,
     /// When it looks again by itself.
     pub(crate) due: Tick,
     // What follows is about the pass under way.
+    /// The version that the watch showed it, if it began so.
+    pub(crate) watched: u16,
     /// The credential that the executor holds.
     pub(crate) credential: u8,
     /// The url that the spec asked for when the object was read.
@@ -182,7 +187,9 @@ impl Controller {
         memory: 0,
         judged: 0,
         looked: None,
+        upon: 0,
         due: NEVER,
+        watched: 0,
         credential: 0,
         wanted: 0,
         held: false,
@@ -216,6 +223,7 @@ impl Controller {
     pub(crate) fn rest(&mut self) {
         *self = Controller {
             at: At::Idle,
+            watched: 0,
             credential: 0,
             wanted: 0,
             held: false,
@@ -255,6 +263,8 @@ pub(crate) struct Budget {
     pub(crate) restores: u8,
     /// Edits by the console that no answer shows.
     pub(crate) unseen: u8,
+    /// Passes that begin with the object before its last change, as a watch that lags shows it.
+    pub(crate) stale: u8,
 }
 
 /// Registries at once, those that lagging reads still show included.
@@ -265,7 +275,7 @@ pub(crate) const REGISTRIES: usize = 4;
 pub(crate) struct State {
     pub(crate) now: Tick,
     pub(crate) object: Option<Index>,
-    /// The object before its last change, for the ablation that shows it.
+    /// The object before its last change, where something may still show it.
     pub(crate) previous: Option<Index>,
     /// Incarnations of the object so far.
     pub(crate) uids: u8,
@@ -394,7 +404,7 @@ type Key = (
     Index,
     Tick,
     (bool, bool, bool, i8),
-    Tick,
+    (Tick, u16, u16),
 );
 
 fn key_of(controller: &Controller) -> Key {
@@ -422,6 +432,6 @@ fn key_of(controller: &Controller) -> Key {
             controller.read_only,
             controller.ahead,
         ),
-        controller.intent,
+        (controller.intent, controller.upon, controller.watched),
     )
 }

@@ -48,6 +48,10 @@ impl<'a> Executor<'a> {
                 let answer = objects.read(then.key()).await;
                 then.resume(answer, clock::now())
             }
+            Effect::ConfirmObject { then } => {
+                let answer = objects.read(&then.work().object().key).await;
+                then.resume(answer, clock::now())
+            }
             Effect::ReadAccount { then } => {
                 let answer = self.read_account(then.work());
                 then.resume(answer, clock::now())
@@ -232,8 +236,7 @@ impl<'a> Executor<'a> {
         let object = then.work().object();
         let secret = self
             .context
-            .secrets
-            .read(&object.key.namespace, name)
+            .read_secret(&object.key.namespace, name)
             .await
             .map_err(secret_problem)?
             .ok_or(SecretProblem::NotFound)?;

@@ -8,6 +8,7 @@ mod poll;
 mod present;
 mod queue;
 mod run;
+mod shared;
 mod snapshots;
 mod start;
 
@@ -24,7 +25,25 @@ use crate::shell::metrics::Metrics;
 use crate::tag::Installation;
 
 use accounts::Accounts;
+use poll::{ReadSecret, SecretKey};
 use present::Present;
+use shared::SharedReads;
+
+impl Context {
+    /// A Secret as it is after this call. Everybody who waits for it shares one GET.
+    async fn read_secret(&self, namespace: &str, name: &str) -> ReadSecret {
+        let key = (namespace.to_owned(), name.to_owned());
+        let secrets = self.secrets.clone();
+        let (namespace, name) = key.clone();
+        let read = async move || {
+            secrets
+                .read(&namespace, &name)
+                .await
+                .map(|it| it.map(Arc::new))
+        };
+        self.secret_reads.read(key, read).await
+    }
+}
 
 /// What every pass shares.
 struct Context {
@@ -34,6 +53,7 @@ struct Context {
     started_at: Timestamp,
     objects: Objects,
     secrets: Secrets,
+    secret_reads: SharedReads<SecretKey, ReadSecret>,
     events: Events,
     metrics: Metrics,
     sealer: Arc<Sealer>,

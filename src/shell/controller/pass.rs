@@ -12,8 +12,8 @@ use crate::api::ConditionStatus;
 use crate::api::registry::ReplicationRegistryStatus;
 use crate::effect::Next;
 use crate::event;
-use crate::object::{Object, ObjectKey};
-use crate::pass::{Memory, Pass, Witness};
+use crate::object::{Object, ObjectKey, Version};
+use crate::pass::{Memory, Pass, Watched, Witness};
 use crate::requeue::{Requeue, requeue};
 use crate::shell::clock;
 use crate::shell::metrics::{Outcome, Shown};
@@ -37,6 +37,9 @@ pub(super) struct Ended {
     pub(super) memory: Memory,
     pub(super) judged: Option<Judged>,
     pub(super) verdict: Verdict,
+    /// The version that the watch showed, if the pass neither read the object nor wrote to it: when
+    /// the watch shows another, what was decided may not hold.
+    pub(super) upon: Option<Version>,
     /// Whether a person must change something.
     pub(super) stalled: bool,
 }
@@ -70,6 +73,7 @@ impl Ended {
             memory: Memory::default(),
             judged: None,
             verdict: Verdict::Panicked,
+            upon: None,
             stalled: false,
         }
     }
@@ -80,6 +84,7 @@ pub(super) async fn run(
     context: Arc<Context>,
     key: ObjectKey,
     uid: String,
+    watched: Option<Box<Watched>>,
     memory: Memory,
     witness: Witness,
 ) -> Ended {
@@ -93,8 +98,12 @@ pub(super) async fn run(
         witness,
         memory,
     };
+    let upon = watched.as_ref().map(|it| it.object.version.clone());
     // E9: what panics is one pass, not the operator.
-    let summary = match AssertUnwindSafe(drive(&context, pass)).catch_unwind().await {
+    let summary = match AssertUnwindSafe(drive(&context, pass, watched))
+        .catch_unwind()
+        .await
+    {
         Ok(summary) => summary,
         Err(_) => {
             // The panic's text went to the log by its hook. It must not come to the status.
@@ -107,13 +116,13 @@ pub(super) async fn run(
             }
         }
     };
-    end(&context, &key, &uid, summary).await
+    end(&context, &key, &uid, upon, summary).await
 }
 
-async fn drive(context: &Context, pass: Pass) -> Summary {
+async fn drive(context: &Context, pass: Pass, watched: Option<Box<Watched>>) -> Summary {
     let key = pass.key.clone();
     let mut executor = Executor::new(context);
-    let mut next = step::start(pass);
+    let mut next = step::start(pass, watched.map(|watched| *watched));
     loop {
         match next {
             Next::Do(effect) => {
@@ -125,7 +134,13 @@ async fn drive(context: &Context, pass: Pass) -> Summary {
     }
 }
 
-async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) -> Ended {
+async fn end(
+    context: &Context,
+    key: &ObjectKey,
+    uid: &str,
+    upon: Option<Version>,
+    summary: Summary,
+) -> Ended {
     let now = clock::now();
     let had_object = summary.object.is_some();
     if let Verdict::Released { removed, clones } = &summary.verdict {
@@ -155,6 +170,8 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
             next = Requeue::Backoff { min_secs: 0 };
         }
     }
+    let version = summary.object.as_ref().map(|object| &object.version);
+    let upon = upon.filter(|upon| version == Some(upon) && new.is_none());
     let judged = summary.to_judged();
     let mut memory = summary.memory;
     // Without an object the pass only read, so nothing is on its way.
@@ -172,6 +189,7 @@ async fn end(context: &Context, key: &ObjectKey, uid: &str, summary: Summary) ->
         // What was not written down must be looked at again, whatever the next poll shows.
         judged: judged.filter(|_| written.is_ok()),
         verdict: summary.verdict,
+        upon,
         stalled,
     }
 }
@@ -260,6 +278,7 @@ mod tests {
             memory: Memory::default(),
             judged: None,
             verdict,
+            upon: None,
             stalled,
         };
         for (requeue, stalled, outcome) in [

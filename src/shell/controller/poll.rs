@@ -31,8 +31,11 @@ const SECRETS_AT_ONCE: usize = 8;
 /// Namespace and name of a Secret.
 pub(super) type SecretKey = (String, String);
 
+/// A Secret as it was read; `None` if there is none.
+pub(super) type ReadSecret = Result<Option<Arc<SecretData>>, KubeFailure>;
+
 /// Secrets as they were read.
-pub(super) type ReadSecrets = HashMap<SecretKey, Result<Option<SecretData>, KubeFailure>>;
+pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
 
 /// What a poll saw.
 pub(super) struct Polled {
@@ -94,7 +97,7 @@ pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
 pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
     futures::stream::iter(secrets)
         .map(|(namespace, name)| async move {
-            let secret = context.secrets.read(&namespace, &name).await;
+            let secret = context.read_secret(&namespace, &name).await;
             ((namespace, name), secret)
         })
         .buffer_unordered(SECRETS_AT_ONCE)
@@ -128,9 +131,11 @@ pub(super) fn differing(
             };
             let secret_key = (key.namespace.clone(), judged.secret.name.clone());
             let same_credential = match polled.secrets.get(&secret_key) {
-                Some(Ok(secret)) => read(secret.as_ref(), &judged.secret).is_ok_and(|credential| {
-                    context.sealer.seal(uid, &credential).whole == judged.credential
-                }),
+                Some(Ok(secret)) => {
+                    read(secret.as_deref(), &judged.secret).is_ok_and(|credential| {
+                        context.sealer.seal(uid, &credential).whole == judged.credential
+                    })
+                }
                 // A permission that is gone concerns the object; the API server being slow does not.
                 Some(Err(KubeFailure::Forbidden)) => false,
                 Some(Err(_)) | None => true,
@@ -229,7 +234,7 @@ pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
         .filter(|(key, _, waiting)| {
             let secret_key = (key.namespace.clone(), waiting.secret.name.clone());
             match secrets.get(&secret_key) {
-                Some(Ok(secret)) => match read(secret.as_ref(), &waiting.secret) {
+                Some(Ok(secret)) => match read(secret.as_deref(), &waiting.secret) {
                     Ok(_) => true,
                     Err(problem) => problem != waiting.problem,
                 },

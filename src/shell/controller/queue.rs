@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::answer::SecretProblem;
 use crate::desired::{Scope, SecretRef};
 use crate::failure::Cause;
-use crate::object::ObjectKey;
-use crate::pass::Memory;
+use crate::object::{Object, ObjectKey, Version};
+use crate::pass::{Memory, Watched};
 use crate::requeue::{Requeue, backoff_secs};
 use crate::shell::kube::Seen;
 use crate::shell::metrics::Waiting;
@@ -29,6 +29,9 @@ const STALE_MILLIS_MAX: i64 = 10_000;
 /// wait until that time has passed since the last look. A hundred edits in ten seconds then cost
 /// three updates.
 const CHANGES_AT_ONCE: usize = 2;
+/// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
+/// read again.
+const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const CHANGES_SECS: i64 = 10;
 
 /// Who asks for a look.
@@ -67,6 +70,10 @@ struct Entry {
     held_until: Option<Timestamp>,
     /// Whether the next pass may send a registry that shows no difference.
     may_resend: bool,
+    /// The version that the watch showed and that stands as long as it shows no other.
+    upon: Option<Version>,
+    /// The object as the watch showed it, for the pass that it asks for.
+    watched: Option<Box<Watched>>,
 }
 
 /// A Secret that an object waits for.
@@ -100,6 +107,8 @@ pub(super) struct Turn {
     pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
     pub(super) queued_at: Timestamp,
+    /// The object, if the watch showed it since it was looked at last.
+    pub(super) watched: Option<Box<Watched>>,
 }
 
 /// The objects, and whose turn it is.
@@ -113,12 +122,15 @@ pub(super) struct Queue {
     waiting: Waiting,
     /// Who waits for which instance, as the entries say.
     waiting_for_instance: HashMap<Scope, Waiters>,
+    /// What all objects that wait for their turn take, in bytes.
+    watched_bytes: usize,
 }
 
 impl Queue {
     /// The watch shows an object.
-    pub(super) fn applied(&mut self, seen: Seen, now: Timestamp) {
+    pub(super) fn applied(&mut self, mut seen: Seen, now: Timestamp) {
         let key = seen.key.clone();
+        let object = seen.object.take();
         match self.entries.get_mut(&key) {
             Some(entry) if entry.seen.uid == seen.uid => {
                 entry.listed = true;
@@ -129,11 +141,15 @@ impl Queue {
                     || seen.requested_at != old.requested_at
                     || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
                 let begins_to_go = seen.deleting && !old.deleting;
+                let was_old = entry.upon.take_if(|upon| *upon != seen.version).is_some();
                 entry.seen = seen;
                 if asks {
                     entry.failures = 0;
                     self.changed(&key, begins_to_go, now);
+                } else if was_old {
+                    self.wake(&key, Lane::Sweep, now);
                 }
+                self.show(&key, object, now);
             }
             Some(_) | None => {
                 self.forget(&key);
@@ -152,11 +168,39 @@ impl Queue {
                         changed_at: VecDeque::from([now]),
                         held_until: None,
                         may_resend: false,
+                        upon: None,
+                        watched: None,
                     },
                 );
                 self.wake(&key, Lane::Change, now);
+                self.show(&key, object, now);
             }
         }
+    }
+
+    /// Keeps what the watch showed for the pass that waits for its turn. While a pass is under way it
+    /// is not kept, because that may write; nor where nobody waits.
+    fn show(&mut self, key: &ObjectKey, object: Option<Box<Object>>, now: Timestamp) {
+        self.take_watched(key);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let waits = matches!(entry.state, State::Queued { .. });
+        let Some(object) = object.filter(|_| waits) else {
+            return;
+        };
+        let bytes = object.bytes();
+        if self.watched_bytes.saturating_add(bytes) <= WATCHED_BYTES_MAX {
+            self.watched_bytes += bytes;
+            let object = *object;
+            entry.watched = Some(Box::new(Watched { object, at: now }));
+        }
+    }
+
+    fn take_watched(&mut self, key: &ObjectKey) -> Option<Box<Watched>> {
+        let watched = self.entries.get_mut(key)?.watched.take()?;
+        self.watched_bytes = self.watched_bytes.saturating_sub(watched.object.bytes());
+        Some(watched)
     }
 
     /// A person changed an object: it is looked at now, or when the window of changes ends.
@@ -231,6 +275,7 @@ impl Queue {
     }
 
     fn forget(&mut self, key: &ObjectKey) {
+        self.take_watched(key);
         if let Some(entry) = self.entries.remove(key) {
             if let Some(due) = entry.due {
                 self.due.remove(&(due, key.clone()));
@@ -376,8 +421,10 @@ impl Queue {
                 self.waiting.depth -= 1;
                 // This look sees every change so far.
                 entry.held_until = None;
+                entry.upon = None;
                 let needed = entry.needs.take();
                 let turn = Turn {
+                    watched: None,
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
                     scope: entry.seen.scope.clone(),
@@ -386,7 +433,8 @@ impl Queue {
                     key,
                 };
                 self.needs_no_more(&turn.key, needed.as_ref());
-                return Some(turn);
+                let watched = self.take_watched(&turn.key);
+                return Some(Turn { watched, ..turn });
             }
         }
     }
@@ -487,6 +535,12 @@ impl Queue {
             State::Running { again } => again,
             State::Idle | State::Queued { .. } => None,
         };
+        let was_old = ended
+            .upon
+            .as_ref()
+            .is_some_and(|it| *it != entry.seen.version);
+        let again = again.or(was_old.then_some(Lane::Sweep));
+        entry.upon = ended.upon;
         entry.state = State::Idle;
         let held_until = entry.held_until.take();
         if let Some(scope) = &entry.needs {

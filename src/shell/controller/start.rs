@@ -19,6 +19,7 @@ use crate::tag::Installation;
 use super::Context;
 use super::accounts::Accounts;
 use super::present::Present;
+use super::shared::SharedReads;
 
 /// A failing start is tried again after this time, doubling.
 const START_GAP: Duration = Duration::from_secs(1);
@@ -111,6 +112,7 @@ pub async fn start(
         started_at: clock::now(),
         objects: Objects::new(options.connection.unary.clone()),
         secrets,
+        secret_reads: SharedReads::default(),
         events,
         metrics: options.metrics.clone(),
         no_write_after: OnceLock::new(),

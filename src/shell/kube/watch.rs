@@ -19,7 +19,7 @@ use crate::api::FINALIZER;
 use crate::api::account::SwrAccount;
 use crate::api::registry::ReplicationRegistry;
 use crate::desired::{self, Scope};
-use crate::object::{ObjectKey, requested_at};
+use crate::object::{Object, ObjectKey, Version, requested_at};
 use crate::shell::clock;
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
@@ -44,6 +44,8 @@ pub struct Seen {
     pub key: ObjectKey,
     /// Tells it from a namesake.
     pub uid: String,
+    /// Tells it from what it was before the last write.
+    pub version: Version,
     /// Generation of the spec.
     pub generation: i64,
     /// Whether it is being deleted.
@@ -58,6 +60,8 @@ pub struct Seen {
     pub scope: Option<Scope>,
     /// `spec.pollInterval`.
     pub poll_secs: Option<i64>,
+    /// The object itself, for the reconcile that follows; `None` if it does not fit our CRD.
+    pub object: Option<Box<Object>>,
 }
 
 impl Seen {
@@ -70,6 +74,7 @@ impl Seen {
                 name: meta.name.clone()?,
             },
             uid: meta.uid.clone()?,
+            version: Version(meta.resource_version.clone()?),
             generation: meta.generation.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
             has_finalizer: meta
@@ -80,6 +85,7 @@ impl Seen {
             created_at: meta.creation_timestamp.as_ref().map(|time| time.0),
             scope: cr.map(Scope::of),
             poll_secs: cr.and_then(desired::poll_secs),
+            object: cr.and_then(Object::from_cr).map(Box::new),
         })
     }
 }

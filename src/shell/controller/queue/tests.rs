@@ -16,6 +16,7 @@ fn seen(name: &str, generation: i64) -> Seen {
     Seen {
         key: key(name),
         uid: format!("uid-{name}"),
+        version: Version("1".to_owned()),
         generation,
         deleting: false,
         has_finalizer: true,
@@ -23,6 +24,7 @@ fn seen(name: &str, generation: i64) -> Seen {
         created_at: None,
         scope: None,
         poll_secs: None,
+        object: None,
     }
 }
 
@@ -56,6 +58,7 @@ fn ended(requeue: Requeue) -> Ended {
         memory: Memory::default(),
         judged: None,
         verdict: Verdict::Suspended,
+        upon: None,
         stalled: false,
     }
 }
@@ -312,4 +315,84 @@ fn an_object_whose_account_is_not_known_is_not_left_to_a_change_of_it() {
     queue.account_changed("default", at(1));
     assert_eq!(take(&mut queue, 1), None);
     assert_eq!(queue.next_due(), Some(at(2)));
+}
+
+/// An object with its description as long as asked.
+fn shown(name: &str, version: &str, description: usize) -> Seen {
+    let object = Object::from_json(serde_json::json!({
+        "apiVersion": "swr.huaweicloud.com/v1alpha1",
+        "kind": "ReplicationRegistry",
+        "metadata": {
+            "namespace": "images", "name": name, "uid": format!("uid-{name}"),
+            "resourceVersion": version, "generation": 1,
+        },
+        "spec": {
+            "instanceId": "source-1", "type": "swr-pro", "url": "https://a.example.com",
+            "insecure": true, "description": "d".repeat(description),
+            "credentialSecretRef": {"name": "login"},
+        },
+    }));
+    Seen {
+        version: Version(version.to_owned()),
+        object: object.map(Box::new),
+        ..seen(name, 1)
+    }
+}
+
+fn version_of(turn: Option<Turn>) -> Option<String> {
+    Some(turn?.watched?.object.version.0)
+}
+
+#[test]
+fn what_the_watch_shows_last_before_a_turn_comes_along_and_what_it_shows_during_it_does_not() {
+    let mut queue = Queue::default();
+    queue.applied(shown("a", "1", 0), at(0));
+    queue.applied(shown("a", "2", 0), at(0));
+    assert_eq!(version_of(queue.next(at(0))).as_deref(), Some("2"));
+    let edit = Seen {
+        generation: 2,
+        ..shown("a", "3", 0)
+    };
+    queue.applied(edit, at(1));
+    let uid = "uid-a";
+    queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);
+    let turn = queue.next(at(2)).expect("the edit asks for a pass");
+    assert_eq!(turn.watched, None, "the pass may have written since");
+    assert_eq!(queue.watched_bytes, 0);
+}
+
+#[test]
+fn what_waits_takes_so_much_memory_at_most() {
+    let mut queue = Queue::default();
+    for n in 0..40 {
+        queue.applied(shown(&format!("o{n}"), "1", 1024 * 1024), at(0));
+    }
+    assert!(queue.watched_bytes <= WATCHED_BYTES_MAX);
+    let turns: Vec<Turn> = std::iter::from_fn(|| queue.next(at(0))).collect();
+    let with = turns.iter().filter(|turn| turn.watched.is_some()).count();
+    assert_eq!((turns.len(), with), (40, 15));
+    assert_eq!(queue.watched_bytes, 0);
+}
+
+#[test]
+fn what_was_decided_upon_the_watch_is_decided_again_when_it_shows_another_version() {
+    let uid = "uid-a";
+    let upon = |version: &str| Ended {
+        upon: Some(Version(version.to_owned())),
+        ..ended(Requeue::Poll)
+    };
+    // While nobody else writes it stands.
+    let mut queue = Queue::default();
+    queue.applied(shown("a", "1", 0), at(0));
+    queue.next(at(0));
+    queue.finished(&key("a"), uid, upon("1"), at(0), |wait| wait);
+    assert!(queue.next(at(0)).is_none());
+    queue.applied(shown("a", "2", 0), at(1));
+    assert!(queue.next(at(1)).is_some(), "it was older than what stood");
+    // The same, if the newer one came during the pass.
+    queue.finished(&key("a"), uid, upon("1"), at(1), |wait| wait);
+    assert!(queue.next(at(1)).is_some());
+    queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);
+    queue.applied(shown("a", "3", 0), at(2));
+    assert!(queue.next(at(2)).is_none(), "our own write");
 }

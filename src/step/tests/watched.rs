@@ -1,0 +1,105 @@
+//! Rule 1: what is decided upon what the watch showed.
+
+use super::*;
+use crate::object::Version;
+
+/// An object in sync, and a person's edit of its url.
+fn edited() -> (World, Object) {
+    let mut world = World::new(|_| {});
+    world.pass();
+    world.trace.clear();
+    let before = world.object.clone().expect("object");
+    let object = world.object.as_mut().expect("object");
+    object.desired.as_mut().expect("valid").registry.url = "https://new.example.com".to_owned();
+    object.generation += 1;
+    object.version = Version("9".to_owned());
+    (world, before)
+}
+
+#[test]
+fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_it_is_old() {
+    let mut world = World::new(|_| {});
+    let shown = world.object.clone().expect("object");
+    world.pass_watched(shown.clone());
+    let trace: Vec<_> = world.trace.drain(..).collect();
+    assert_eq!(
+        trace,
+        [
+            "ReadAccount",
+            "ReadSecret",
+            "List",
+            "AddFinalizer",
+            "RecordIntent",
+            "Create",
+            "List",
+            "-> InSync { health: Healthy }"
+        ]
+    );
+    // The object before all that: its registry is known by the tag, and nothing is written.
+    world.pass_watched(shown);
+    assert_eq!(
+        world.trace.last().map(String::as_str),
+        Some("-> Stale"),
+        "{:#?}",
+        world.trace
+    );
+}
+
+#[test]
+fn an_update_is_preceded_by_a_read_and_not_sent_for_what_is_old() {
+    let (mut world, before) = edited();
+    let shown = world.object.clone().expect("object");
+    world.pass_watched(shown.clone());
+    let trace: Vec<_> = world.trace.drain(..).collect();
+    assert_eq!(
+        trace,
+        [
+            "ReadAccount",
+            "ReadSecret",
+            "List",
+            "ConfirmObject",
+            "Show 1",
+            "Update 1: url",
+            "List",
+            "-> InSync { health: Healthy }"
+        ]
+    );
+    // The watch shows the edit, and meanwhile it was taken back.
+    world.object = Some(Object {
+        version: Version("11".to_owned()),
+        generation: 3,
+        ..before
+    });
+    world.pass_watched(Object {
+        desired: {
+            let mut desired = shown.desired.clone().expect("valid");
+            desired.registry.url = "https://third.example.com".to_owned();
+            Ok(desired)
+        },
+        ..shown
+    });
+    assert_eq!(
+        world.trace,
+        [
+            "ReadAccount",
+            "ReadSecret",
+            "List",
+            "ConfirmObject",
+            "-> Stale"
+        ]
+    );
+}
+
+#[test]
+fn a_namesake_and_what_is_being_deleted_are_read() {
+    let changes: [fn(&mut Object); 2] = [
+        |object| object.uid = "another".to_owned(),
+        |object| object.deleting = true,
+    ];
+    for change in changes {
+        let (mut world, mut shown) = edited();
+        change(&mut shown);
+        world.pass_watched(shown);
+        assert_eq!(world.trace[0], "ReadObject");
+    }
+}
