@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use swr_operator::api::reason::Reason;
+use swr_operator_api::reason::Reason;
 
-use source::{blanked, is_word, line_of, paths, positions, shown, sources};
+use source::{blanked, is_word, line_of, positions, shown, sources};
 
 pub(crate) use source::{files, read, root};
 
@@ -18,53 +18,110 @@ const LINES_MAX: usize = 800;
 
 /// Where a secret may be turned into text: the request, and the fingerprints.
 const MAY_EXPOSE: [&str; 3] = [
-    "src/credential.rs",
-    "src/shell/swr/",
-    "src/shell/controller/accounts.rs",
+    "src/core/src/model/credential.rs",
+    "src/swr/",
+    "src/controller/src/accounts.rs",
 ];
 
 fn assert_none(breaches: &[String], rule: &str) {
     assert!(breaches.is_empty(), "{rule}\n  {}", breaches.join("\n  "));
 }
 
+/// What the pure crates are built on. Nothing else: no runtime, no client, no logger.
+const PURE: [(&str, &[&str]); 2] = [
+    (
+        "api",
+        &[
+            "jiff",
+            "k8s-openapi",
+            "kube",
+            "schemars",
+            "serde",
+            "serde_json",
+        ],
+    ),
+    (
+        "core",
+        &[
+            "base64",
+            "hmac",
+            "jiff",
+            "k8s-openapi",
+            "serde",
+            "serde_json",
+            "sha2",
+            "zeroize",
+        ],
+    ),
+];
+
+/// What the rest of the workspace must not make of the client of SWR, so that others can use it.
+const NOT_FOR_SWR: [&str; 3] = ["kube", "k8s-openapi", "prometheus-client"];
+
+/// Packages that ship, by their folder below `src`: what they depend on by their manifest.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let manifests = files("src", "toml").into_iter();
+    let of = |path: String| {
+        let text = read(&path);
+        let (_, after) = text.split_once("\n[dependencies]\n").unwrap_or_default();
+        let section = after.split("\n[").next().unwrap_or_default();
+        let names = section.lines().filter_map(|line| {
+            let name = line.split(['.', ' ']).next().unwrap_or_default();
+            (!name.is_empty() && !name.starts_with('#')).then(|| name.to_owned())
+        });
+        let folder = path.split('/').nth(1).expect("src/FOLDER/Cargo.toml");
+        (folder.to_owned(), names.collect())
+    };
+    manifests.map(of).collect()
+}
+
 #[test]
-fn nothing_outside_the_shell_waits_or_looks_at_the_world() {
-    const WORDS: [&str; 12] = [
+fn the_pure_crates_can_name_no_runtime_and_no_client() {
+    let found = dependencies();
+    for (folder, wanted) in PURE {
+        let foreign = found[folder]
+            .iter()
+            .filter(|name| !name.starts_with("swr-operator-"));
+        assert_eq!(
+            foreign.map(String::as_str).collect::<Vec<_>>(),
+            wanted,
+            "src/{folder}/Cargo.toml"
+        );
+    }
+    let names_it = |name: &&str| found["swr"].contains(*name);
+    let named: Vec<&str> = NOT_FOR_SWR.into_iter().filter(names_it).collect();
+    assert_eq!(named, Vec::<&str>::new(), "src/swr/Cargo.toml");
+    // What members ask for beside this, they alone can name.
+    let kube =
+        "\nkube = { version = \"5.0\", default-features = false, features = [\"derive\"] }\n";
+    assert!(read("Cargo.toml").contains(kube), "kube without a client");
+    assert!(read("src/api/Cargo.toml").contains("\nkube.workspace = true\n"));
+}
+
+#[test]
+fn the_pure_crates_look_at_nothing_that_std_offers() {
+    const WORDS: [&str; 11] = [
         "async",
-        ".await",
-        "tokio",
-        "reqwest",
-        "hyper",
-        "SystemTime",
         "Instant",
-        "::now(",
-        "tracing::",
-        "rand",
         "Mutex",
+        "SystemTime",
+        "TcpStream",
         "static",
+        "std::env",
+        "std::fs",
+        "std::process",
+        "std::thread",
+        "::now(",
     ];
     let mut breaches = Vec::new();
-    for source in sources(&["src"]).iter().filter(|source| source.is_pure()) {
-        let mut breach = |line, what: &str| breaches.push(format!("{}:{line} {what}", source.path));
+    for source in sources(&["src/api", "src/core"]) {
         for word in WORDS {
             for at in positions(&source.code, word) {
-                breach(line_of(&source.code, at), word);
-            }
-        }
-        for (line, path) in paths(&source.code, "std") {
-            let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-            match segments.as_slice() {
-                ["env" | "fs" | "process" | "thread", ..] => breach(line, &path.join("::")),
-                ["net", name, ..] if !name.starts_with("Ip") => breach(line, &path.join("::")),
-                _ => {}
-            }
-        }
-        for (line, path) in paths(&source.code, "kube") {
-            if matches!(
-                path[0].as_str(),
-                "Client" | "client" | "runtime" | "Api" | "api"
-            ) {
-                breach(line, &format!("kube::{}", path.join("::")));
+                breaches.push(format!(
+                    "{}:{} {word}",
+                    source.path,
+                    line_of(&source.code, at)
+                ));
             }
         }
     }
@@ -74,135 +131,57 @@ fn nothing_outside_the_shell_waits_or_looks_at_the_world() {
     );
 }
 
-/// The table between the markers of ARCHITECTURE.md: module -> what it may import.
-fn import_table() -> BTreeMap<String, BTreeSet<String>> {
+/// The table between the markers of ARCHITECTURE.md: crate -> those of ours that it depends on.
+fn table_of_crates() -> BTreeMap<String, BTreeSet<String>> {
     let text = read("ARCHITECTURE.md");
     let (_, after) = text
-        .split_once("<!-- imports -->")
-        .expect("ARCHITECTURE.md has <!-- imports -->");
+        .split_once("<!-- crates -->")
+        .expect("ARCHITECTURE.md has <!-- crates -->");
     let (table, _) = after.split_once("<!-- end -->").expect("its end");
     let names = |cell: &str| -> BTreeSet<String> {
         let quoted = cell.split('`').skip(1).step_by(2);
-        quoted.map(str::to_owned).collect()
+        quoted
+            .map(|name| name.trim_start_matches("src/").to_owned())
+            .collect()
     };
-    let mut rows = BTreeMap::new();
-    for row in table.lines().filter(|line| line.starts_with("| `")) {
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
-        let module = names(cells[0])
+        let folder = names(cells[0])
             .pop_first()
-            .expect("a module in the first cell");
-        let imports = names(cells.last().expect("a last cell"));
-        assert!(
-            rows.insert(module.clone(), imports).is_none(),
-            "{module} has two rows"
-        );
-    }
-    rows
-}
-
-fn imports() -> BTreeMap<String, BTreeSet<String>> {
-    let mut all = BTreeMap::<String, BTreeSet<String>>::new();
-    for source in sources(&["src"]) {
-        let Some(module) = source.module() else {
-            continue;
-        };
-        let root = if source.path == "src/main.rs" {
-            "swr_operator"
-        } else {
-            "crate"
-        };
-        let imports = all.entry(module.clone()).or_default();
-        for (_, path) in paths(&source.shipped(), root) {
-            let target = match path.as_slice() {
-                [top, below, ..] if top == "shell" => format!("shell::{below}"),
-                [top, ..] => top.clone(),
-                [] => continue,
-            };
-            if target != module {
-                imports.insert(target);
-            }
-        }
-    }
-    all
+            .expect("a crate in the first cell");
+        (folder, names(cells.last().expect("a last cell")))
+    })
+    .collect()
 }
 
 #[test]
-fn every_module_imports_what_its_row_says_and_nothing_else() {
-    let (table, imports) = (import_table(), imports());
-    let list = |names: &BTreeSet<String>| {
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        names.join(", ")
+fn every_crate_depends_on_what_its_row_says_and_nothing_else_of_ours() {
+    let ours = |names: BTreeSet<String>| -> BTreeSet<String> {
+        let name = |name: &String| name.strip_prefix("swr-operator-").map(str::to_owned);
+        names.iter().filter_map(name).collect()
     };
-    let mut breaches = Vec::new();
-    for (module, imports) in &imports {
-        match table.get(module) {
-            None => breaches.push(format!("{module} has no row; it imports {}", list(imports))),
-            Some(row) if row != imports => breaches.push(format!(
-                "{module} imports {}\n    its row says {}",
-                list(imports),
-                list(row)
-            )),
-            Some(_) => {}
-        }
-    }
-    for module in table.keys().filter(|module| !imports.contains_key(*module)) {
-        breaches.push(format!("{module} has a row and no file"));
-    }
-    assert_none(&breaches, "the table of ARCHITECTURE.md, \"Code map\":");
-}
-
-#[test]
-fn no_module_leaves_its_folder_by_super() {
-    let mut breaches = Vec::new();
-    for source in sources(&["src"]) {
-        let shipped = source.shipped();
-        let is_root_of_module = match source.path.strip_prefix("src/shell/") {
-            Some(below) => !below.contains('/') || below.ends_with("/mod.rs"),
-            None => !source.path[4..].contains('/') || source.path.ends_with("/mod.rs"),
-        };
-        for (line, path) in paths(&shipped, "super") {
-            if is_root_of_module || path.first().is_some_and(|first| first == "super") {
-                breaches.push(format!("{}:{line} super::{}", source.path, path.join("::")));
-            }
-        }
-    }
-    assert_none(
-        &breaches,
-        "an import of another module begins with crate::, so that the table sees it:",
+    let found = dependencies().into_iter();
+    let found: BTreeMap<_, _> = found.map(|(folder, names)| (folder, ours(names))).collect();
+    assert_eq!(
+        table_of_crates(),
+        found,
+        "ARCHITECTURE.md, \"Code map\", against src/*/Cargo.toml"
     );
 }
 
-#[test]
-fn no_module_knows_itself_by_way_of_others() {
-    let mut reaches = import_table();
-    loop {
-        let before: usize = reaches.values().map(BTreeSet::len).sum();
-        for module in reaches.keys().cloned().collect::<Vec<_>>() {
-            let further: Vec<String> = reaches[&module]
-                .iter()
-                .filter_map(|import| reaches.get(import))
-                .flatten()
-                .cloned()
-                .collect();
-            reaches.entry(module).or_default().extend(further);
-        }
-        if before == reaches.values().map(BTreeSet::len).sum::<usize>() {
-            break;
-        }
-    }
-    let in_a_circle: Vec<&str> = reaches
-        .iter()
-        .filter(|(module, reached)| reached.contains(*module))
-        .map(|(module, _)| module.as_str())
-        .collect();
-    assert_eq!(in_a_circle, Vec::<&str>::new(), "these form a circle");
-}
-
-/// Files that Cargo takes as the root of a crate, by its own rules for where they lie.
+/// Files that Cargo takes as the root of a crate, by its own rules for where they lie, and the two that manifests name.
 fn crate_roots() -> Vec<PathBuf> {
-    let mut roots = Vec::new();
-    for package in ["", "tests/simulator", "tests/harness"] {
+    let mut roots = vec![
+        root().join("tests/it/main.rs"),
+        root().join("tests/model/main.rs"),
+    ];
+    let manifests = files("src", "toml")
+        .into_iter()
+        .chain(files("tests", "toml"));
+    for package in manifests.filter(|path| path.ends_with("/Cargo.toml")) {
         let folder = root().join(package);
+        let folder = folder.parent().expect("a folder");
         for path in ["src/lib.rs", "src/main.rs", "build.rs"] {
             roots.push(folder.join(path));
         }
@@ -316,7 +295,10 @@ fn every_reason_has_its_row_and_every_row_its_reason() {
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(rows, reasons, "docs/reasons.md against src/api/reason.rs");
+    assert_eq!(
+        rows, reasons,
+        "docs/reasons.md against src/api/src/reason.rs"
+    );
 }
 
 #[test]
@@ -360,22 +342,23 @@ fn builds(code: &str, name: &str) -> Vec<usize> {
         .collect()
 }
 
+// No other crate can build one: their fields are private to `core`.
 #[test]
 fn a_permission_is_made_by_the_module_that_gives_it() {
     let mut breaches = Vec::new();
     let mut made = BTreeSet::new();
-    for source in sources(&["src"]) {
-        let module = source.module().unwrap_or_default();
+    for source in sources(&["src/core"]) {
         for (name, giver) in [
-            ("Owned", "observed"),
-            ("Untagged", "observed"),
-            ("Intent", "step"),
+            ("Owned", "model/observed"),
+            ("Untagged", "model/observed"),
+            ("Intent", "protocol/step"),
         ] {
             // The variants of the enums that `observed` and `plan` declare bear the same names.
+            let within = |module: &str| source.path.starts_with(&format!("src/core/src/{module}"));
             let lines = builds(&source.shipped(), name);
-            if module == giver {
+            if within(giver) {
                 made.extend((!lines.is_empty()).then_some(name));
-            } else if module != "observed" && module != "plan" {
+            } else if !within("model/observed") && !within("decide/plan") {
                 let breach = |line| format!("{}:{line} builds {name}", source.path);
                 breaches.extend(lines.into_iter().map(breach));
             }
@@ -405,19 +388,19 @@ fn who_says(word: &str, home: &str) -> Vec<String> {
 #[test]
 fn one_place_writes_to_swr_one_drives_the_steps_and_one_knows_patches() {
     assert_eq!(
-        who_says("Writer", "src/shell/swr/"),
-        ["src/shell/controller/execute.rs"],
+        who_says("Writer", "src/swr/"),
+        ["src/controller/src/execute.rs"],
         "a write to SWR is only ever made from an Effect"
     );
     assert_eq!(
-        who_says("step::start", "src/step/"),
-        ["src/shell/controller/pass.rs"],
+        who_says("step::start", "src/core/"),
+        ["src/controller/src/pass.rs"],
         "one loop drives the steps"
     );
     assert_eq!(
-        who_says("Patch", "src/shell/kube/"),
+        who_says("Patch", "src/kube/"),
         Vec::<String>::new(),
-        "a patch format outside shell::kube"
+        "a patch format outside src/kube"
     );
     assert_eq!(who_says("unsafe", "-"), Vec::<String>::new(), "unsafe code");
 }
@@ -435,7 +418,7 @@ fn neither_simulator_nor_harness_knows_the_operators_types() {
                 .map(|line| format!("{folder}/Cargo.toml: {line}")),
         );
         for source in sources(&[folder]) {
-            for at in positions(&source.code, "swr_operator") {
+            for (at, _) in source.code.match_indices("swr_operator_") {
                 breaches.push(format!("{}:{}", source.path, line_of(&source.code, at)));
             }
         }

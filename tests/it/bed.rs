@@ -256,7 +256,7 @@ impl Bed {
         }
         args.extend(further.iter().map(|flag| (*flag).to_owned()));
         let mut operator = Operator::spawn(&OperatorOptions {
-            binary: PathBuf::from(env!("CARGO_BIN_EXE_swr-operator")),
+            binary: Operator::executable().to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             args,
             log_path: self.next_log(),

@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
+use harness::Operator;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use swr_operator::api;
-use swr_operator::api::account::SwrAccount;
-use swr_operator::api::reason::{Progress, Reason};
-use swr_operator::api::registry::ReplicationRegistry;
-use swr_operator::credential::{Credential, SecretData};
-use swr_operator::desired::{Desired, Scope};
-use swr_operator::grant;
+use swr_operator_api as api;
+use swr_operator_api::account::SwrAccount;
+use swr_operator_api::reason::{Progress, Reason};
+use swr_operator_api::registry::ReplicationRegistry;
+use swr_operator_core::credential::{Credential, SecretData};
+use swr_operator_core::desired::{Desired, Scope};
+use swr_operator_core::grant;
 
 use crate::architecture::{files, read, root};
 
@@ -281,7 +282,7 @@ fn the_table_of_reasons_is_the_one_of_the_code() {
 fn the_crds_are_what_the_binary_prints() {
     for crd in api::crds() {
         let kind = &crd.spec.names.kind;
-        let printed = Command::new(env!("CARGO_BIN_EXE_swr-operator"))
+        let printed = Command::new(Operator::executable())
             .args(["crd", "--kind", kind])
             .output()
             .expect("the binary runs");
@@ -512,7 +513,7 @@ fn the_objects_in_the_readme_are_valid() {
 #[test]
 fn every_flag_in_the_documents_exists() {
     let help = |args: &[&str]| {
-        let binary = env!("CARGO_BIN_EXE_swr-operator");
+        let binary = Operator::executable();
         let out = Command::new(binary).args(args).output().expect("it runs");
         String::from_utf8(out.stdout).expect("UTF-8")
     };
@@ -569,15 +570,29 @@ fn every_link_leads_to_a_file() {
     }
 }
 
+/// Where a module may stand that documents name: below its crate, or in `core` without its folder, as in the code.
+fn homes(module: &[&str]) -> Vec<String> {
+    let (first, below) = module.split_first().expect("a module");
+    let folders = ["", "model/", "decide/", "protocol/", "report/"];
+    let mut stems = folders
+        .map(|folder| format!("src/core/src/{folder}{}", module.join("/")))
+        .to_vec();
+    stems.push(match below {
+        [] => format!("src/{first}/src/lib"),
+        below => format!("src/{first}/src/{}", below.join("/")),
+    });
+    let files = stems
+        .iter()
+        .flat_map(|stem| [format!("{stem}.rs"), format!("{stem}/mod.rs")]);
+    files.filter(|file| root().join(file).is_file()).collect()
+}
+
 /// Whether a path in the code, as `step::keep::intend`, leads to something of that name.
 fn exists(path: &str) -> bool {
     let segments: Vec<&str> = path.split("::").collect();
     (1..segments.len()).rev().any(|n| {
-        let stem = format!("src/{}", segments[..n].join("/"));
-        [format!("{stem}.rs"), format!("{stem}/mod.rs")]
-            .iter()
-            .filter_map(|file| fs::read_to_string(root().join(file)).ok())
-            .any(|text| segments[n..].iter().all(|name| text.contains(name)))
+        let mut texts = homes(&segments[..n]).into_iter().map(|file| read(&file));
+        texts.any(|text| segments[n..].iter().all(|name| text.contains(name)))
     })
 }
 
@@ -593,9 +608,7 @@ fn what_the_rules_name_in_the_code_is_there() {
                     .chars()
                     .all(|c| c.is_alphanumeric() || c == '_' || c == ':');
             let first = quoted.split("::").next().unwrap_or_default();
-            let is_ours = root().join(format!("src/{first}.rs")).exists()
-                || root().join(format!("src/{first}")).exists();
-            if is_path && is_ours {
+            if is_path && !homes(&[first]).is_empty() {
                 n_paths += 1;
                 assert!(exists(quoted), "{path} names {quoted}, which is not there");
             }

@@ -199,7 +199,7 @@ fn assert_in_schema(config: &Value) {
     let resources = config["spec"]["resources"].as_array().expect("resources");
     for resource in resources {
         let kind = resource["groupVersionKind"]["kind"].as_str();
-        let crds = swr_operator::api::crds();
+        let crds = swr_operator_api::crds();
         let crd = crds
             .iter()
             .find(|crd| Some(crd.spec.names.kind.as_str()) == kind);

@@ -2,8 +2,8 @@
 //! exploration would end.
 
 use jiff::Timestamp;
-use swr_operator::object::Object;
-use swr_operator::pass::{KnownIntent, Memory};
+use swr_operator_core::object::Object;
+use swr_operator_core::pass::{KnownIntent, Memory};
 
 use crate::core::{Core, tick, time};
 use crate::world::{Index, Tick};

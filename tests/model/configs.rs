@@ -1,6 +1,6 @@
 //! What is explored: the truth in many configurations, and lies that must be found out.
 
-use swr_operator::api::registry::AdoptionPolicy;
+use swr_operator_api::registry::AdoptionPolicy;
 
 use crate::core::Setting;
 use crate::moves::{Config, Expected, Lie};

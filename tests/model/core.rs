@@ -8,22 +8,22 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use swr_operator::answer::{Account, KubeFailure};
-use swr_operator::api::registry::{AdoptionPolicy, CreateIntent};
-use swr_operator::api::{ConditionStatus, FINALIZER};
-use swr_operator::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
-use swr_operator::desired::{ProjectId, Region, RegistryId};
-use swr_operator::effect::{Effect, Listing, Next, ObjectWritten, Showing};
-use swr_operator::failure::{Cause, Class, Failure};
-use swr_operator::object::{Object, Version};
-use swr_operator::observed::{Health, Inventory, Record};
-use swr_operator::pass::{Memory, Pass, Windows, Witness};
-use swr_operator::requeue::{Requeue, requeue};
-use swr_operator::status::{status, with_id, with_intent};
-use swr_operator::step;
-use swr_operator::summary::{Judged, Summary, Verdict};
-use swr_operator::tag::{Installation, Owner, split};
-use swr_operator::witness::{self, Testimony, Trust};
+use swr_operator_api::registry::{AdoptionPolicy, CreateIntent};
+use swr_operator_api::{ConditionStatus, FINALIZER};
+use swr_operator_core::answer::{Account, KubeFailure};
+use swr_operator_core::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
+use swr_operator_core::desired::{ProjectId, Region, RegistryId};
+use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Showing};
+use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::object::{Object, Version};
+use swr_operator_core::observed::{Health, Inventory, Record};
+use swr_operator_core::pass::{Memory, Pass, Windows, Witness};
+use swr_operator_core::requeue::{Requeue, requeue};
+use swr_operator_core::status::{status, with_id, with_intent};
+use swr_operator_core::step;
+use swr_operator_core::summary::{Judged, Summary, Verdict};
+use swr_operator_core::tag::{Installation, Owner, split};
+use swr_operator_core::witness::{self, Testimony, Trust};
 
 use crate::age::without_clocks;
 use crate::world::{
@@ -377,7 +377,7 @@ impl Core {
         if let Some(outcome) = self.shown_starts.get(&key) {
             return *outcome;
         }
-        let shown = swr_operator::pass::Watched {
+        let shown = swr_operator_core::pass::Watched {
             object: Object::clone(&self.objects.get(object)),
             at: time(now),
         };
@@ -389,7 +389,7 @@ impl Core {
 
     fn pass(&self, uid: u8, process: &Controller, read_only: bool) -> Pass {
         Pass {
-            key: swr_operator::object::ObjectKey {
+            key: swr_operator_core::object::ObjectKey {
                 namespace: NAMESPACE.to_owned(),
                 name: NAME.to_owned(),
             },
@@ -684,7 +684,7 @@ impl Core {
     fn put(
         &self,
         owner: &Owner,
-        desired: &swr_operator::desired::Desired,
+        desired: &swr_operator_core::desired::Desired,
         record: &Record,
         tags: bool,
         not_after: Tick,
@@ -811,10 +811,10 @@ fn account() -> Account {
     Account {
         region: Region::new("region-1"),
         project: ProjectId::new("project-1"),
-        grants: vec![swr_operator::api::account::Grant {
+        grants: vec![swr_operator_api::account::Grant {
             namespaces: all(NAMESPACE),
             instances: all("source-1"),
-            targets: swr_operator::api::account::Targets {
+            targets: swr_operator_api::account::Targets {
                 hosts: all("*.example.com"),
                 ..Default::default()
             },

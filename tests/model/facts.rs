@@ -1,7 +1,7 @@
 //! The small facts of an object that the checker looks at.
 
-use swr_operator::api::ConditionStatus;
-use swr_operator::object::Object;
+use swr_operator_api::ConditionStatus;
+use swr_operator_core::object::Object;
 
 use crate::core::{tick, uid_of, url_of, url_text};
 use crate::world::Tick;

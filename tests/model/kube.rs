@@ -1,8 +1,8 @@
 //! The API server in the model: writes bound to a version, lost, answered or late. Judges S7
 //! and S9, and that the status says what was true.
 
-use swr_operator::answer::KubeFailure;
-use swr_operator::object::Object;
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::object::Object;
 
 use crate::core::{Answer, Core, KubeKind};
 use crate::facts::Facts as _;

@@ -2,8 +2,8 @@
 //! the wire lands or is lost; time passes. What the API server and SWR do to a request is in
 //! [`crate::kube`] and [`crate::swr`], which judge safety; others interfere in [`crate::people`].
 
-use swr_operator::answer::KubeFailure;
-use swr_operator::object::Object;
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::object::Object;
 
 use crate::core::{Answer, Core, Outcome, Request, Setting};
 use crate::facts::Facts as _;

@@ -1,7 +1,7 @@
 //! Everybody else: the user, the owner of the Secret, the console, strangers.
 
-use swr_operator::api::registry::DeletionPolicy;
-use swr_operator::object::Object;
+use swr_operator_api::registry::DeletionPolicy;
+use swr_operator_core::object::Object;
 
 use crate::facts::Facts as _;
 use crate::moves::{Label, Step, World, push};

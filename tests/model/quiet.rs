@@ -2,8 +2,8 @@
 //! object wake its controllers, requeues come due, polls compare. From every state it must come
 //! to rest, at rest everything must be right, and further passes must write nothing.
 
-use swr_operator::api::ConditionStatus;
-use swr_operator::api::registry::AdoptionPolicy;
+use swr_operator_api::ConditionStatus;
+use swr_operator_api::registry::AdoptionPolicy;
 
 use crate::core::POLL;
 use crate::explore::{Prints, fingerprint, named};

@@ -1,6 +1,6 @@
 //! SWR in the model: what reads may show, and what writes do. Judges S3, S4, S5 and S7.
 
-use swr_operator::failure::{Cause, Class};
+use swr_operator_core::failure::{Cause, Class};
 
 use crate::core::{Answer, View};
 use crate::facts::Facts as _;

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::Error;
 use crate::http::Http;
 use crate::process::{Process, tethered};
 use crate::wait::{Look, until};
+use crate::{Error, cargo, environment};
+
+/// Of the package and of its executable.
+const NAME: &str = "swr-operator";
 
 #[derive(Clone, Debug)]
 pub struct OperatorOptions {
@@ -26,7 +30,30 @@ pub struct Operator {
     process: Process,
 }
 
+/// Names the executable that [`Operator::executable`] gives.
+pub const EXECUTABLE: &str = "SWR_TEST_OPERATOR";
+
 impl Operator {
+    /// The operator of this test run: the one that `cargo dev test` has built, else the one that cargo builds now, since
+    /// it builds no executable of another package for a test.
+    ///
+    /// # Panics
+    /// When it cannot be built; the message says why.
+    pub fn executable() -> &'static Path {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        BUILT.get_or_init(|| {
+            let named = environment::variable(EXECUTABLE).map(PathBuf::from);
+            let built = || {
+                cargo::build(&["--package", NAME])?
+                    .get(NAME)
+                    .map(Path::to_path_buf)
+            };
+            named
+                .map_or_else(built, Ok)
+                .unwrap_or_else(|error| panic!("no operator for the tests: {error}"))
+        })
+    }
+
     /// Starts `swr-operator run`.
     pub fn spawn(options: &OperatorOptions) -> Result<Self, Error> {
         let mut command = tethered(&options.binary);
@@ -36,7 +63,7 @@ impl Operator {
             .arg(&options.kubeconfig)
             .args(&options.args);
         Ok(Self {
-            process: Process::spawn("swr-operator", command, &options.log_path)?,
+            process: Process::spawn(NAME, command, &options.log_path)?,
         })
     }
 

@@ -56,7 +56,8 @@ fn generate(target: &str) -> Result<String, Error> {
         // Without it the tool writes a time and a number that differ at every call.
         .env("SOURCE_DATE_EPOCH", image::epoch()?);
     output_of(&mut command)?;
-    let written = copy.join(format!("{PACKAGE}_bin.cdx.json"));
+    // It writes one for each package, beside its manifest.
+    let written = copy.join(format!("src/operator/{PACKAGE}_bin.cdx.json"));
     let bill =
         fs::read_to_string(&written).map_err(Error::io(format!("read {}", written.display())))?;
     // Where the copy lies is nobody's business, and would be different for everybody.

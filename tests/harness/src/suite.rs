@@ -13,7 +13,7 @@ use crate::cargo::{self, Executables};
 use crate::gomodule::hash;
 use crate::process::{output_of, seconds_since, tethered};
 use crate::progress::say;
-use crate::{ControlPlane, Error, Simulator, controlplane, environment, promtool};
+use crate::{ControlPlane, Error, Simulator, controlplane, environment, operator, promtool};
 
 /// Runs everything and prints how long each part took. A part that fails does not keep the next from running, so that
 /// one run tells all. Logs and the audit log stay in `target/dev/test`.
@@ -38,7 +38,9 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
         promtool::provide().map(|_| ((), OK.to_owned()))
     });
     let tested = summary.part("cargo test", || {
-        cargo_test(&plane, &folder.join("control-plane.json"), filter).map(|()| ((), OK.to_owned()))
+        let operator = executables.get("swr-operator")?;
+        cargo_test(&plane, &folder.join("control-plane.json"), operator, filter)
+            .map(|()| ((), OK.to_owned()))
     });
     plane.stop();
     if filter.is_some() {
@@ -53,7 +55,7 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
 /// The model checker with all its bounds, optimised.
 pub fn model() -> Result<(), Error> {
     let mut command = cargo::command();
-    command.args(["test", "--package", "swr-operator", "--test", "model"]);
+    command.args(["test", "--package", "model"]);
     command.args(["--profile", "model", "--", "--nocapture"]);
     // One table after the other.
     command
@@ -96,12 +98,18 @@ impl Summary {
     }
 }
 
-fn cargo_test(plane: &ControlPlane, facts: &Path, filter: Option<&str>) -> Result<(), Error> {
+fn cargo_test(
+    plane: &ControlPlane,
+    facts: &Path,
+    operator: &Path,
+    filter: Option<&str>,
+) -> Result<(), Error> {
     plane.describe(facts)?;
     let mut command = cargo::command();
     command
         .args(["test", "--workspace", "--no-fail-fast"])
         .env(controlplane::SHARED, facts)
+        .env(operator::EXECUTABLE, operator)
         // The tests mostly wait for an operator; two per core keep both cores busy.
         .env("RUST_TEST_THREADS", "4");
     if let Some(filter) = filter {

@@ -1,4 +1,4 @@
-//! A source file -> its code without comments and literals, and the paths in it. Knows no rule.
+//! A source file -> its code without comments and literals. Knows no rule.
 
 use std::fs;
 use std::path::Path;
@@ -23,25 +23,12 @@ impl Source {
             without_test_modules(&self.code)
         }
     }
-
-    pub(super) fn is_pure(&self) -> bool {
-        !self.path.starts_with("src/shell/") && self.path != "src/main.rs"
-    }
-
-    /// The module as the table of ARCHITECTURE.md names it.
-    pub(super) fn module(&self) -> Option<String> {
-        let path = self.path.strip_prefix("src/")?.strip_suffix(".rs")?;
-        let mut segments = path.split('/').filter(|segment| *segment != "mod");
-        match (segments.next()?, segments.next()) {
-            ("lib", _) | ("shell", None) => None,
-            ("shell", Some(below)) => Some(format!("shell::{below}")),
-            (top, _) => Some(top.to_owned()),
-        }
-    }
 }
 
+/// The folder of the repository.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("tests/it is two below")
 }
 
 pub(crate) fn read(path: &str) -> String {
@@ -228,59 +215,6 @@ pub(super) fn line_of(code: &str, at: usize) -> usize {
     code[..at].matches('\n').count() + 1
 }
 
-/// Every path that begins with `root::`, groups in braces spread out.
-pub(super) fn paths(code: &str, root: &str) -> Vec<(usize, Vec<String>)> {
-    let mut found = Vec::new();
-    for at in positions(code, root) {
-        let tail = code[at + root.len()..].trim_start();
-        // `std` within `tokio_std::` or `a::std::` is another.
-        let is_first = !code[..at].trim_end().ends_with("::");
-        if let (true, Some(tree)) = (is_first, tail.strip_prefix("::")) {
-            let mut spread = Vec::new();
-            spread_tree(&mut tree.trim_start(), &[], &mut spread);
-            let line = line_of(code, at);
-            found.extend(spread.into_iter().map(|path| (line, path)));
-        }
-    }
-    found
-}
-
-/// `a::{b, c::d}` -> `a b`, `a c d`. Leaves `rest` behind the tree.
-fn spread_tree(rest: &mut &str, before: &[String], found: &mut Vec<Vec<String>>) {
-    let mut path = before.to_vec();
-    loop {
-        if let Some(inside) = rest.strip_prefix('{') {
-            *rest = inside.trim_start();
-            while !rest.is_empty() && !rest.starts_with('}') {
-                let length = rest.len();
-                spread_tree(rest, &path, found);
-                *rest = rest.trim_start();
-                *rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-                if rest.len() == length {
-                    break;
-                }
-            }
-            *rest = rest.strip_prefix('}').unwrap_or(rest);
-            return;
-        }
-        let end = rest.find(|c| !is_word(c) && c != '*').unwrap_or(rest.len());
-        let (segment, tail) = rest.split_at(end);
-        if !segment.is_empty() {
-            path.push(segment.to_owned());
-        }
-        *rest = tail.trim_start();
-        match rest.strip_prefix("::") {
-            Some(tail) if !segment.is_empty() => *rest = tail.trim_start(),
-            Some(_) | None => break,
-        }
-    }
-    // `x as y`.
-    if let Some(renamed) = rest.strip_prefix("as ") {
-        *rest = renamed.trim_start_matches(is_word);
-    }
-    found.push(path);
-}
-
 #[test]
 fn comments_and_literals_are_no_code() {
     let text = r##"
@@ -299,25 +233,4 @@ fn kept() {}
     assert!(shipped.contains("fn real<'a>") && shipped.contains("fn kept"));
     assert!(!shipped.contains("gone"));
     assert_eq!(shipped.lines().count(), text.lines().count());
-}
-
-#[test]
-fn an_import_is_seen_however_it_is_written() {
-    let code = "use crate::{a::B, shell::{swr::{C, D as E}, kube}};\nlet x = crate::f::g(crate::h::I);\nuse crate::j::*;";
-    let found: Vec<String> = paths(code, "crate")
-        .into_iter()
-        .map(|(_, path)| path.join("::"))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            "a::B",
-            "shell::swr::C",
-            "shell::swr::D",
-            "shell::kube",
-            "f::g",
-            "h::I",
-            "j::*"
-        ]
-    );
 }

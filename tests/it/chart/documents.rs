@@ -272,9 +272,9 @@ fn the_schema_is_strict_and_describes_every_value() {
     compare(&path, &text);
 }
 
-/// A field of Cargo.toml's package.
+/// What the manifests say of the operator.
 fn package(field: &str) -> String {
-    let text = read("Cargo.toml");
+    let text = read("Cargo.toml") + &read("src/operator/Cargo.toml");
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(&format!("{field} = ")))

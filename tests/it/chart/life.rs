@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -234,7 +234,7 @@ impl Life {
         flags.push(format!("--namespace={}", self.own));
         let operator = self.operator.insert(
             Operator::spawn(&OperatorOptions {
-                binary: PathBuf::from(env!("CARGO_BIN_EXE_swr-operator")),
+                binary: Operator::executable().to_owned(),
                 kubeconfig,
                 args: flags,
                 log_path: self.folder.path().join("operator.log"),
@@ -258,7 +258,7 @@ impl Life {
         let service = name(service.expect("the Service of health"));
         let host = format!("{service}.{}:", self.own);
         let args = texts(&self.test_pod["spec"]["containers"][0]["args"]);
-        let output = Command::new(env!("CARGO_BIN_EXE_swr-operator"))
+        let output = Command::new(Operator::executable())
             .args(args.iter().map(|arg| arg.replace(&host, "127.0.0.1:")))
             .output()
             .expect("the operator's binary");

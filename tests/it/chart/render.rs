@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use expect_test::expect_file;
+use harness::Operator;
 use serde_json::{Value, json};
 
 use super::{
@@ -359,7 +360,7 @@ fn the_image_is_named_as_a_mirror_or_a_digest_wants_it() {
 #[test]
 fn every_argument_is_a_flag_of_the_operator() {
     let help = |verb: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_swr-operator"))
+        let output = Command::new(Operator::executable())
             .args([verb, "--help"])
             .output()
             .expect("the operator runs");

@@ -3,7 +3,7 @@
 
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use serde_json::{Map, Value, json};
-use swr_operator::api::GROUP;
+use swr_operator_api::GROUP;
 
 use crate::architecture::{files, read};
 use crate::documents::compare;

@@ -9,7 +9,8 @@ use std::process::Command;
 use harness::bed::{ACCESS_KEY, INSTANCE_IDS, PROJECT_ID, REGION, SECRET_KEY};
 use harness::process::{Process, tethered};
 use harness::{
-    ControlPlane, environment, eventually_blocking, kubectl_stdout, service_account_kubeconfig,
+    ControlPlane, Operator, environment, eventually_blocking, kubectl_stdout,
+    service_account_kubeconfig,
 };
 use serde_json::Value;
 use swr_simulator::Keys;
@@ -144,7 +145,7 @@ impl Place {
         }
 
         let container = &pod["containers"][0];
-        let mut command = tethered(env!("CARGO_BIN_EXE_swr-operator"));
+        let mut command = tethered(Operator::executable());
         for argument in container["args"].as_array().into_iter().flatten() {
             let argument = argument.as_str().expect("an argument");
             let flag = argument.split('=').next().unwrap_or_default();

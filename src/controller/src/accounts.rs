@@ -1,0 +1,371 @@
+//! SwrAccount -> a client that can be used, kept fresh: the key is read again every minute, and
+//! sooner while there is none.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::metrics::Accounts as Meters;
+use swr_operator_api::account::{SwrAccount, SwrAccountSpec};
+use swr_operator_core::account::AccountVerdict;
+use swr_operator_core::answer::{Account, AccountProblem};
+use swr_operator_core::credential::{self, Fingerprint, Sealer, SecretData};
+use swr_operator_core::desired::{InstanceId, ProjectId, Region};
+use swr_operator_core::failure::Class;
+use swr_operator_kube::Secrets;
+use swr_operator_swr::{
+    AccessKey, Circuit, Circuits, Client, Endpoints, Limits, ObserveAccount as _, ProjectError,
+    Refused, Transport, project_of,
+};
+
+use super::snapshots::Snapshots;
+
+/// A usable account.
+pub(super) struct Usable {
+    pub(super) account: Account,
+    pub(super) client: Client,
+    pub(super) snapshots: Snapshots,
+    /// What the client was made from.
+    made_from: MadeFrom,
+}
+
+#[derive(PartialEq)]
+struct MadeFrom {
+    spec: SwrAccountSpec,
+    key: Fingerprint,
+}
+
+impl MadeFrom {
+    fn is_of(&self, spec: &SwrAccountSpec) -> bool {
+        self.spec == *spec
+    }
+}
+
+impl Usable {
+    /// The instances that were listed, and how many registries each holds.
+    pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
+        let looks = self.snapshots.newest().into_iter();
+        let mut sizes: Vec<(InstanceId, usize)> = looks
+            .filter_map(|(instance, look)| Some((instance, look.ok()?.records().len())))
+            .collect();
+        sizes.sort();
+        sizes
+    }
+}
+
+/// Every account that was seen.
+pub(super) struct Accounts {
+    /// Names of the accounts that are served; all if empty.
+    pub(super) served: Vec<String>,
+    pub(super) namespace: String,
+    pub(super) endpoints: Endpoints,
+    pub(super) transport: Transport,
+    meters: Meters,
+    /// By key, whichever accounts use it.
+    circuits: Circuits,
+    known: RwLock<HashMap<String, Known>>,
+}
+
+/// What is known of an account.
+enum Known {
+    /// It does not fit our CRD.
+    NotUnderstood,
+    /// It was looked at, and something is wrong with it.
+    NotReady,
+    /// It can be used.
+    Usable(Arc<Usable>),
+}
+
+impl Accounts {
+    pub(super) fn new(
+        served: Vec<String>,
+        namespace: String,
+        endpoints: Endpoints,
+        transport: Transport,
+        meters: Meters,
+    ) -> Self {
+        Accounts {
+            served,
+            namespace,
+            endpoints,
+            transport,
+            meters,
+            circuits: Circuits::default(),
+            known: RwLock::default(),
+        }
+    }
+
+    pub(super) fn serves(&self, name: &str) -> bool {
+        self.served.is_empty() || self.served.iter().any(|served| served == name)
+    }
+
+    /// The account of this name, if it can be used.
+    pub(super) fn get(&self, name: &str) -> Result<Arc<Usable>, AccountProblem> {
+        if !self.serves(name) {
+            return Err(AccountProblem::NotServed);
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(name) {
+            None => Err(AccountProblem::NotFound),
+            Some(Known::NotUnderstood) => Err(AccountProblem::NotUnderstood),
+            Some(Known::NotReady) => Err(AccountProblem::NotReady),
+            Some(Known::Usable(usable)) => Ok(Arc::clone(usable)),
+        }
+    }
+
+    /// Whether the account was looked at.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(name)
+    }
+
+    /// The account does not fit our CRD any more, so neither its key nor its grants count. Says
+    /// whether that is news.
+    pub(super) fn does_not_fit(&self, name: &str) -> bool {
+        self.meters.meter(name).circuit_is(false);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.insert(name.to_owned(), Known::NotUnderstood);
+        !matches!(before, Some(Known::NotUnderstood))
+    }
+
+    /// The account fits our CRD, and is to be looked at.
+    pub(super) fn fits(&self, name: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known @ Known::NotUnderstood) = known.get_mut(name) {
+            *known = Known::NotReady;
+        }
+    }
+
+    pub(super) fn forget(&self, name: &str) {
+        self.meters.forget(name);
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+    }
+
+    /// Only these instances, by account, are used.
+    pub(super) fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, usable) in known.iter() {
+            if let Known::Usable(usable) = usable {
+                usable
+                    .snapshots
+                    .retain(|instance| is_used(name, instance.as_str()));
+            }
+        }
+    }
+
+    /// Looks at an account: reads its key, looks its project up, makes a client if anything
+    /// changed. Says what it found, and whether objects of the account should be looked at.
+    pub(super) async fn refresh(
+        &self,
+        cr: &SwrAccount,
+        secrets: &Secrets,
+        sealer: &Arc<Sealer>,
+    ) -> (AccountVerdict, bool) {
+        let name = cr.metadata.name.clone().unwrap_or_default();
+        let before = self.get(&name).ok();
+        let prepared = self.prepare(cr, secrets, sealer, before.as_ref()).await;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // It was changed during this look, which must not bring back what it was.
+        let is_outdated = matches!(known.get(&name), Some(Known::NotUnderstood));
+        match prepared {
+            Ok(usable) => {
+                let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
+                let project = usable.account.project.clone();
+                let refusal = usable.client.refusal();
+                if !is_outdated {
+                    known.insert(name, Known::Usable(usable));
+                }
+                let verdict = match refusal {
+                    Some(failure) => AccountVerdict::Refused(project, failure),
+                    None => AccountVerdict::Usable(project),
+                };
+                (verdict, changed)
+            }
+            // The API server being slow for a moment is no reason to take a good key away, but for
+            // grants that were taken back it would be kept for as long as that lasts.
+            Err(verdict @ AccountVerdict::SecretUnavailable(_))
+                if before.is_some_and(|before| before.made_from.is_of(&cr.spec)) =>
+            {
+                (verdict, false)
+            }
+            Err(verdict) => {
+                // Without a key nothing is refused.
+                self.meters.meter(&name).circuit_is(false);
+                if is_outdated {
+                    return (verdict, false);
+                }
+                let before = known.insert(name, Known::NotReady);
+                (verdict, !matches!(before, Some(Known::NotReady)))
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        cr: &SwrAccount,
+        secrets: &Secrets,
+        sealer: &Arc<Sealer>,
+        before: Option<&Arc<Usable>>,
+    ) -> Result<Arc<Usable>, AccountVerdict> {
+        let region = Region::new(cr.spec.region.clone());
+        let secret_name = &cr.spec.auth.access_key_secret_ref.name;
+        let secret = secrets
+            .read(&self.namespace, secret_name)
+            .await
+            .map_err(|_| AccountVerdict::SecretUnavailable(secret_name.clone()))?
+            .ok_or_else(|| AccountVerdict::SecretNotFound(secret_name.clone()))?;
+        let key = access_key(&secret)
+            .map_err(|rejected| AccountVerdict::SecretRejected(secret_name.clone(), rejected))?;
+        let made_from = MadeFrom {
+            spec: cr.spec.clone(),
+            key: fingerprint(sealer, &key),
+        };
+        if let Some(before) = before.filter(|before| before.made_from == made_from) {
+            return Ok(Arc::clone(before));
+        }
+        let refused = |refused: Refused| AccountVerdict::NoEndpoint(refused.to_string());
+        let endpoint = self.endpoints.swr(&region).map_err(refused)?;
+        let circuit = self.circuits.of(&made_from.key);
+        let project = match &cr.spec.project_id {
+            Some(id) => ProjectId::new(id.clone()),
+            None => self.look_up_project(&region, &key, &circuit).await?,
+        };
+        let limits = Limits {
+            requests_per_second: cr.spec.limits.requests_per_second,
+            burst: cr.spec.limits.burst,
+            in_flight: cr.spec.limits.in_flight,
+        };
+        Ok(Arc::new(Usable {
+            account: Account {
+                region,
+                project: project.clone(),
+                grants: cr.spec.grants.clone(),
+            },
+            client: Client::new(
+                self.transport.clone(),
+                endpoint,
+                project,
+                (key, circuit),
+                limits,
+                Arc::clone(sealer),
+                Arc::new(
+                    self.meters
+                        .meter(cr.metadata.name.as_deref().unwrap_or_default()),
+                ),
+            ),
+            snapshots: Snapshots::default(),
+            made_from,
+        }))
+    }
+
+    async fn look_up_project(
+        &self,
+        region: &Region,
+        key: &AccessKey,
+        circuit: &Circuit,
+    ) -> Result<ProjectId, AccountVerdict> {
+        let iam = self
+            .endpoints
+            .iam(region)
+            .map_err(|refused| AccountVerdict::NoEndpoint(refused.to_string()))?;
+        project_of(&self.transport, &iam, region, key, circuit)
+            .await
+            .map_err(|error| match error {
+                ProjectError::Failed(failure) => AccountVerdict::ProjectLookup(failure),
+                ProjectError::None | ProjectError::Several(_) => {
+                    AccountVerdict::NoProject(error.to_string())
+                }
+            })
+    }
+}
+
+fn access_key(secret: &SecretData) -> Result<AccessKey, credential::Rejected> {
+    let security_token = match secret.data.contains_key("securityToken") {
+        true => Some(credential::value(secret, "securityToken")?),
+        false => None,
+    };
+    Ok(AccessKey {
+        access_key: credential::value(secret, "accessKey")?.expose().to_owned(),
+        secret_key: credential::value(secret, "secretKey")?,
+        security_token,
+    })
+}
+
+fn fingerprint(sealer: &Sealer, key: &AccessKey) -> Fingerprint {
+    sealer.account_key(&[
+        &key.access_key,
+        key.secret_key.expose(),
+        key.security_token
+            .as_ref()
+            .map_or("", |token| token.expose()),
+    ])
+}
+
+/// Whether an account in this state is worth another look soon.
+pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
+    match verdict {
+        AccountVerdict::Usable(_) | AccountVerdict::Refused(..) => false,
+        AccountVerdict::SecretNotFound(_)
+        | AccountVerdict::SecretRejected(..)
+        | AccountVerdict::SecretUnavailable(_) => true,
+        AccountVerdict::NoEndpoint(_) | AccountVerdict::NoProject(_) => false,
+        AccountVerdict::ProjectLookup(failure) => match failure.class {
+            Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,
+            Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swr_operator_swr::{Settings, Transport};
+
+    #[test]
+    fn a_key_that_cannot_be_read_again_goes_on_only_for_the_spec_that_it_was_read_for() {
+        let spec = |grants| -> SwrAccountSpec {
+            serde_json::from_value(serde_json::json!({
+                "region": "region-1",
+                "auth": {"accessKeySecretRef": {"name": "key"}},
+                "grants": grants
+            }))
+            .expect("spec")
+        };
+        let granted = serde_json::json!([{
+            "namespaces": ["images"], "instances": ["*"], "targets": {"hosts": ["*"]}
+        }]);
+        let made_from = MadeFrom {
+            spec: spec(granted.clone()),
+            key: Fingerprint::from_status("f"),
+        };
+        let revoked = spec(serde_json::json!([]));
+        assert_eq!(
+            (made_from.is_of(&spec(granted)), made_from.is_of(&revoked)),
+            (true, false)
+        );
+    }
+
+    #[test]
+    fn an_account_that_does_not_fit_is_no_account_until_it_fits_again() {
+        let accounts = Accounts::new(
+            Vec::new(),
+            "operator".to_owned(),
+            Endpoints::default(),
+            Transport::new(Settings::default()).expect("transport"),
+            Meters::default(),
+        );
+        let problem = || accounts.get("main").err();
+        assert_eq!(problem(), Some(AccountProblem::NotFound));
+        assert!(accounts.does_not_fit("main"));
+        assert!(!accounts.does_not_fit("main"), "no news");
+        assert_eq!(problem(), Some(AccountProblem::NotUnderstood));
+        accounts.fits("main");
+        assert_eq!(problem(), Some(AccountProblem::NotReady));
+        assert!(accounts.does_not_fit("main"));
+        accounts.forget("main");
+        accounts.fits("main");
+        assert_eq!(problem(), Some(AccountProblem::NotFound));
+    }
+}

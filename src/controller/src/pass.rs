@@ -1,0 +1,305 @@
+//! One pass over one object: `loop { step; execute }`, the only caller of `step` in production,
+//! and at its end the one write of the status.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+
+use crate::metrics::{Outcome, Shown};
+use swr_operator_api::ConditionStatus;
+use swr_operator_api::registry::ReplicationRegistryStatus;
+use swr_operator_clock as clock;
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::effect::Next;
+use swr_operator_core::event;
+use swr_operator_core::object::{Object, ObjectKey, Version};
+use swr_operator_core::pass::{Memory, Pass, Watched, Witness};
+use swr_operator_core::requeue::{Requeue, requeue};
+use swr_operator_core::status::status;
+use swr_operator_core::step;
+use swr_operator_core::summary::{Judged, Summary, Verdict};
+use swr_operator_core::tag::Owner;
+use swr_operator_core::time;
+
+use super::Context;
+use super::execute::Executor;
+
+/// How often the status is written anew when only the spec changed meanwhile.
+const REBASES_MAX: u32 = 3;
+
+/// What a pass leaves behind.
+pub(super) struct Ended {
+    pub(super) requeue: Requeue,
+    /// Another look that is due in any case.
+    pub(super) again_at: Option<Timestamp>,
+    pub(super) memory: Memory,
+    pub(super) judged: Option<Judged>,
+    pub(super) verdict: Verdict,
+    /// The version that the watch showed, if the pass neither read the object nor wrote to it: when
+    /// the watch shows another, what was decided may not hold.
+    pub(super) upon: Option<Version>,
+    /// Whether a person must change something.
+    pub(super) stalled: bool,
+}
+
+impl Ended {
+    /// In the words of metrics.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.verdict == Verdict::Panicked {
+            return Outcome::Panic;
+        }
+        if self.stalled {
+            return Outcome::TerminalError;
+        }
+        match self.requeue {
+            Requeue::Backoff { .. } | Requeue::Instance { .. } => Outcome::Error,
+            Requeue::Now => Outcome::Requeue,
+            Requeue::At(_) | Requeue::SoonUntil(_) => Outcome::RequeueAfter,
+            Requeue::Never
+            | Requeue::Poll
+            | Requeue::SecretChange { .. }
+            | Requeue::AccountChange
+            | Requeue::ObjectChange => Outcome::Success,
+        }
+    }
+
+    /// Of a pass that left nothing behind.
+    pub(super) fn broken() -> Self {
+        Ended {
+            requeue: Requeue::Backoff { min_secs: 3_600 },
+            again_at: None,
+            memory: Memory::default(),
+            judged: None,
+            verdict: Verdict::Panicked,
+            upon: None,
+            stalled: false,
+        }
+    }
+}
+
+/// Runs one pass.
+pub(super) async fn run(
+    context: Arc<Context>,
+    key: ObjectKey,
+    uid: String,
+    watched: Option<Box<Watched>>,
+    memory: Memory,
+    witness: Witness,
+) -> Ended {
+    let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
+    let pass = Pass {
+        key: key.clone(),
+        uid: uid.clone(),
+        owner,
+        windows: context.windows,
+        read_only: context.read_only,
+        witness,
+        memory,
+    };
+    let upon = watched.as_ref().map(|it| it.object.version.clone());
+    // E9: what panics is one pass, not the operator.
+    let summary = match AssertUnwindSafe(drive(&context, pass, watched))
+        .catch_unwind()
+        .await
+    {
+        Ok(summary) => summary,
+        Err(_) => {
+            // The panic's text went to the log by its hook. It must not come to the status.
+            tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
+            let object = context.objects.read(&key).await.ok().flatten();
+            let object = object.filter(|object| object.uid == uid);
+            Summary {
+                object,
+                ..Summary::unread(Memory::default(), Verdict::Panicked)
+            }
+        }
+    };
+    end(&context, &key, &uid, upon, summary).await
+}
+
+async fn drive(context: &Context, pass: Pass, watched: Option<Box<Watched>>) -> Summary {
+    let key = pass.key.clone();
+    let mut executor = Executor::new(context);
+    let mut next = step::start(pass, watched.map(|watched| *watched));
+    loop {
+        match next {
+            Next::Do(effect) => {
+                tracing::trace!(object = %key, effect = effect.name(), "next effect");
+                next = executor.execute(*effect).await;
+            }
+            Next::Finished(summary) => return *summary,
+        }
+    }
+}
+
+async fn end(
+    context: &Context,
+    key: &ObjectKey,
+    uid: &str,
+    upon: Option<Version>,
+    summary: Summary,
+) -> Ended {
+    let now = clock::now();
+    let had_object = summary.object.is_some();
+    if let Verdict::Released { removed, clones } = &summary.verdict {
+        tracing::info!(object = %key, ?removed, ?clones, "finalizer removed");
+        if let Some(event) = event::removed(*removed, clones) {
+            context.events.publish(key, uid, event);
+        }
+        context.metrics.objects.released(key, now);
+    }
+    let mut next = requeue(&summary, &context.windows, now);
+    let new = status(&summary, &context.windows, now);
+    let written = match (&summary.object, &new) {
+        (Some(object), Some(new)) => write(context, object, new).await,
+        _ => Ok(()),
+    };
+    let mut stalled = false;
+    let is_told = written.is_ok() && summary.verdict.is_of_object();
+    if let Some(object) = summary.object.as_ref().filter(|_| is_told) {
+        tell(context, object, new.as_ref(), &summary, now);
+        let status = new.as_ref().unwrap_or(&object.status);
+        stalled = status.conditions.iter().any(|it| it.type_ == "Stalled");
+    }
+    match written {
+        Ok(()) => {}
+        Err(KubeFailure::Conflict | KubeFailure::NotFound) => next = Requeue::Now,
+        Err(KubeFailure::Forbidden | KubeFailure::Rejected | KubeFailure::Unavailable) => {
+            next = Requeue::Backoff { min_secs: 0 };
+        }
+    }
+    let version = summary.object.as_ref().map(|object| &object.version);
+    let upon = upon.filter(|upon| version == Some(upon) && new.is_none());
+    let judged = summary.to_judged();
+    let mut memory = summary.memory;
+    // Without an object the pass only read, so nothing is on its way.
+    let lost_a_write = had_object && summary.verdict == Verdict::KubernetesUnavailable;
+    if written == Err(KubeFailure::Unavailable) || lost_a_write {
+        memory.unanswered_at = Some(now);
+    }
+    let settled_at = memory
+        .unanswered_at
+        .map(|at| time::after(at, context.windows.settle_secs));
+    Ended {
+        requeue: next,
+        again_at: settled_at.filter(|at| *at > now && next != Requeue::Never),
+        memory,
+        // What was not written down must be looked at again, whatever the next poll shows.
+        judged: judged.filter(|_| written.is_ok()),
+        verdict: summary.verdict,
+        upon,
+        stalled,
+    }
+}
+
+/// Says in log, events and metrics what the status says.
+fn tell(
+    context: &Context,
+    object: &Object,
+    new: Option<&ReplicationRegistryStatus>,
+    summary: &Summary,
+    now: Timestamp,
+) {
+    let status = new.unwrap_or(&object.status);
+    if new.is_some()
+        && let Some(ready) = status.conditions.first()
+    {
+        tracing::info!(
+            object = %object.key,
+            generation = object.generation,
+            registry_id = status.registry_id,
+            ready = ready.status.as_str(),
+            reason = ready.reason,
+            message = ready.message,
+            "status written"
+        );
+    }
+    let objects = &context.metrics.objects;
+    let before = &object.status.conditions;
+    // Drift that is not going to be corrected is counted where what was equal is found different.
+    let was_equal = before
+        .iter()
+        .any(|it| it.type_ == "Synced" && it.status == ConditionStatus::True);
+    if let Some(changes) = summary.verdict.unwritten().filter(|_| was_equal) {
+        objects.drift_detected(&object.key, changes);
+    }
+    let verdict = &summary.verdict;
+    for event in event::told(verdict, object.deleting, &object.status, status) {
+        context.events.publish(&object.key, &object.uid, event);
+    }
+    let shown = Shown {
+        object,
+        observed_generation: status.observed_generation,
+        conditions: &status.conditions,
+        poll_secs: object.poll_secs.unwrap_or(context.windows.poll_secs),
+        was_compared: summary.judged.is_some(),
+    };
+    objects.shown(&shown, now);
+}
+
+/// Writes the status. If somebody changed the object since, but not its status, the decision
+/// still stands for the generation that it names: it is written onto the newer object. The
+/// comparison of the whole status keeps the intent's compare-and-swap what it is.
+async fn write(
+    context: &Context,
+    decided_on: &Object,
+    new: &ReplicationRegistryStatus,
+) -> Result<(), KubeFailure> {
+    let mut object = decided_on.clone();
+    for _ in 0..REBASES_MAX {
+        match context.objects.write_status(&object, new).await {
+            Ok(_) => return Ok(()),
+            Err(KubeFailure::Conflict) => {}
+            Err(failure) => return Err(failure),
+        }
+        match context.objects.read(&decided_on.key).await? {
+            Some(newer) if newer.uid == object.uid && newer.status == object.status => {
+                object = newer;
+            }
+            Some(_) | None => return Err(KubeFailure::Conflict),
+        }
+    }
+    Err(KubeFailure::Conflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_ends_in_the_words_of_controller_runtime() {
+        let at = Timestamp::UNIX_EPOCH;
+        let backoff = Requeue::Backoff { min_secs: 0 };
+        let ended = |requeue, verdict, stalled| Ended {
+            requeue,
+            again_at: None,
+            memory: Memory::default(),
+            judged: None,
+            verdict,
+            upon: None,
+            stalled,
+        };
+        for (requeue, stalled, outcome) in [
+            (Requeue::Poll, false, Outcome::Success),
+            (Requeue::Never, false, Outcome::Success),
+            (
+                Requeue::SecretChange { until: None },
+                false,
+                Outcome::Success,
+            ),
+            (Requeue::Now, false, Outcome::Requeue),
+            (Requeue::At(at), false, Outcome::RequeueAfter),
+            (Requeue::SoonUntil(at), false, Outcome::RequeueAfter),
+            (backoff, false, Outcome::Error),
+            (backoff, true, Outcome::TerminalError),
+            (Requeue::ObjectChange, true, Outcome::TerminalError),
+        ] {
+            let ended = ended(requeue, Verdict::Suspended, stalled);
+            assert_eq!(ended.outcome(), outcome, "{requeue:?} {stalled}");
+        }
+        let broken = ended(backoff, Verdict::Panicked, true);
+        assert_eq!(broken.outcome(), Outcome::Panic);
+    }
+}

@@ -1,0 +1,252 @@
+//! The look that costs least: one LIST and one GET per distinct Secret tell for every object of
+//! an instance whether what it was judged by still holds. Only those for which it does not get a
+//! pass of their own.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+
+use crate::metrics::OfInstance;
+use swr_operator_clock as clock;
+use swr_operator_core::answer::{KubeFailure, SecretProblem};
+use swr_operator_core::credential::{Credential, SecretData};
+use swr_operator_core::desired::{Scope, SecretRef};
+use swr_operator_core::object::ObjectKey;
+use swr_operator_core::observed::Inventory;
+use swr_operator_core::tag::{Installation, Owner};
+use swr_operator_core::witness::{self, Moves, Testimony, Trust};
+
+use super::Context;
+use super::queue::Queue;
+use super::snapshots::Look;
+
+/// Before a poll that failed is tried once more: longer than a failure is remembered at first.
+const SECOND_TRY: Duration = Duration::from_secs(2);
+/// GETs of Secrets that are under way at once.
+const SECRETS_AT_ONCE: usize = 8;
+
+/// Namespace and name of a Secret.
+pub(super) type SecretKey = (String, String);
+
+/// A Secret as it was read; `None` if there is none.
+pub(super) type ReadSecret = Result<Option<Arc<SecretData>>, KubeFailure>;
+
+/// Secrets as they were read.
+pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
+
+/// What a poll saw.
+pub(super) struct Polled {
+    pub(super) scope: Scope,
+    /// `None` if the account cannot be used.
+    pub(super) look: Option<Look>,
+    secrets: ReadSecrets,
+}
+
+/// Looks at an instance and at the Secrets of its objects.
+pub(super) async fn poll(
+    context: Arc<Context>,
+    scope: Scope,
+    secrets: BTreeSet<SecretKey>,
+) -> Polled {
+    let look = match context.accounts.get(&scope.account) {
+        Ok(account) => {
+            let reader = account.client.reader();
+            let list = async || {
+                let snapshots = &account.snapshots;
+                snapshots.list(&reader, &scope.instance, clock::now()).await
+            };
+            let mut look = list().await;
+            if look.is_err() {
+                // One lost answer must not make every object say that it cannot be verified.
+                tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
+                look = list().await;
+            }
+            Some(look)
+        }
+        Err(_) => None,
+    };
+    let secrets = read_secrets(&context, secrets).await;
+    Polled {
+        scope,
+        look,
+        secrets,
+    }
+}
+
+/// Looks at an instance whose LIST failed, for everybody who waits for it.
+pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
+    let look = match context.accounts.get(&scope.account) {
+        Ok(account) => {
+            let (reader, snapshots) = (account.client.reader(), &account.snapshots);
+            let look = snapshots.look(&reader, &scope.instance, clock::now());
+            Some(look.await)
+        }
+        Err(_) => None,
+    };
+    Polled {
+        scope,
+        look,
+        secrets: ReadSecrets::new(),
+    }
+}
+
+/// Reads each Secret once.
+pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
+    futures::stream::iter(secrets)
+        .map(|(namespace, name)| async move {
+            let secret = context.read_secret(&namespace, &name).await;
+            ((namespace, name), secret)
+        })
+        .buffer_unordered(SECRETS_AT_ONCE)
+        .collect()
+        .await
+}
+
+/// The Secrets that the objects of a scope use.
+pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
+    queue
+        .judged(scope)
+        .map(|(key, _, judged)| (key.namespace.clone(), judged.secret.name.clone()))
+        .collect()
+}
+
+/// The objects for which what they were judged by does not hold any more. Those of an instance that
+/// cannot be listed are told so by a poll, not by a look for those that wait.
+pub(super) fn differing(
+    context: &Context,
+    queue: &Queue,
+    polled: &Polled,
+    is_poll: bool,
+) -> Vec<ObjectKey> {
+    queue
+        .judged(&polled.scope)
+        .filter(|(key, uid, judged)| {
+            let same_registry = match &polled.look {
+                Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
+                // Every object has to say that it cannot be verified.
+                Some(Err(_)) | None => !is_poll,
+            };
+            let secret_key = (key.namespace.clone(), judged.secret.name.clone());
+            let same_credential = match polled.secrets.get(&secret_key) {
+                Some(Ok(secret)) => {
+                    read(secret.as_deref(), &judged.secret).is_ok_and(|credential| {
+                        context.sealer.seal(uid, &credential).whole == judged.credential
+                    })
+                }
+                // A permission that is gone concerns the object; the API server being slow does not.
+                Some(Err(KubeFailure::Forbidden)) => false,
+                Some(Err(_)) | None => true,
+            };
+            !(same_registry && same_credential)
+        })
+        .map(|(key, _, _)| key.clone())
+        .collect()
+}
+
+/// What a poll tells metrics: who was verified, and what is ours without an object.
+pub(super) fn count(
+    context: &Context,
+    queue: &Queue,
+    polled: &Polled,
+    differing: &[ObjectKey],
+    moves: &Moves<&ObjectKey>,
+    now: Timestamp,
+) {
+    let Some(Ok(inventory)) = &polled.look else {
+        return;
+    };
+    let objects = &context.metrics.objects;
+    let differing: HashSet<&ObjectKey> = differing.iter().collect();
+    for (key, _, _) in queue.judged(&polled.scope) {
+        if !differing.contains(key) {
+            objects.verified(key, now);
+        }
+    }
+    let Scope { account, instance } = &polled.scope;
+    let installation = &context.installation;
+    let tags = inventory.tags().filter(|(tag, _)| installation.wrote(tag));
+    let found = OfInstance {
+        orphans: orphans(installation, queue, &polled.scope, inventory),
+        duplicates: tags.map(|(_, carriers)| carriers.saturating_sub(1)).sum(),
+        unexplained: moves.unexplained,
+        distrusted: moves.testimony.trust == Trust::Broken,
+    };
+    objects.looked_at(account, instance.as_str(), found);
+}
+
+/// What the instance's `updated_at` tells of changes that SWR does not show.
+pub(super) fn moves<'q>(
+    queue: &'q Queue,
+    polled: &'q Polled,
+    before: Testimony,
+) -> Moves<&'q ObjectKey> {
+    let Some(Ok(inventory)) = &polled.look else {
+        return Moves::none(before);
+    };
+    let objects = queue.judged(&polled.scope);
+    witness::look(
+        before,
+        objects.map(|(key, _, judged)| (key, judged)),
+        inventory,
+    )
+}
+
+/// How many registries carry our installation's tag and that of no object.
+fn orphans(
+    installation: &Installation,
+    queue: &Queue,
+    scope: &Scope,
+    inventory: &Inventory,
+) -> usize {
+    let judged: HashSet<&str> = queue
+        .judged(scope)
+        .map(|(_, _, judged)| judged.lookout.owner.tag())
+        .collect();
+    let mut unknown: HashMap<&str, usize> = inventory
+        .tags()
+        .filter(|(tag, _)| installation.wrote(tag) && !judged.contains(tag))
+        .collect();
+    // Hashing every object's name is for the rare poll that needs it.
+    if !unknown.is_empty() {
+        for (key, uid) in queue.all() {
+            let owner = Owner::new(installation, uid, &key.namespace, &key.name);
+            unknown.remove(owner.tag());
+        }
+    }
+    unknown.values().sum()
+}
+
+/// The Secrets that objects wait for.
+pub(super) fn secrets_waited_for(queue: &Queue) -> BTreeSet<SecretKey> {
+    queue
+        .waiting()
+        .map(|(key, _, waiting)| (key.namespace.clone(), waiting.secret.name.clone()))
+        .collect()
+}
+
+/// The objects whose Secret is not any more as it was when they began to wait.
+pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
+    queue
+        .waiting()
+        .filter(|(key, _, waiting)| {
+            let secret_key = (key.namespace.clone(), waiting.secret.name.clone());
+            match secrets.get(&secret_key) {
+                Some(Ok(secret)) => match read(secret.as_deref(), &waiting.secret) {
+                    Ok(_) => true,
+                    Err(problem) => problem != waiting.problem,
+                },
+                Some(Err(_)) | None => false,
+            }
+        })
+        .map(|(key, _, _)| key.clone())
+        .collect()
+}
+
+fn read(secret: Option<&SecretData>, by: &SecretRef) -> Result<Credential, SecretProblem> {
+    let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
+    let secret = secret.ok_or(SecretProblem::NotFound)?;
+    Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)
+}

@@ -1,0 +1,637 @@
+//! Which object is looked at next. A data structure without tasks: time comes in as an argument.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::metrics::Waiting;
+use swr_operator_core::answer::SecretProblem;
+use swr_operator_core::desired::{Scope, SecretRef};
+use swr_operator_core::failure::Cause;
+use swr_operator_core::object::{Object, ObjectKey, Version};
+use swr_operator_core::pass::{Memory, Watched};
+use swr_operator_core::requeue::{Requeue, backoff_secs};
+use swr_operator_core::summary::{Blocker, Judged, Verdict};
+use swr_operator_core::time;
+use swr_operator_kube::Seen;
+
+use super::pass::Ended;
+
+/// A person's change goes before what a sweep found; but of so many, one is the sweep's, so that
+/// a flood of changes cannot stop it.
+const SWEEP_EVERY: u32 = 8;
+/// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
+/// twice that if they are not.
+const STALE_MILLIS: i64 = 100;
+const STALE_MILLIS_MAX: i64 = 10_000;
+/// Changes of one object that are looked at without delay within [`CHANGES_SECS`]; further ones
+/// wait until that time has passed since the last look. A hundred edits in ten seconds then cost
+/// three updates.
+const CHANGES_AT_ONCE: usize = 2;
+/// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
+/// read again.
+const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
+const CHANGES_SECS: i64 = 10;
+
+/// Who asks for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// A person, by a change of the object.
+    Change,
+    /// The operator itself: a poll, a retry, a changed Secret or account.
+    Sweep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Queued { since: Timestamp },
+    Running { again: Option<Lane> },
+}
+
+#[derive(Debug)]
+struct Entry {
+    seen: Seen,
+    state: State,
+    /// Passes in a row that ended in a failure.
+    failures: u32,
+    due: Option<Timestamp>,
+    memory: Memory,
+    judged: Option<Judged>,
+    waiting_for: Option<WaitingFor>,
+    /// The instance without whose LIST nothing can be decided.
+    needs: Option<Scope>,
+    /// Whether the list that is under way has shown it.
+    listed: bool,
+    /// When it was looked at for a change, lately.
+    changed_at: VecDeque<Timestamp>,
+    /// When the last of too many changes is looked at.
+    held_until: Option<Timestamp>,
+    /// Whether the next pass may send a registry that shows no difference.
+    may_resend: bool,
+    /// The version that the watch showed and that stands as long as it shows no other.
+    upon: Option<Version>,
+    /// The object as the watch showed it, for the pass that it asks for.
+    watched: Option<Box<Watched>>,
+}
+
+/// A Secret that an object waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WaitingFor {
+    /// Which one.
+    pub(super) secret: SecretRef,
+    /// What was wrong with it.
+    pub(super) problem: SecretProblem,
+}
+
+/// The objects that wait for an instance.
+#[derive(Debug, Default)]
+struct Waiters {
+    keys: HashSet<ObjectKey>,
+    /// SWR asks not to be asked before.
+    not_before: Option<Timestamp>,
+    /// Why its LIST failed, as they were told last.
+    told: Option<Cause>,
+}
+
+/// An object whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) key: ObjectKey,
+    pub(super) uid: String,
+    pub(super) memory: Memory,
+    /// Account and instance, if the object fits our CRD.
+    pub(super) scope: Option<Scope>,
+    /// Whether this pass may send a registry that shows no difference.
+    pub(super) may_resend: bool,
+    /// Since when it has waited for its turn.
+    pub(super) queued_at: Timestamp,
+    /// The object, if the watch showed it since it was looked at last.
+    pub(super) watched: Option<Box<Watched>>,
+}
+
+/// The objects, and whose turn it is.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: HashMap<ObjectKey, Entry>,
+    changes: VecDeque<ObjectKey>,
+    sweeps: VecDeque<ObjectKey>,
+    due: BTreeSet<(Timestamp, ObjectKey)>,
+    turns: u32,
+    waiting: Waiting,
+    /// Who waits for which instance, as the entries say.
+    waiting_for_instance: HashMap<Scope, Waiters>,
+    /// What all objects that wait for their turn take, in bytes.
+    watched_bytes: usize,
+}
+
+impl Queue {
+    /// The watch shows an object.
+    pub(super) fn applied(&mut self, mut seen: Seen, now: Timestamp) {
+        let key = seen.key.clone();
+        let object = seen.object.take();
+        match self.entries.get_mut(&key) {
+            Some(entry) if entry.seen.uid == seen.uid => {
+                entry.listed = true;
+                let old = &entry.seen;
+                // Our own writes change neither, so they wake nobody up (E12).
+                let asks = seen.generation != old.generation
+                    || seen.deleting != old.deleting
+                    || seen.requested_at != old.requested_at
+                    || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
+                let begins_to_go = seen.deleting && !old.deleting;
+                let was_old = entry.upon.take_if(|upon| *upon != seen.version).is_some();
+                entry.seen = seen;
+                if asks {
+                    entry.failures = 0;
+                    self.changed(&key, begins_to_go, now);
+                } else if was_old {
+                    self.wake(&key, Lane::Sweep, now);
+                }
+                self.show(&key, object, now);
+            }
+            Some(_) | None => {
+                self.forget(&key);
+                self.entries.insert(
+                    key.clone(),
+                    Entry {
+                        seen,
+                        state: State::Idle,
+                        failures: 0,
+                        due: None,
+                        memory: Memory::default(),
+                        judged: None,
+                        waiting_for: None,
+                        needs: None,
+                        listed: true,
+                        changed_at: VecDeque::from([now]),
+                        held_until: None,
+                        may_resend: false,
+                        upon: None,
+                        watched: None,
+                    },
+                );
+                self.wake(&key, Lane::Change, now);
+                self.show(&key, object, now);
+            }
+        }
+    }
+
+    /// Keeps what the watch showed for the pass that waits for its turn. While a pass is under way it
+    /// is not kept, because that may write; nor where nobody waits.
+    fn show(&mut self, key: &ObjectKey, object: Option<Box<Object>>, now: Timestamp) {
+        self.take_watched(key);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let waits = matches!(entry.state, State::Queued { .. });
+        let Some(object) = object.filter(|_| waits) else {
+            return;
+        };
+        let bytes = object.bytes();
+        if self.watched_bytes.saturating_add(bytes) <= WATCHED_BYTES_MAX {
+            self.watched_bytes += bytes;
+            let object = *object;
+            entry.watched = Some(Box::new(Watched { object, at: now }));
+        }
+    }
+
+    fn take_watched(&mut self, key: &ObjectKey) -> Option<Box<Watched>> {
+        let watched = self.entries.get_mut(key)?.watched.take()?;
+        self.watched_bytes = self.watched_bytes.saturating_sub(watched.object.bytes());
+        Some(watched)
+    }
+
+    /// A person changed an object: it is looked at now, or when the window of changes ends.
+    fn changed(&mut self, key: &ObjectKey, without_delay: bool, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let window = SignedDuration::from_secs(CHANGES_SECS);
+        entry
+            .changed_at
+            .retain(|at| time::after_span(*at, window) > now);
+        let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
+        let newest = entry.changed_at.back().filter(|_| is_storm).copied();
+        let Some(newest) = newest else {
+            entry.changed_at.push_back(now);
+            self.wake(key, Lane::Change, now);
+            return;
+        };
+        let at = entry.held_until.unwrap_or(time::after_span(newest, window));
+        if entry.held_until.is_none() {
+            entry.held_until = Some(at);
+            entry.changed_at.push_back(at);
+        }
+        if entry.state == State::Idle {
+            let at = entry.due.map_or(at, |due| due.min(at));
+            self.set_due(key, at);
+        }
+    }
+
+    fn set_due(&mut self, key: &ObjectKey, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            if let Some(due) = entry.due.replace(at) {
+                self.due.remove(&(due, key.clone()));
+            }
+            self.due.insert((at, key.clone()));
+        }
+    }
+
+    /// The watch shows that an object is gone.
+    pub(super) fn deleted(&mut self, key: &ObjectKey, uid: &str) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.seen.uid == uid)
+        {
+            self.forget(key);
+        }
+    }
+
+    /// A complete list of a namespace (of all, if `None`) begins.
+    pub(super) fn listing(&mut self, namespace: Option<&str>) {
+        for (key, entry) in &mut self.entries {
+            if namespace.is_none_or(|namespace| key.namespace == namespace) {
+                entry.listed = false;
+            }
+        }
+    }
+
+    /// The list is complete: what it did not show is gone.
+    pub(super) fn listed(&mut self, namespace: Option<&str>) {
+        let gone: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| {
+                !entry.listed && namespace.is_none_or(|namespace| key.namespace == namespace)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&mut self, key: &ObjectKey) {
+        self.take_watched(key);
+        if let Some(entry) = self.entries.remove(key) {
+            if let Some(due) = entry.due {
+                self.due.remove(&(due, key.clone()));
+            }
+            if let State::Queued { .. } = entry.state {
+                self.waiting.depth -= 1;
+            }
+            self.needs_no_more(key, entry.needs.as_ref());
+        }
+    }
+
+    /// The object does not wait for its instance any more.
+    fn needs_no_more(&mut self, key: &ObjectKey, scope: Option<&Scope>) {
+        let Some(scope) = scope else {
+            return;
+        };
+        if let Some(waiting) = self.waiting_for_instance.get_mut(scope) {
+            waiting.keys.remove(key);
+            if waiting.keys.is_empty() {
+                self.waiting_for_instance.remove(scope);
+            }
+        }
+    }
+
+    /// The instances that objects wait for, and before when SWR asks not to be asked.
+    pub(super) fn instances_waited_for(&self) -> impl Iterator<Item = (&Scope, Option<Timestamp>)> {
+        let waiting = self.waiting_for_instance.iter();
+        waiting.map(|(scope, waiters)| (scope, waiters.not_before))
+    }
+
+    /// Whether an object waits for this instance.
+    pub(super) fn is_waited_for(&self, scope: &Scope) -> bool {
+        self.waiting_for_instance.contains_key(scope)
+    }
+
+    /// The instance was listed: all that wait for it are decided again.
+    pub(super) fn instance_answers(&mut self, scope: &Scope, now: Timestamp) {
+        let waiters = self.waiting_for_instance.remove(scope).unwrap_or_default();
+        for key in waiters.keys {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.needs = None;
+            }
+            self.wake(&key, Lane::Sweep, now);
+        }
+    }
+
+    /// The LIST of an instance failed: if that lasts and is another trouble than the one that those
+    /// who wait were told, they are decided again, to say so.
+    pub(super) fn instance_fails(&mut self, scope: &Scope, cause: Cause, now: Timestamp) {
+        let waiters = self.waiting_for_instance.get(scope);
+        let is_news = waiters.is_some_and(|waiters| waiters.told != Some(cause));
+        if is_news && cause.lasts() {
+            self.instance_answers(scope, now);
+        }
+    }
+
+    /// Puts an object into its lane; after the pass under way, if there is one.
+    pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        if let Some(due) = entry.due.take() {
+            self.due.remove(&(due, key.clone()));
+        }
+        match entry.state {
+            State::Idle => {
+                entry.state = State::Queued { since: now };
+                self.waiting.depth += 1;
+                self.waiting.adds += 1;
+                match lane {
+                    Lane::Change => self.changes.push_back(key.clone()),
+                    Lane::Sweep => self.sweeps.push_back(key.clone()),
+                }
+            }
+            // A person's change overtakes the sweep that queued it; the key that stays behind in
+            // the other lane is passed over.
+            State::Queued { .. } => {
+                if lane == Lane::Change {
+                    self.changes.push_back(key.clone());
+                }
+            }
+            State::Running { again } => {
+                let lane = again.filter(|again| *again == Lane::Change).unwrap_or(lane);
+                entry.state = State::Running { again: Some(lane) };
+            }
+        }
+    }
+
+    /// Wakes an object whose registry moved without a difference, and may be sent because of it.
+    pub(super) fn moved(&mut self, key: &ObjectKey, may_resend: bool, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.may_resend |= may_resend;
+        }
+        self.wake(key, Lane::Sweep, now);
+    }
+
+    /// Wakes every object of an account.
+    pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
+        let keys: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| {
+                let scope = entry.seen.scope.as_ref();
+                scope.is_some_and(|scope| scope.account == account)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            self.wake(&key, Lane::Sweep, now);
+        }
+    }
+
+    /// How many objects name an account.
+    pub(super) fn users_of(&self, account: &str) -> usize {
+        let scopes = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.seen.scope.as_ref());
+        scopes.filter(|scope| scope.account == account).count()
+    }
+
+    /// The next object whose turn it is.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Turn> {
+        while let Some((at, key)) = self.due.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.wake(&key, Lane::Sweep, now);
+        }
+        loop {
+            self.turns = self.turns.wrapping_add(1);
+            let sweep_first = self.turns.is_multiple_of(SWEEP_EVERY);
+            let key = if sweep_first {
+                self.sweeps.pop_front().or_else(|| self.changes.pop_front())
+            } else {
+                self.changes.pop_front().or_else(|| self.sweeps.pop_front())
+            }?;
+            // A forgotten object's key may still stand in a lane.
+            if let Some(entry) = self.entries.get_mut(&key)
+                && let State::Queued { since } = entry.state
+            {
+                entry.state = State::Running { again: None };
+                self.waiting.depth -= 1;
+                // This look sees every change so far.
+                entry.held_until = None;
+                entry.upon = None;
+                let needed = entry.needs.take();
+                let turn = Turn {
+                    watched: None,
+                    uid: entry.seen.uid.clone(),
+                    memory: entry.memory.clone(),
+                    scope: entry.seen.scope.clone(),
+                    may_resend: std::mem::take(&mut entry.may_resend),
+                    queued_at: since,
+                    key,
+                };
+                self.needs_no_more(&turn.key, needed.as_ref());
+                let watched = self.take_watched(&turn.key);
+                return Some(Turn { watched, ..turn });
+            }
+        }
+    }
+
+    /// When the next object is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A pass is over. `jitter` spreads waits.
+    pub(super) fn finished(
+        &mut self,
+        key: &ObjectKey,
+        uid: &str,
+        ended: Ended,
+        now: Timestamp,
+        jitter: impl Fn(Duration) -> Duration,
+    ) {
+        // One that was forgotten and seen again meanwhile has its own turn before it.
+        let is_its = |entry: &&mut Entry| {
+            entry.seen.uid == uid && matches!(entry.state, State::Running { .. })
+        };
+        let Some(entry) = self.entries.get_mut(key).filter(is_its) else {
+            return;
+        };
+        if ended.verdict == Verdict::Gone && entry.state == (State::Running { again: None }) {
+            // Should it be there after all, the next list shows it as new.
+            self.forget(key);
+            return;
+        }
+        let again_at = ended.again_at;
+        entry.memory = ended.memory;
+        entry.judged = ended.judged;
+        let told = if let Verdict::Swr { failure, .. }
+        | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
+        {
+            Some(failure.cause)
+        } else {
+            None
+        };
+        entry.waiting_for = match (ended.requeue, ended.verdict) {
+            (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {
+                Some(WaitingFor { secret, problem })
+            }
+            _ => None,
+        };
+        let wait = |secs: i64| {
+            let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
+            SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
+        };
+        let mut not_before = None;
+        let due = match ended.requeue {
+            // Nobody knows whose change it waits for if it does not fit our CRD.
+            Requeue::AccountChange if entry.seen.scope.is_none() => {
+                entry.failures = entry.failures.saturating_add(1);
+                Some(time::after_span(now, wait(backoff_secs(entry.failures))))
+            }
+            Requeue::Never | Requeue::Poll | Requeue::AccountChange | Requeue::ObjectChange => {
+                entry.failures = 0;
+                None
+            }
+            Requeue::SecretChange { until } => {
+                entry.failures = 0;
+                until
+            }
+            // It is the instance that failed, so the object's own failures stay as they are.
+            Requeue::Instance { min_secs, until } if entry.seen.scope.is_some() => {
+                entry.needs.clone_from(&entry.seen.scope);
+                not_before = Some(time::after(now, i64::from(min_secs)));
+                until
+            }
+            Requeue::Now => {
+                entry.failures = entry.failures.saturating_add(1);
+                let doublings = entry.failures.saturating_sub(1).min(10);
+                let millis = (STALE_MILLIS << doublings).min(STALE_MILLIS_MAX);
+                Some(time::after_span(now, SignedDuration::from_millis(millis)))
+            }
+            Requeue::At(at) => {
+                entry.failures = 0;
+                Some(at)
+            }
+            Requeue::SoonUntil(until) => {
+                entry.failures = entry.failures.saturating_add(1);
+                let soon = time::after_span(now, wait(backoff_secs(entry.failures)));
+                // A moment after, so that "not before" is certainly over.
+                Some(soon.min(time::after_span(
+                    until,
+                    SignedDuration::from_millis(STALE_MILLIS),
+                )))
+            }
+            Requeue::Backoff { min_secs } | Requeue::Instance { min_secs, .. } => {
+                entry.failures = entry.failures.saturating_add(1);
+                let secs = backoff_secs(entry.failures).max(i64::from(min_secs));
+                Some(time::after_span(now, wait(secs)))
+            }
+        };
+        let again = match entry.state {
+            State::Running { again } => again,
+            State::Idle | State::Queued { .. } => None,
+        };
+        let was_old = ended
+            .upon
+            .as_ref()
+            .is_some_and(|it| *it != entry.seen.version);
+        let again = again.or(was_old.then_some(Lane::Sweep));
+        entry.upon = ended.upon;
+        entry.state = State::Idle;
+        let held_until = entry.held_until.take();
+        if let Some(scope) = &entry.needs {
+            let waiting = self.waiting_for_instance.entry(scope.clone()).or_default();
+            waiting.keys.insert(key.clone());
+            waiting.not_before = waiting.not_before.max(not_before);
+            waiting.told = told.or(waiting.told);
+        }
+        if let Some(lane) = again {
+            self.wake(key, lane, now);
+        } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
+            self.set_due(key, at);
+        }
+    }
+
+    /// What the objects of a scope were judged by.
+    pub(super) fn judged<'a>(
+        &'a self,
+        scope: &'a Scope,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a str, &'a Judged)> {
+        self.entries.iter().filter_map(move |(key, entry)| {
+            let judged = entry.judged.as_ref()?;
+            (entry.seen.scope.as_ref() == Some(scope)).then_some((
+                key,
+                entry.seen.uid.as_str(),
+                judged,
+            ))
+        })
+    }
+
+    /// The scopes to poll, each with the shortest interval that one of its objects asks for.
+    pub(super) fn scopes(&self, default_secs: i64) -> HashMap<Scope, i64> {
+        let mut scopes = HashMap::new();
+        for entry in self.entries.values().filter(|entry| entry.judged.is_some()) {
+            if let Some(scope) = &entry.seen.scope {
+                let secs = entry.seen.poll_secs.unwrap_or(default_secs);
+                scopes
+                    .entry(scope.clone())
+                    .and_modify(|shortest: &mut i64| *shortest = secs.min(*shortest))
+                    .or_insert(secs);
+            }
+        }
+        scopes
+    }
+
+    /// The objects that wait for a Secret.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &str, &WaitingFor)> {
+        self.entries.iter().filter_map(|(key, entry)| {
+            let waiting = entry.waiting_for.as_ref()?;
+            Some((key, entry.seen.uid.as_str(), waiting))
+        })
+    }
+
+    /// Account and instance of an object.
+    pub(super) fn scope_of(&self, key: &ObjectKey) -> Option<&Scope> {
+        self.entries.get(key)?.seen.scope.as_ref()
+    }
+
+    /// Whether there is such an object.
+    pub(super) fn contains(&self, key: &ObjectKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Every object with its uid.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+        self.entries
+            .iter()
+            .map(|(key, entry)| (key, entry.seen.uid.as_str()))
+    }
+
+    /// Account and instance of every object.
+    pub(super) fn all_scopes(&self) -> HashSet<(&str, &str)> {
+        let scopes = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.seen.scope.as_ref());
+        scopes
+            .map(|scope| (scope.account.as_str(), scope.instance.as_str()))
+            .collect()
+    }
+
+    /// What waits for its turn.
+    pub(super) fn waiting_for_turn(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// How many objects there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

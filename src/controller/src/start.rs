@@ -1,0 +1,168 @@
+//! What must be there before the loop runs: options, the installation, its key for fingerprints.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::health::Health;
+use crate::metrics::Metrics;
+use swr_operator_clock as clock;
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::credential::Sealer;
+use swr_operator_core::pass::Windows;
+use swr_operator_core::tag::Installation;
+use swr_operator_kube::{Connection, InstallationKeyError, Objects, Secrets, publisher};
+use swr_operator_swr::{Endpoints, Transport};
+
+use super::Context;
+use super::accounts::Accounts;
+use super::present::Present;
+use super::shared::SharedReads;
+
+/// A failing start is tried again after this time, doubling.
+const START_GAP: Duration = Duration::from_secs(1);
+const START_GAP_MAX: Duration = Duration::from_secs(30);
+
+/// How the controller runs.
+pub struct Options {
+    /// Clients of the API server.
+    pub connection: Connection,
+    /// The operator's own namespace: key Secret, account Secrets.
+    pub namespace: String,
+    /// Namespaces whose objects are kept; all if empty.
+    pub watch_namespaces: Vec<String>,
+    /// Accounts that are served; all if empty.
+    pub accounts: Vec<String>,
+    /// A configured installation id.
+    pub installation_id: Option<String>,
+    /// Endpoints that are not derived from the region.
+    pub endpoints: Endpoints,
+    /// How SWR is reached.
+    pub transport: Transport,
+    /// The windows of time that decisions depend on.
+    pub windows: Windows,
+    /// Whether nothing is written to SWR.
+    pub read_only: bool,
+    /// Time between two looks at a Secret that is missing or unusable.
+    pub secret_retry: Duration,
+    /// What events give as their source.
+    pub pod_name: String,
+    /// Where everything is counted.
+    pub metrics: Metrics,
+}
+
+/// Why the controller cannot start yet.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// There is no key for fingerprints.
+    #[error(transparent)]
+    Key(#[from] InstallationKeyError),
+    /// The cluster cannot be told from others.
+    #[error(
+        "failed to read namespace kube-system, whose uid names the installation ({0:?}): grant it, or pass --installation-id"
+    )]
+    Cluster(KubeFailure),
+    /// There is no `kube-system`.
+    #[error(
+        "namespace kube-system does not exist, whose uid names the installation: pass --installation-id"
+    )]
+    NoCluster,
+}
+
+/// A controller that is ready to run.
+pub struct Running {
+    pub(super) context: Arc<Context>,
+    pub(super) options: Options,
+    pub(super) health: Arc<Health>,
+    pub(super) publishing: JoinHandle<()>,
+}
+
+/// Prepares the controller: installation, key for fingerprints. Waits for what is not there yet,
+/// the API server, the Secret, or the permission, and says in the log what it waits for. `None` if
+/// it was told to stop before.
+pub async fn start(
+    options: Options,
+    health: Arc<Health>,
+    shutdown: &mut watch::Receiver<bool>,
+) -> Option<Running> {
+    let secrets = Secrets::new(options.connection.unary.clone());
+    let mut gap = START_GAP;
+    let (installation, sealer) = loop {
+        let error = match prepare(&options, &secrets).await {
+            Ok(prepared) => break prepared,
+            Err(error) => error,
+        };
+        // The Secret may come a moment after the Deployment; RBAC, too.
+        tracing::warn!(%error, "cannot start yet");
+        tokio::select! {
+            () = tokio::time::sleep(clock::jittered(gap)) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return None,
+        }
+        gap = (gap * 2).min(START_GAP_MAX);
+    };
+    let (events, publishing) =
+        publisher(options.connection.unary.clone(), options.pod_name.clone());
+    let publishing = tokio::spawn(publishing);
+    let context = Arc::new(Context {
+        installation,
+        windows: options.windows,
+        read_only: options.read_only,
+        started_at: clock::now(),
+        objects: Objects::new(options.connection.unary.clone()),
+        secrets,
+        secret_reads: SharedReads::default(),
+        events,
+        metrics: options.metrics.clone(),
+        no_write_after: OnceLock::new(),
+        sealer: Arc::new(sealer),
+        present: Present::default(),
+        accounts: Accounts::new(
+            options.accounts.clone(),
+            options.namespace.clone(),
+            options.endpoints.clone(),
+            options.transport.clone(),
+            options.metrics.accounts.clone(),
+        ),
+    });
+    if options.read_only {
+        // A second lock behind the one in `step`: no writer sends anything.
+        let _ = context.no_write_after.set(clock::now());
+    }
+    tracing::info!(
+        installation = context.installation.as_str(),
+        namespace = options.namespace,
+        watch_namespaces = ?options.watch_namespaces,
+        accounts = ?options.accounts,
+        read_only = options.read_only,
+        poll_secs = options.windows.poll_secs,
+        settle_secs = options.windows.settle_secs,
+        "started"
+    );
+    Some(Running {
+        context,
+        options,
+        health,
+        publishing,
+    })
+}
+
+async fn prepare(
+    options: &Options,
+    secrets: &Secrets,
+) -> Result<(Installation, Sealer), StartError> {
+    let installation = match &options.installation_id {
+        Some(id) => Installation::from_configured(id),
+        None => {
+            let uid = secrets
+                .namespace_uid("kube-system")
+                .await
+                .map_err(StartError::Cluster)?
+                .ok_or(StartError::NoCluster)?;
+            Installation::from_cluster(&uid, &options.namespace)
+        }
+    };
+    let sealer = secrets.sealer(&options.namespace).await?;
+    Ok((installation, sealer))
+}

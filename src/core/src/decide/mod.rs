@@ -1,0 +1,5 @@
+//! Desired x observed -> one action and its reason.
+
+pub mod diff;
+pub mod grant;
+pub mod plan;

@@ -1,0 +1,37 @@
+//! Decides how the target registries of SWR Enterprise become equal to `ReplicationRegistry` objects.
+//!
+//! Everything here is pure: no runtime, no client and no clock. Time, randomness and answers are arguments. The data's
+//! way through the modules:
+//!
+//! | From | Through | To |
+//! |---|---|---|
+//! | CR | [`object`], [`desired`] | [`desired::Desired`] |
+//! | Secret | [`credential`] | [`credential::Credential`], [`credential::Sealed`] |
+//! | SWR | [`observed`] | [`observed::Inventory`], [`observed::Claim`] |
+//! | desired x observed | [`diff`] | [`diff::Changes`] |
+//! | changes, claim | [`plan`] | [`plan::Plan`] |
+//! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
+//! | summary | [`status`], [`requeue`] | conditions, and when to look again |
+//! | what was done, conditions | [`event`] | what people read beside the object |
+//! | a look at an instance | [`witness`] | what is sent again although nothing shows a difference |
+
+#![forbid(unsafe_code)]
+// An instant may come from a status that somebody wrote, and jiff's operators panic when a result is out
+// of range: `time` has what cannot. clippy.toml allows them on plain numbers and on the clocks of std
+// and tokio; tests compute with instants of their own.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+mod decide;
+mod model;
+mod protocol;
+mod report;
+pub mod time;
+pub mod witness;
+
+// The folders are by what a reader looks for; paths leave them out.
+pub use decide::{diff, grant, plan};
+pub use model::{answer, credential, desired, failure, object, observed, tag};
+pub use protocol::{effect, pass, step};
+pub use report::{account, event, requeue, status, summary};
+
+use swr_operator_api as api;

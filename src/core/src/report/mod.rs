@@ -1,0 +1,7 @@
+//! What a pass found and did -> what people read, and when to look again.
+
+pub mod account;
+pub mod event;
+pub mod requeue;
+pub mod status;
+pub mod summary;

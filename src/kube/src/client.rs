@@ -1,0 +1,159 @@
+//! Configuration -> connection, with the cures for what was measured in kube 5.0.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::{Layer, Service};
+
+use super::observe::ObserveRequests;
+
+/// Clients of one API server.
+#[derive(Clone)]
+pub struct Connection {
+    /// For reads and writes.
+    pub unary: Client,
+    /// For watches, which must not wait behind anything.
+    pub watch: Client,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The kubeconfig cannot be used.
+    #[error("failed to read kubeconfig {path}: {source}")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// There is no service account.
+    #[error("failed to read the pod's service account (outside a cluster, pass --kubeconfig): {0}")]
+    InCluster(#[source] kube::config::InClusterError),
+    /// The client cannot be made.
+    #[error("failed to set up the client of the API server: {0}")]
+    Client(#[source] kube::Error),
+}
+
+/// Connects by the kubeconfig, or as the pod's service account if there is none.
+///
+/// # Errors
+/// When configuration or client cannot be made; whether the server answers is not tried here.
+pub async fn connect(
+    kubeconfig: Option<&Path>,
+    requests: Arc<dyn ObserveRequests>,
+) -> Result<Connection, ConnectionError> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let error = |source| ConnectionError::Kubeconfig {
+                path: path.display().to_string(),
+                source,
+            };
+            let kubeconfig = Kubeconfig::read_from(path).map_err(error)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(error)?
+        }
+        // Not `Config::infer`: it would prefer a kubeconfig that happens to lie around.
+        None => Config::incluster().map_err(ConnectionError::InCluster)?,
+    };
+    // E6, E7, E8: the default retries every verb, a POST too, for up to a day.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.write_timeout = Some(Duration::from_secs(15));
+    config.disable_compression = true;
+    let unary = counted(config.clone(), &requests)?;
+    // E3: a body that stalls must die, a little after the server would have ended the watch.
+    config.read_timeout = Some(super::watch::WATCH_TIMEOUT + Duration::from_secs(10));
+    config.reset_reader_on_write = true;
+    let watch = counted(config, &requests)?;
+    Ok(Connection { unary, watch })
+}
+
+fn counted(config: Config, requests: &Arc<dyn ObserveRequests>) -> Result<Client, ConnectionError> {
+    let url = &config.cluster_url;
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    let layer = CountLayer {
+        requests: Arc::clone(requests),
+        host: Arc::from(host),
+    };
+    let builder = ClientBuilder::try_from(config).map_err(ConnectionError::Client)?;
+    Ok(builder.with_layer(&layer).build())
+}
+
+/// Counts every request when the head of its answer comes, as client-go does.
+#[derive(Clone)]
+struct CountLayer {
+    requests: Arc<dyn ObserveRequests>,
+    host: Arc<str>,
+}
+
+impl<S> Layer<S> for CountLayer {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Counted<S> {
+    inner: S,
+    layer: CountLayer,
+}
+
+impl<S, Q, A> Service<http::Request<Q>> for Counted<S>
+where
+    S: Service<http::Request<Q>, Response = http::Response<A>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Q>) -> Self::Future {
+        let CountLayer { requests, host } = self.layer.clone();
+        let method = request.method().clone();
+        let answer = self.inner.call(request);
+        async move {
+            // Counted on the way out, so that a request is counted, too, whose deadline passes here.
+            let mut ends = Ends {
+                layer: CountLayer { requests, host },
+                method,
+                status: None,
+            };
+            let answer = answer.await;
+            ends.status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            answer
+        }
+        .boxed()
+    }
+}
+
+struct Ends {
+    layer: CountLayer,
+    method: http::Method,
+    status: Option<u16>,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let CountLayer { requests, host } = &self.layer;
+        requests.ended(host, self.method.as_str(), self.status);
+    }
+}

@@ -1,0 +1,181 @@
+//! Reads and writes of the objects: a quorum GET, and three writes that are each bound to the
+//! version that was read. There is no write without one.
+
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Client, Resource as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{FIELD_MANAGER, call, patch, present};
+use swr_operator_api::FINALIZER;
+use swr_operator_api::account::{SwrAccount, SwrAccountStatus};
+use swr_operator_api::registry::{ReplicationRegistry, ReplicationRegistryStatus};
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::object::{Object, ObjectKey};
+
+/// The objects of the cluster.
+#[derive(Clone)]
+pub struct Objects {
+    client: Client,
+    resource: ApiResource,
+}
+
+impl Objects {
+    /// The objects behind this client.
+    pub fn new(client: Client) -> Self {
+        Objects {
+            client,
+            resource: ApiResource::erase::<ReplicationRegistry>(&()),
+        }
+    }
+
+    fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &self.resource)
+    }
+
+    /// Quorum GET: without a resourceVersion the API server asks etcd, not its cache (rule 1).
+    pub async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, KubeFailure> {
+        let api = self.api(key);
+        let read = call("read ReplicationRegistry", &key.name, api.get(&key.name));
+        match present(read.await)? {
+            None => Ok(None),
+            Some(object) => parse(object).map(Some),
+        }
+    }
+
+    /// Puts our finalizer on, if the object is still at its version.
+    pub async fn add_finalizer(&self, object: &Object) -> Result<Object, KubeFailure> {
+        let mut finalizers = object.finalizers.clone();
+        finalizers.push(FINALIZER.to_owned());
+        self.write_finalizers("add finalizer", object, &finalizers)
+            .await
+    }
+
+    /// Takes our finalizer off, if the object is still at its version.
+    pub async fn remove_finalizer(&self, object: &Object) -> Result<(), KubeFailure> {
+        let finalizers: Vec<String> = object
+            .finalizers
+            .iter()
+            .filter(|name| *name != FINALIZER)
+            .cloned()
+            .collect();
+        self.write_finalizers("remove finalizer", object, &finalizers)
+            .await
+            .map(drop)
+    }
+
+    async fn write_finalizers(
+        &self,
+        what: &'static str,
+        object: &Object,
+        finalizers: &[String],
+    ) -> Result<Object, KubeFailure> {
+        // A merge patch replaces the whole list, which the version makes safe: had somebody
+        // changed it since, this would be a conflict. The uid tells a namesake apart (E11).
+        let body = json!({"metadata": {
+            "uid": object.uid,
+            "resourceVersion": object.version.0,
+            "finalizers": finalizers,
+        }});
+        let api = self.api(&object.key);
+        let params = params();
+        let answer = call(
+            what,
+            &object.key.name,
+            api.patch(&object.key.name, &params, &Patch::Merge(&body)),
+        )
+        .await?;
+        parse(answer)
+    }
+
+    /// Makes the status `new`, if the object is still at its version. On `/status` a wrong uid is
+    /// ignored by the API server (measured), but a namesake has another version, too.
+    pub async fn write_status(
+        &self,
+        object: &Object,
+        new: &ReplicationRegistryStatus,
+    ) -> Result<Object, KubeFailure> {
+        let body = json!({
+            "metadata": {"resourceVersion": object.version.0},
+            "status": between(&object.status, new)?,
+        });
+        let params = params();
+        let api = self.api(&object.key);
+        let answer = call(
+            "write status",
+            &object.key.name,
+            api.patch_status(&object.key.name, &params, &Patch::Merge(&body)),
+        )
+        .await?;
+        parse(answer)
+    }
+
+    /// Makes the status of an account `new`, if the account is still at its version.
+    pub async fn write_account_status(
+        &self,
+        account: &SwrAccount,
+        new: &SwrAccountStatus,
+    ) -> Result<(), KubeFailure> {
+        let old = account.status.clone().unwrap_or_default();
+        let body = json!({
+            "metadata": {"resourceVersion": account.meta().resource_version},
+            "status": between(&old, new)?,
+        });
+        let params = params();
+        let api: Api<SwrAccount> = Api::all(self.client.clone());
+        let name = account.meta().name.as_deref().unwrap_or_default();
+        call(
+            "write status of SwrAccount",
+            name,
+            api.patch_status(name, &params, &Patch::Merge(&body)),
+        )
+        .await
+        .map(drop)
+    }
+}
+
+/// The patch between two statuses. One that cannot be written as an object would erase what is
+/// there, an intent included, so it is written not at all.
+fn between<T: Serialize>(old: &T, new: &T) -> Result<Value, KubeFailure> {
+    let to_json = |status: &T| match serde_json::to_value(status) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => {
+            tracing::error!("a status is no object; this is a bug, please report it");
+            Err(KubeFailure::Rejected)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a status cannot be written; this is a bug, please report it");
+            Err(KubeFailure::Rejected)
+        }
+    };
+    Ok(patch::between(&to_json(old)?, &to_json(new)?))
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+fn parse(object: DynamicObject) -> Result<Object, KubeFailure> {
+    let value = serde_json::to_value(object).map_err(|_| KubeFailure::Rejected)?;
+    Object::from_json(value).ok_or(KubeFailure::Rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_status_that_cannot_be_written_is_refused_and_not_erased() {
+        // Keys that are no text, and what is no object.
+        let keys = HashMap::from([((1, 2), 3)]);
+        assert_eq!(between(&keys, &keys), Err(KubeFailure::Rejected));
+        assert_eq!(between(&None, &Some(1)), Err(KubeFailure::Rejected));
+        let one = |value| HashMap::from([("a", value)]);
+        assert_eq!(between(&one(1), &one(2)), Ok(json!({"a": 2})));
+    }
+}

@@ -1,0 +1,253 @@
+//! The stream that does not die: a watch that is thrown away and begun anew, with a fresh LIST,
+//! on every sign that its place in history is of no use, on silence, and at a bounded age
+//! (reliability.md 0.1: E1 to E5, E13, E18).
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, stream};
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use swr_operator_api::FINALIZER;
+use swr_operator_api::account::SwrAccount;
+use swr_operator_api::registry::ReplicationRegistry;
+use swr_operator_clock as clock;
+use swr_operator_core::desired::{self, Scope};
+use swr_operator_core::object::{Object, ObjectKey, Version, requested_at};
+
+/// The API server ends a watch after this time, and a fresh one begins where it ended.
+pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// E3: a list that gives nothing for this long hangs. After the list silence proves nothing: kube
+/// shows neither bookmarks nor the regular ends of a watch, and a dead body is ended by the
+/// client's read timeout.
+const LIST_SILENCE_MAX: Duration = Duration::from_secs(300);
+/// E5: kube 5.0 never lists again by itself, so what a watch lost would be lost for ever.
+const AGE_MAX: Duration = Duration::from_secs(900);
+/// The wait before a fresh start doubles from the first to the second; `130 LISTs per hour` is
+/// the budget, and 60 s with jitter gives at most 75.
+const GAP_MIN: Duration = Duration::from_secs(1);
+const GAP_MAX: Duration = Duration::from_secs(60);
+/// Health that lasts this long resets the wait.
+const HEALTHY_AFTER: Duration = Duration::from_secs(120);
+
+/// What the controller needs to know of an object to decide whether to look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Tells it from a namesake.
+    pub uid: String,
+    /// Tells it from what it was before the last write.
+    pub version: Version,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether our finalizer is on.
+    pub has_finalizer: bool,
+    /// The newest request for a reconcile.
+    pub requested_at: Option<String>,
+    /// When it was created.
+    pub created_at: Option<jiff::Timestamp>,
+    /// Account and instance; `None` if the object does not fit our CRD.
+    pub scope: Option<Scope>,
+    /// `spec.pollInterval`.
+    pub poll_secs: Option<i64>,
+    /// The object itself, for the reconcile that follows; `None` if it does not fit our CRD.
+    pub object: Option<Box<Object>>,
+}
+
+impl Seen {
+    fn of(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+        let meta = guarded.meta();
+        let cr = guarded.0.as_ref().ok();
+        Some(Seen {
+            key: ObjectKey {
+                namespace: meta.namespace.clone()?,
+                name: meta.name.clone()?,
+            },
+            uid: meta.uid.clone()?,
+            version: Version(meta.resource_version.clone()?),
+            generation: meta.generation.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            has_finalizer: meta
+                .finalizers
+                .as_ref()
+                .is_some_and(|all| all.iter().any(|name| name == FINALIZER)),
+            requested_at: requested_at(meta),
+            created_at: meta.creation_timestamp.as_ref().map(|time| time.0),
+            scope: cr.map(Scope::of),
+            poll_secs: cr.and_then(desired::poll_secs),
+            object: cr.and_then(Object::from_cr).map(Box::new),
+        })
+    }
+}
+
+/// What panics here costs the object, not the watch.
+fn seen(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+    let seen = catch_unwind(AssertUnwindSafe(|| Seen::of(guarded)));
+    seen.unwrap_or_else(|_| {
+        let name = guarded.meta().name.as_deref().unwrap_or_default();
+        tracing::error!(
+            name,
+            "an object made us panic; this is a bug, please report it"
+        );
+        None
+    })
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// A complete list begins: what does not come until [`Event::Listed`] is gone.
+    Listing,
+    /// The list is complete.
+    Listed,
+    /// This is there, new or changed.
+    Applied(T),
+    /// This is gone.
+    Deleted(T),
+    /// The watch is in trouble and goes on by itself.
+    Failing(String),
+}
+
+/// Watches the objects of one namespace, or of all.
+pub fn watch_objects(
+    client: Client,
+    namespace: Option<&str>,
+) -> impl Stream<Item = Event<Seen>> + Send + use<> {
+    let api: Api<DeserializeGuard<ReplicationRegistry>> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    resilient(api).filter_map(|event| {
+        futures::future::ready(match event {
+            Event::Listing => Some(Event::Listing),
+            Event::Listed => Some(Event::Listed),
+            Event::Applied(object) => seen(&object).map(Event::Applied),
+            Event::Deleted(object) => seen(&object).map(Event::Deleted),
+            Event::Failing(error) => Some(Event::Failing(error)),
+        })
+    })
+}
+
+/// An account as a watch shows it.
+#[derive(Debug)]
+pub struct SeenAccount {
+    /// Its name.
+    pub name: String,
+    /// What it says, or why it does not fit our CRD.
+    pub account: Result<Box<SwrAccount>, String>,
+}
+
+impl SeenAccount {
+    fn of(guarded: DeserializeGuard<SwrAccount>) -> Self {
+        let name = guarded.meta().name.clone().unwrap_or_default();
+        let account = match guarded.0 {
+            Ok(account) => Ok(Box::new(account)),
+            Err(invalid) => Err(invalid.error),
+        };
+        SeenAccount { name, account }
+    }
+}
+
+/// Watches the accounts of the cluster. One that does not fit our CRD is shown, too: whatever it
+/// said before does not count any more.
+pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SeenAccount>> + Send {
+    let api: Api<DeserializeGuard<SwrAccount>> = Api::all(client);
+    resilient(api).map(|event| match event {
+        Event::Listing => Event::Listing,
+        Event::Listed => Event::Listed,
+        Event::Applied(account) => Event::Applied(SeenAccount::of(account)),
+        Event::Deleted(account) => Event::Deleted(SeenAccount::of(account)),
+        Event::Failing(error) => Event::Failing(error),
+    })
+}
+
+type Watch<K> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<K>>> + Send>>;
+
+struct Generation<K> {
+    events: Watch<K>,
+    born: Instant,
+    /// The bounded age, different for every watch so that they do not list in step.
+    age_max: Duration,
+    listed: bool,
+}
+
+fn resilient<K>(api: Api<K>) -> impl Stream<Item = Event<K>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let timeout = u32::try_from(WATCH_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
+    let fresh = move || Generation {
+        events: Box::pin(watcher(
+            api.clone(),
+            watcher::Config::default().timeout(timeout),
+        )),
+        born: monotonic(),
+        age_max: clock::jittered(AGE_MAX),
+        listed: false,
+    };
+    stream::unfold(
+        (None::<Generation<K>>, GAP_MIN),
+        move |(generation, gap)| {
+            let fresh = fresh.clone();
+            async move {
+                let mut generation = generation.unwrap_or_else(&fresh);
+                loop {
+                    let grown_old = generation.born + generation.age_max;
+                    let until = match generation.listed {
+                        true => grown_old,
+                        false => grown_old.min(monotonic() + LIST_SILENCE_MAX),
+                    };
+                    let event = match tokio::time::timeout_at(until, generation.events.next()).await
+                    {
+                        Ok(Some(Ok(event))) => event,
+                        Ok(Some(Err(error))) => {
+                            // Whatever the error, a fresh start is right and costs one LIST; the
+                            // gap keeps it from costing many (E18: 3,011 an hour without).
+                            let healthy = generation.born.elapsed() > HEALTHY_AFTER;
+                            let gap = if healthy {
+                                GAP_MIN
+                            } else {
+                                (gap * 2).min(GAP_MAX)
+                            };
+                            tokio::time::sleep(clock::jittered(gap)).await;
+                            return Some((Event::Failing(error.to_string()), (None, gap)));
+                        }
+                        Ok(None) | Err(_) => {
+                            generation = fresh();
+                            continue;
+                        }
+                    };
+                    let event = match event {
+                        watcher::Event::Init => Event::Listing,
+                        watcher::Event::InitDone => {
+                            generation.listed = true;
+                            Event::Listed
+                        }
+                        watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
+                            Event::Applied(object)
+                        }
+                        watcher::Event::Delete(object) => Event::Deleted(object),
+                    };
+                    return Some((event, (Some(generation), gap)));
+                }
+            }
+        },
+    )
+}
+
+fn monotonic() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

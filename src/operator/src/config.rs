@@ -1,0 +1,342 @@
+//! Flags and environment -> what the verbs run with.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::telemetry::LogFormat;
+use swr_operator_core::pass::Windows;
+use swr_operator_swr::{Endpoint, Endpoints, Proxy};
+
+/// Keeps the target registries of Huawei Cloud SWR Enterprise equal to ReplicationRegistry
+/// objects.
+#[derive(Debug, Parser)]
+#[command(name = "swr-operator", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crd(CrdArgs),
+    /// Ask a running operator whether it is well, as `helm test` does: exit code 0 for an answer
+    /// of 2xx.
+    Probe(ProbeArgs),
+    /// Print the version.
+    Version,
+}
+
+/// Whom to ask.
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// What to ask for; plain HTTP.
+    #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
+    pub(crate) url: http::Uri,
+
+    /// For how long it is asked until it is well.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// Which CRD to print.
+#[derive(Debug, Args)]
+pub(crate) struct CrdArgs {
+    /// Only this kind.
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// The kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// ReplicationRegistry.
+    #[value(name = "ReplicationRegistry")]
+    ReplicationRegistry,
+    /// SwrAccount.
+    #[value(name = "SwrAccount")]
+    SwrAccount,
+}
+
+/// How the operator runs. Every flag can be given by the environment variable that its help names.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Kubeconfig to use instead of the pod's service account.
+    #[arg(long, env = "SWR_OPERATOR_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The operator's own namespace, which holds its key and the Secrets of accounts.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "swr-operator")]
+    pub(crate) namespace: String,
+
+    /// Keep only objects of this namespace. May be repeated. Default: all namespaces.
+    #[arg(
+        long = "watch-namespace",
+        env = "SWR_OPERATOR_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub(crate) watch_namespaces: Vec<String>,
+
+    /// Serve only this SwrAccount. May be repeated. Default: all accounts.
+    #[arg(
+        long = "account",
+        env = "SWR_OPERATOR_ACCOUNTS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub(crate) accounts: Vec<String>,
+
+    /// Id of this installation, which goes into the ownership tags. Default: from the uid of
+    /// namespace kube-system and the operator's namespace. Changing it makes the operator a
+    /// stranger to its own registries.
+    #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) installation_id: Option<String>,
+
+    /// Compare and report, and write nothing to SWR: for a first roll-out, or while something is
+    /// wrong. Deletions of objects wait.
+    #[arg(long, env = "SWR_OPERATOR_READ_ONLY")]
+    pub(crate) read_only: bool,
+
+    /// Endpoint of SWR for a region, or for all if no region is given. May be repeated. Default:
+    /// derived from the account's region.
+    #[arg(long = "swr-endpoint", env = "SWR_OPERATOR_SWR_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
+    pub(crate) swr_endpoints: Vec<(String, Endpoint)>,
+
+    /// Endpoint of IAM, as for SWR.
+    #[arg(long = "iam-endpoint", env = "SWR_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
+    pub(crate) iam_endpoints: Vec<(String, Endpoint)>,
+
+    /// File with additional certificate authorities for SWR and IAM, in PEM.
+    #[arg(long, env = "SWR_OPERATOR_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Proxy to reach SWR and IAM through, as `http://proxy.example.com:3128`. Loopback is always
+    /// reached directly. The proxy variables of the environment are not read.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_PROXY",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) proxy: Option<String>,
+
+    /// Hosts that are reached without the proxy, separated by commas.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_NO_PROXY",
+        value_name = "HOSTS",
+        requires = "proxy"
+    )]
+    pub(crate) no_proxy: Option<String>,
+
+    /// How often SWR is compared with objects that name no interval.
+    #[arg(long, env = "SWR_OPERATOR_POLL_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub(crate) poll_interval: Duration,
+
+    /// After this time a request without an answer has been carried out or never will be. Must be
+    /// at least twice the write deadline.
+    #[arg(long, env = "SWR_OPERATOR_SETTLE", default_value = "120s", value_parser = duration)]
+    pub(crate) settle: Duration,
+
+    /// Deadline of a write to SWR.
+    #[arg(long, env = "SWR_OPERATOR_WRITE_DEADLINE", default_value = "20s", value_parser = duration)]
+    pub(crate) write_deadline: Duration,
+
+    /// Deadline of a read from SWR.
+    #[arg(long, env = "SWR_OPERATOR_READ_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub(crate) read_deadline: Duration,
+
+    /// For how long after a write SWR's "unhealthy" is not believed yet. SWR checks targets every
+    /// few minutes.
+    #[arg(long, env = "SWR_OPERATOR_GRACE", default_value = "5m", value_parser = duration)]
+    pub(crate) grace: Duration,
+
+    /// Time between two looks at a Secret that is missing or unusable.
+    #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
+    pub(crate) secret_retry: Duration,
+
+    /// How long the operator retries to remove its tag from a registry that `deletionPolicy: Orphan`
+    /// keeps. After that it releases the object and leaves the tag in place.
+    #[arg(long, env = "SWR_OPERATOR_ORPHAN_PATIENCE", default_value = "10m", value_parser = duration)]
+    pub(crate) orphan_patience: Duration,
+
+    /// Name of the pod, which events give as their source.
+    #[arg(
+        long,
+        env = "POD_NAME",
+        default_value = "swr-operator",
+        value_name = "NAME"
+    )]
+    pub(crate) pod_name: String,
+
+    /// Address of /livez and /readyz.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_HEALTH_ADDRESS",
+        default_value = "0.0.0.0:8081"
+    )]
+    pub(crate) health_address: SocketAddr,
+
+    /// Address of /metrics, or `off`.
+    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080", value_parser = metrics_address)]
+    pub(crate) metrics_address: MetricsAddress,
+
+    /// What is logged, as `info` or `swr_operator=debug`.
+    #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+
+    /// How it is logged.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_LOG_FORMAT",
+        value_enum,
+        default_value = "json"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Where metrics are served, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricsAddress {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(SocketAddr),
+}
+
+/// Windows that contradict each other.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--settle ({settle_secs} s) must be at least twice --write-deadline ({write_secs} s): a request must have been sent, and answered or abandoned, before anybody believes that it was not carried out"
+)]
+pub(crate) struct WindowsError {
+    settle_secs: u64,
+    write_secs: u64,
+}
+
+impl RunArgs {
+    /// The windows of time that decisions depend on.
+    ///
+    /// # Errors
+    /// When T_settle is not at least twice as long as a write can take.
+    pub(crate) fn windows(&self) -> Result<Windows, WindowsError> {
+        let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        if self.settle < self.write_deadline * 2 {
+            return Err(WindowsError {
+                settle_secs: self.settle.as_secs(),
+                write_secs: self.write_deadline.as_secs(),
+            });
+        }
+        Ok(Windows {
+            settle_secs: secs(self.settle),
+            write_secs: secs(self.write_deadline),
+            grace_secs: secs(self.grace),
+            poll_secs: secs(self.poll_interval),
+            orphan_secs: secs(self.orphan_patience),
+        })
+    }
+
+    /// The proxy, if one is configured.
+    pub(crate) fn proxy(&self) -> Option<Proxy> {
+        self.proxy.clone().map(|url| Proxy {
+            url,
+            no_proxy: self.no_proxy.clone(),
+        })
+    }
+
+    /// Endpoints that are not derived from the region.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        let by_region = |endpoints: &[(String, Endpoint)]| -> HashMap<String, Endpoint> {
+            endpoints.iter().cloned().collect()
+        };
+        Endpoints {
+            swr: by_region(&self.swr_endpoints),
+            iam: by_region(&self.iam_endpoints),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    swr_operator_core::desired::duration_secs(text)
+        .and_then(|secs| u64::try_from(secs).ok())
+        .filter(|secs| *secs > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
+}
+
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text == "off" {
+        return Ok(MetricsAddress::Off);
+    }
+    text.parse()
+        .map(MetricsAddress::At)
+        .map_err(|_| "expected an address and a port such as 0.0.0.0:8080, or off".to_owned())
+}
+
+/// `URL` or `REGION=URL`; a URL has no `=` before its scheme.
+fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String> {
+    let (region, url) = match text.split_once('=') {
+        Some((region, url)) if !region.contains(':') => (region, url),
+        Some(_) | None => ("", text),
+    };
+    let endpoint = Endpoint::parse(url).map_err(|refused| refused.to_string())?;
+    Ok((region.to_owned(), endpoint))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_settle_time_that_is_not_twice_a_write_is_refused() {
+        let run = |settle: &str| {
+            let cli =
+                Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
+            match cli.verb {
+                Verb::Run(args) => args.windows(),
+                Verb::Crd(_) | Verb::Probe(_) | Verb::Version => panic!("another verb"),
+            }
+        };
+        assert!(run("40s").is_ok());
+        assert_eq!(
+            run("39s"),
+            Err(WindowsError {
+                settle_secs: 39,
+                write_secs: 20
+            })
+        );
+    }
+
+    #[test]
+    fn an_empty_installation_id_is_refused_because_everybody_would_share_it() {
+        let run = |id: &str| {
+            Cli::try_parse_from(["swr-operator", "run", "--installation-id", id]).is_ok()
+        };
+        assert_eq!((run("our-cluster"), run("")), (true, false));
+    }
+
+    #[test]
+    fn an_endpoint_may_be_for_one_region_or_for_all() {
+        let parse = |text| regional_endpoint(text).map(|(region, _)| region);
+        assert_eq!(parse("http://127.0.0.1:1"), Ok(String::new()));
+        assert_eq!(parse("r-1=https://swr.example.com"), Ok("r-1".to_owned()));
+        assert!(parse("r-1=ftp://swr.example.com").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! Arguments in, exit code out.
+
+#![forbid(unsafe_code)]
+// As in swr-operator-core: no operator on jiff's types outside tests.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+mod config;
+mod health;
+mod probe;
+mod telemetry;
+mod verbs;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use config::{Cli, Verb};
+
+/// sysexits(3): the command line is wrong. clap's own 2 is what `plan` will mean by "changes".
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let done = match cli.verb {
+        Verb::Run(args) => block_on(verbs::run(*args)),
+        Verb::Probe(args) => block_on(verbs::probe(args)),
+        Verb::Crd(args) => verbs::crd(&args),
+        Verb::Version => verbs::version(),
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn block_on(
+    verb: impl Future<Output = Result<ExitCode, verbs::Failed>>,
+) -> Result<ExitCode, verbs::Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(verb)
+}

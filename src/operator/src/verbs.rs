@@ -1,0 +1,176 @@
+//! The verbs of the command line, each from its arguments to its exit code.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{CrdArgs, Kind, MetricsAddress, ProbeArgs, RunArgs};
+use crate::health;
+use crate::probe;
+use crate::telemetry;
+use swr_operator_api as api;
+use swr_operator_controller::metrics::Metrics;
+use swr_operator_controller::{Health, Options, start};
+use swr_operator_kube::connect;
+use swr_operator_swr::{Settings, Transport};
+
+/// After SIGTERM the process is gone after this time, whatever still hangs (E15, E16).
+const LAST_EXIT: Duration = Duration::from_secs(25);
+
+/// Why a verb failed; the text goes to stderr.
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What a person must mend before it can run.
+pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
+    telemetry::init(&args.log_level, args.log_format)?;
+    let windows = args.windows()?;
+    let ca_bundle =
+        match &args.ca_file {
+            Some(path) => Some(tokio::fs::read(path).await.map_err(|error| {
+                format!("failed to read --ca-file {}: {error}", path.display())
+            })?),
+            None => None,
+        };
+    let metrics = Metrics::new()?;
+    if args.read_only {
+        metrics.reads_only();
+    }
+    let transport = Transport::new(Settings {
+        read_deadline: args.read_deadline,
+        write_deadline: args.write_deadline,
+        ca_bundle,
+        proxy: args.proxy(),
+        requests: Arc::new(metrics.swr.clone()),
+    })?;
+    let connection = connect(
+        args.kubeconfig.as_deref(),
+        Arc::new(metrics.kubernetes.clone()),
+    )
+    .await?;
+    let health = Arc::new(Health::default());
+    let cannot_listen = |flag: &str, address: SocketAddr, error: std::io::Error| {
+        format!("failed to listen on {flag} {address}: {error}")
+    };
+    let address = health::serve(args.health_address, Arc::clone(&health))
+        .await
+        .map_err(|error| cannot_listen("--health-address", args.health_address, error))?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(%address, version, "listening for health checks");
+    if let MetricsAddress::At(address) = args.metrics_address {
+        let address = health::serve_metrics(address, metrics.clone())
+            .await
+            .map_err(|error| cannot_listen("--metrics-address", address, error))?;
+        tracing::info!(%address, "listening for scrapes");
+    }
+
+    let mut shutdown = on_signal()?;
+    let endpoints = args.endpoints();
+    let options = Options {
+        connection,
+        namespace: args.namespace,
+        watch_namespaces: args.watch_namespaces,
+        accounts: args.accounts,
+        installation_id: args.installation_id,
+        endpoints,
+        transport,
+        windows,
+        read_only: args.read_only,
+        secret_retry: args.secret_retry,
+        pod_name: args.pod_name,
+        metrics,
+    };
+    if let Some(running) = start(options, health, &mut shutdown).await {
+        running.run(shutdown).await;
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Turns the first signal into a request to stop, and makes sure of the end: a second signal ends
+/// the process at once, and time ends it in any case.
+fn on_signal() -> Result<watch::Receiver<bool>, Failed> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+        // A thread of its own: an executor that is stuck must not keep the process alive.
+        std::thread::spawn(|| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the last resort needs no executor"
+            )]
+            std::thread::sleep(LAST_EXIT);
+            exit();
+        });
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        exit();
+    });
+    Ok(stopped)
+}
+
+#[expect(
+    clippy::exit,
+    reason = "after SIGTERM nothing may keep the process alive"
+)]
+fn exit() -> ! {
+    std::process::exit(0)
+}
+
+/// Prints the CRDs.
+///
+/// # Errors
+/// When stdout is closed.
+pub(crate) fn crd(args: &CrdArgs) -> Result<ExitCode, Failed> {
+    let crds = match args.kind {
+        None => api::crds().to_vec(),
+        Some(Kind::ReplicationRegistry) => vec![api::replication_registry_crd()],
+        Some(Kind::SwrAccount) => vec![api::swr_account_crd()],
+    };
+    let mut out = std::io::stdout().lock();
+    for (n, crd) in crds.iter().enumerate() {
+        if n > 0 {
+            writeln!(out, "---")?;
+        }
+        write!(out, "{}", serde_saphyr::to_string(crd)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a running operator whether it is well, and prints its answer.
+///
+/// # Errors
+/// When it is not, or does not answer.
+pub(crate) async fn probe(args: ProbeArgs) -> Result<ExitCode, Failed> {
+    let answer = probe::probe(&args.url, args.timeout).await?;
+    write!(std::io::stdout(), "{answer}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the version.
+///
+/// # Errors
+/// When stdout is closed.
+pub(crate) fn version() -> Result<ExitCode, Failed> {
+    writeln!(
+        std::io::stdout(),
+        "swr-operator {}",
+        env!("CARGO_PKG_VERSION")
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
