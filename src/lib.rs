@@ -7,6 +7,7 @@
 //! | CR | [`object`], [`desired`] | [`desired::Desired`] |
 //! | Secret | [`credential`] | [`credential::Credential`], [`credential::Sealed`] |
 //! | SWR | [`observed`] | [`observed::Inventory`], [`observed::Claim`] |
+//! | newest changes | [`recent`] | what to ask next, and what the answers may be believed for |
 //! | desired x observed | [`diff`] | [`diff::Changes`] |
 //! | changes, claim | [`plan`] | [`plan::Plan`] |
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
@@ -32,6 +33,8 @@ pub mod credential;
 pub mod tag;
 
 pub mod observed;
+
+pub mod recent;
 
 pub mod diff;
 
