@@ -4,7 +4,7 @@ use super::*;
 
 const SETTLE: SignedDuration = SignedDuration::from_secs(120);
 
-/// What the seed of one world is read from, to see that world again.
+/// The variable that the seed of one world is read from, to see that world again.
 const SEED: &str = "SWR_RECENT_SEED";
 
 fn at(millis: i64) -> Timestamp {
@@ -587,7 +587,7 @@ fn run(seed: u64) -> (usize, usize) {
         short_pages: pick(8) == 0,
     };
     let lies = habits.ignores_column || habits.ignores_direction || habits.stands_still;
-    // Half of the servers never step back in time, and commit at once.
+    // Most servers never step back in time, and commit at once.
     let (steps_back, is_late) = (pick(4) == 0, pick(4) == 0);
     let mut bed = Bed::new(habits, small(pick(500)));
     let (mut n_current, mut n_reads) = (0, 0);
@@ -656,7 +656,9 @@ fn run(seed: u64) -> (usize, usize) {
                 world.now += 1;
             }
         });
-        let is_told = !is_late && !lies && bed.world.now > back_until;
+        // What commits late is named by the sweep that it needs.
+        let may_be_late = is_late && bed.recent.sweep_due().is_some();
+        let is_told = !may_be_late && !lies && bed.world.now > back_until;
         if outcome == Some(Outcome::Current) {
             n_current += 1;
             if is_told {
@@ -692,10 +694,8 @@ fn run(seed: u64) -> (usize, usize) {
 
 #[test]
 fn whatever_others_do_meanwhile_a_current_inventory_is_the_truth() {
-    let named = std::env::var_os(SEED).map(|seed| {
-        let seed = seed.to_str().and_then(|seed| seed.parse().ok());
-        seed.expect("a number")
-    });
+    // Read when the test is built: this module looks at no environment.
+    let named = option_env!("SWR_RECENT_SEED").map(|seed| seed.parse().expect("a number"));
     if let Some(seed) = named {
         run(seed);
         return;
