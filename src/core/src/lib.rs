@@ -8,6 +8,7 @@
 //! | CR | [`object`], [`desired`] | [`desired::Desired`] |
 //! | Secret | [`credential`] | [`credential::Credential`], [`credential::Sealed`] |
 //! | SWR | [`observed`] | [`observed::Inventory`], [`observed::Claim`] |
+//! | newest changes | [`recent`] | what to ask next, and what the answers may be believed for |
 //! | desired x observed | [`diff`] | [`diff::Changes`] |
 //! | changes, claim | [`plan`] | [`plan::Plan`] |
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
@@ -24,6 +25,7 @@
 mod decide;
 mod model;
 mod protocol;
+pub mod recent;
 mod report;
 pub mod time;
 pub mod witness;

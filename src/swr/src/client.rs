@@ -18,18 +18,31 @@ use super::observe::ObserveAccount;
 use super::pages::{List, Next, Pages, Part};
 use super::sign::{self, AccessKey};
 use super::wire::{self, Body};
+use swr_operator_clock as clock;
 use swr_operator_core::credential::Sealer;
 use swr_operator_core::desired::{InstanceId, ProjectId, RegistryId};
 use swr_operator_core::failure::Failure;
 use swr_operator_core::observed::{Inventory, Record};
+use swr_operator_core::recent::Newest;
 
 /// A list that keeps contradicting itself is given up after this many passes.
 const LIST_PASSES_MAX: usize = 3;
 
-/// A list that takes longer is given up. The longest that is read, 100 pages, takes 10 s at the
-/// default of 10 requests per second, and 160 s at the sixteenth of it that SWR can slow us down
-/// to; three minutes and two read deadlines of 30 s more are enough for either.
+/// A list that takes longer is given up, however slow its pages are: others wait for it. 10,000
+/// registries, 100 pages, take 10 s at the default of 10 requests per second, and 160 s at the
+/// sixteenth of it that SWR can slow us down to; three minutes and two read deadlines of 30 s more
+/// are enough for either. Of pages that take 25 s each it reads nine.
 const LIST_DEADLINE: Duration = Duration::from_secs(240);
+
+/// The same for a read of the newest changes: eleven pages at most take 18 s at the sixteenth of
+/// the default rate, and two read deadlines of 30 s.
+const NEWEST_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Why a whole list is read in this order: see `pages`.
+const OLDEST_FIRST: (&str, &str) = ("created_at", "asc");
+
+/// What changed last comes first: see `recent`.
+const NEWEST_FIRST: (&str, &str) = ("updated_at", "desc");
 
 /// One account: where it is, its key and its share of the cloud. A clone is another handle on it;
 /// a new key is a new client.
@@ -127,7 +140,7 @@ impl Reader {
     /// it, whatever others do meanwhile (see `pages`).
     ///
     /// # Errors
-    /// `InstanceNotFound` and the like; `Malformed` if the list is longer than 10,000, keeps
+    /// `InstanceNotFound` and the like; `Malformed` if the list is longer than 100,000, keeps
     /// contradicting itself or has more than a few records that are too long; `TimedOut`.
     pub async fn list(&self, instance: &InstanceId) -> Result<Inventory, Failure> {
         let list = tokio::time::timeout(LIST_DEADLINE, self.list_whole(instance));
@@ -144,11 +157,11 @@ impl Reader {
             loop {
                 match pages.next() {
                     Next::Read(part) => match self.part(instance, part).await? {
-                        Some(page) => {
+                        Some((page, requested_at)) => {
                             if page.total.is_some_and(|total| total > page.records.len()) {
                                 let _ = self.0.total_counts_all.set(true);
                             }
-                            pages.take(page);
+                            pages.take(page, requested_at);
                         }
                         None => pages.too_long(),
                     },
@@ -187,7 +200,7 @@ impl Reader {
                  registries by creation and look for an enormous description"
             );
         }
-        Inventory::new(list.records).with_gaps(list.gaps.len())
+        Inventory::listed(list.records).with_gaps(list.gaps.len())
     }
 
     /// Whether `total` counts all registries, or only those of the page (swr-api.md 8.2, 34). Any
@@ -201,7 +214,7 @@ impl Reader {
                 offset: 0,
                 length: 1,
             };
-            if let Ok(Some(page)) = self.part(instance, first).await {
+            if let Ok(Some((page, _))) = self.part(instance, first).await {
                 let n = page.records.len();
                 let _ = known.set(page.total.is_some_and(|total| total > n));
             }
@@ -209,23 +222,67 @@ impl Reader {
         known.get().copied().unwrap_or_default()
     }
 
-    /// `None` if it is too long to be read.
-    async fn part(&self, instance: &InstanceId, part: Part) -> Result<Option<wire::Page>, Failure> {
+    /// What changed last in an instance, newest first, as far as `read` asks; it says itself what
+    /// came of it. One request at most is under way, and nothing is decided here.
+    ///
+    /// # Errors
+    /// As SWR answers; `TimedOut`. Nothing of the read counts then.
+    pub async fn newest(&self, instance: &InstanceId, read: Newest) -> Result<Newest, Failure> {
+        let reading = tokio::time::timeout(NEWEST_DEADLINE, self.newest_pages(instance, read));
+        reading.await.unwrap_or_else(|_| {
+            tracing::warn!(%instance, "the newest changes of registries take too long");
+            Err(error::lost(Operation::List, Lost::TimedOut))
+        })
+    }
+
+    async fn newest_pages(
+        &self,
+        instance: &InstanceId,
+        mut read: Newest,
+    ) -> Result<Newest, Failure> {
+        while let Some(part) = read.next() {
+            let part = Part {
+                offset: part.offset,
+                length: part.limit,
+            };
+            match self.sorted(instance, part, NEWEST_FIRST).await? {
+                Some((page, at)) => read.take(page.records, page.total, at),
+                None => read.too_long(),
+            }
+        }
+        Ok(read)
+    }
+
+    /// A part of the list and when it was requested; `None` if it is too long to be read.
+    async fn part(
+        &self,
+        instance: &InstanceId,
+        part: Part,
+    ) -> Result<Option<(wire::Page, Timestamp)>, Failure> {
+        self.sorted(instance, part, OLDEST_FIRST).await
+    }
+
+    async fn sorted(
+        &self,
+        instance: &InstanceId,
+        part: Part,
+        (column, direction): (&str, &str),
+    ) -> Result<Option<(wire::Page, Timestamp)>, Failure> {
         // Sorted by column and direction together, limit and offset together, and the offset a
-        // multiple of the limit (swr-api.md 1.3). Why in this order: see `pages`.
+        // multiple of the limit (swr-api.md 1.3).
         let query = sign::query(&[
             ("limit", &part.length.to_string()),
             ("offset", &part.offset.to_string()),
-            ("order_column", "created_at"),
-            ("order_type", "asc"),
+            ("order_column", column),
+            ("order_type", direction),
         ]);
         let path = self.0.path(instance, None);
-        let verdict = self.0.ask(Operation::List, &path, &query).await?;
+        let (verdict, requested_at) = self.0.ask(Operation::List, &path, &query).await?;
         if verdict.is_too_long {
             return Ok(None);
         }
         wire::decode_page(&verdict.result?, &self.0.sealer)
-            .map(Some)
+            .map(|page| Some((page, requested_at)))
             .map_err(|wire::Malformed| undecodable(Operation::List, instance))
     }
 
@@ -235,7 +292,8 @@ impl Reader {
     /// As SWR answers.
     pub async fn show(&self, instance: &InstanceId, id: RegistryId) -> Result<Record, Failure> {
         let path = self.0.path(instance, Some(id));
-        let body = self.0.ask(Operation::Show, &path, "").await?.result?;
+        let (verdict, _) = self.0.ask(Operation::Show, &path, "").await?;
+        let body = verdict.result?;
         wire::decode_record(&body, &self.0.sealer)
             .ok()
             // A record of another id is an answer to another question.
@@ -363,9 +421,15 @@ impl Account {
         }
     }
 
-    /// Asks what changes nothing.
-    async fn ask(&self, operation: Operation, path: &str, query: &str) -> Result<Verdict, Failure> {
+    /// Asks what changes nothing, and says when it did: after the wait for the rate limit.
+    async fn ask(
+        &self,
+        operation: Operation,
+        path: &str,
+        query: &str,
+    ) -> Result<(Verdict, Timestamp), Failure> {
         let permit = self.admit(None).await?;
+        let requested_at = clock::now();
         let call = Call {
             operation,
             path,
@@ -375,7 +439,7 @@ impl Account {
         };
         let verdict = exchange(&self.caller(), call).await;
         self.settle(permit, &verdict);
-        Ok(verdict)
+        Ok((verdict, requested_at))
     }
 
     async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {

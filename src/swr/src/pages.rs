@@ -18,6 +18,9 @@
 //! one more, because page 0, which was then read first, is read again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::wire::Page;
 use swr_operator_core::observed::Record;
@@ -25,8 +28,10 @@ use swr_operator_core::observed::Record;
 /// The most that SWR gives (swr-api.md 1.3).
 pub(super) const PAGE_LENGTH: usize = 100;
 
-/// 100 pages x 100 = 10,000 registries, far more than an instance's quota.
-const PAGES_MAX: usize = 100;
+/// 1,000 pages x 100 = 100,000 registries, ten times what is measured and far more than an
+/// instance's quota. At the default of 10 requests per second they take 100 s of the 240 s that a
+/// list may take, and some 800 bytes each, so 80 MB.
+const PAGES_MAX: usize = 1_000;
 
 /// A page that is too long is read in parts of these lengths. Each divides the one before, because
 /// an offset must be a multiple of its limit (swr-api.md 1.3). One giant record among a hundred
@@ -45,7 +50,7 @@ pub(super) struct Pages {
     parts: Vec<Part>,
     /// What was read of the page.
     so_far: SoFar,
-    records: Vec<Record>,
+    records: Vec<(Arc<Record>, Timestamp)>,
     /// Positions of records that are too long to be read.
     gaps: BTreeSet<usize>,
     /// The smallest number of all registries that a page told, as far as it can be believed.
@@ -88,7 +93,8 @@ pub(super) enum Next {
 /// A whole list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct List {
-    pub(super) records: Vec<Record>,
+    /// Each with the time at which its page was requested.
+    pub(super) records: Vec<(Arc<Record>, Timestamp)>,
     /// Positions of records that are too long to be read, oldest first.
     pub(super) gaps: BTreeSet<usize>,
     /// Where to begin the next time.
@@ -121,7 +127,7 @@ impl Pages {
     }
 
     /// Takes the part that [`Pages::next`] asked for.
-    pub(super) fn take(&mut self, page: Page) {
+    pub(super) fn take(&mut self, page: Page, requested_at: Timestamp) {
         let Some(part) = self.parts.pop() else {
             return;
         };
@@ -136,7 +142,9 @@ impl Pages {
         self.so_far.total = self.so_far.total.max(total);
         self.so_far.length += length;
         // A later page is the newer look at a registry that is in both.
-        self.records.extend(page.records);
+        let records = page.records.into_iter().map(Arc::new);
+        self.records
+            .extend(records.map(|record| (record, requested_at)));
         self.turn_page();
     }
 
@@ -192,7 +200,7 @@ impl Pages {
     /// The list. `None` if SWR told of more than it gave: then it kept no order, or gave short
     /// pages.
     pub(super) fn finish(self) -> Option<List> {
-        let ids: BTreeSet<_> = self.records.iter().map(|record| record.id).collect();
+        let ids: BTreeSet<_> = self.records.iter().map(|(record, _)| record.id).collect();
         let n = ids.len() + self.gaps.len();
         if self.total_min.is_some_and(|total| n < total) {
             return None;
@@ -305,7 +313,7 @@ mod tests {
                     meanwhile(world, asked.len());
                     asked.push(part);
                     match world.part(part) {
-                        Some(page) => pages.take(page),
+                        Some(page) => pages.take(page, Timestamp::UNIX_EPOCH),
                         None => pages.too_long(),
                     }
                 }
@@ -316,7 +324,7 @@ mod tests {
     }
 
     fn ids(list: &List) -> BTreeSet<i64> {
-        list.records.iter().map(|record| record.id.0).collect()
+        list.records.iter().map(|(record, _)| record.id.0).collect()
     }
 
     const ALL: fn(usize, usize) -> Option<usize> = |all, _| Some(all);
@@ -419,10 +427,11 @@ mod tests {
         let mut pages = Pages::new(0, false);
         for ids in [1..=70, 101..=120, 1..=70] {
             assert!(matches!(pages.next(), Next::Read(_)));
-            pages.take(Page {
+            let page = Page {
                 records: ids.map(record).collect(),
                 total: Some(120),
-            });
+            };
+            pages.take(page, Timestamp::UNIX_EPOCH);
         }
         assert_eq!(pages.next(), Next::Done);
         assert_eq!(pages.finish(), None);
@@ -437,7 +446,7 @@ mod tests {
             let mut asked = 0;
             while let Next::Read(part) = pages.next() {
                 asked += 1;
-                pages.take(world.part(part).expect("short"));
+                pages.take(world.part(part).expect("short"), Timestamp::UNIX_EPOCH);
             }
             let list = pages.finish().expect("whole");
             assert_eq!(
@@ -450,15 +459,16 @@ mod tests {
 
     #[test]
     fn a_list_without_end_is_given_up() {
-        for total in [None, Some(10_001), Some(usize::MAX)] {
+        for total in [None, Some(100_001), Some(usize::MAX)] {
             let mut pages = Pages::new(0, false);
             let mut n_read = 0;
             while let Next::Read(part) = pages.next() {
                 let from = i64::try_from(part.offset).expect("small");
-                pages.take(Page {
+                let page = Page {
                     records: (from..from + 100).map(record).collect(),
                     total,
-                });
+                };
+                pages.take(page, Timestamp::UNIX_EPOCH);
                 n_read += 1;
             }
             assert_eq!(pages.next(), Next::TooMany);

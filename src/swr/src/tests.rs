@@ -15,6 +15,7 @@ use swr_operator_core::failure::{Cause, Class, Code, Failure};
 
 mod canned;
 mod log;
+mod newest;
 
 const PROJECT: &str = "0605767a3a80d5762fb2c00a1b2c3d4e";
 const SECRET: &str = "canary-access-secret-7f3a";
@@ -201,10 +202,7 @@ async fn a_registry_is_created_listed_shown_updated_and_deleted() {
         Some([("harbor.dr.example.com".to_owned(), "192.0.2.10".to_owned())].into())
     );
     let listed = reader.list(&instance()).await.expect("listed");
-    assert_eq!(
-        listed.records().iter().map(|r| r.id).collect::<Vec<_>>(),
-        [id]
-    );
+    assert_eq!(listed.records().map(|r| r.id).collect::<Vec<_>>(), [id]);
     assert_eq!(truth(&server)[0]["credential"]["access_secret"], SECRET);
 
     let credential = credential();
@@ -237,7 +235,7 @@ async fn a_registry_is_created_listed_shown_updated_and_deleted() {
         (Class::NotFound, Cause::RegistryNotFound)
     );
     let listed = reader.list(&instance()).await.expect("listed");
-    assert_eq!(listed.records(), []);
+    assert_eq!(listed.records().len(), 0);
 }
 
 #[tokio::test]

@@ -183,12 +183,13 @@ pub fn diff(
         .is_some_and(|applied| *applied != desired.unshown());
     match &desired.target {
         Target::Harbor { dns_hosts } => {
-            let wanted = show_hosts(dns_hosts.iter().map(|(host, ip)| (host, ip.to_string())));
+            let wanted = dns_hosts.iter();
+            let wanted = show_hosts(wanted.map(|(host, ip)| (&**host, ip.to_string())));
             match &observed.dns_hosts {
                 Some(observed) => compare(
                     Field::DnsHosts,
                     wanted,
-                    show_hosts(observed.iter().map(|(host, ip)| (host, normal_ip(ip)))),
+                    show_hosts(observed.pairs().map(|(host, ip)| (host, normal_ip(ip)))),
                 ),
                 None if unshown_changed => {
                     compare(Field::DnsHosts, wanted, NOT_SHOWN.to_owned());
@@ -236,7 +237,8 @@ pub fn unshown(desired: &Registry) -> Changes {
     };
     let field = match &desired.target {
         Target::Harbor { dns_hosts } if !dns_hosts.is_empty() => {
-            let hosts = dns_hosts.iter().map(|(host, ip)| (host, ip.to_string()));
+            let hosts = dns_hosts.iter();
+            let hosts = hosts.map(|(host, ip)| (&**host, ip.to_string()));
             Some(change(Field::DnsHosts, show_hosts(hosts)))
         }
         Target::SwrEnterprise { project, .. } => {
@@ -303,7 +305,7 @@ fn normal_ip(ip: &str) -> String {
         .map_or_else(|_| ip.to_owned(), |ip| ip.to_string())
 }
 
-fn show_hosts<'a>(hosts: impl Iterator<Item = (&'a String, String)>) -> String {
+fn show_hosts<'a>(hosts: impl Iterator<Item = (&'a str, String)>) -> String {
     let sorted: BTreeMap<String, String> = hosts
         .map(|(host, ip)| (host.to_ascii_lowercase(), ip))
         .collect();

@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::credential::Fingerprint;
 use crate::desired::RegistryId;
@@ -30,12 +33,12 @@ pub struct Record {
     /// The receiving instance.
     pub instance: Option<String>,
     /// Host names and addresses as reported.
-    pub dns_hosts: Option<BTreeMap<String, String>>,
+    pub dns_hosts: Option<Hosts>,
     /// Fingerprint of the access key, made at decoding; the secret is never looked at.
     pub access_key: Option<Fingerprint>,
     /// Health of the target.
     pub health: Health,
-    /// Time of the last change, as reported; never parsed.
+    /// Time of the last change, as reported: text of any format, which only `recent` tries to read.
     pub updated_at: Option<String>,
 }
 
@@ -45,6 +48,11 @@ impl Record {
         tag::split(&self.description).0
     }
 
+    /// The tag that it carries, whosever.
+    fn tag(&self) -> Option<&str> {
+        tag::split(&self.description).1
+    }
+
     /// The record without what changes by itself and means nothing (`updated_at`), for the
     /// question whether anything moved since it was judged.
     pub fn judged(&self) -> Record {
@@ -52,6 +60,36 @@ impl Record {
             updated_at: None,
             ..self.clone()
         }
+    }
+}
+
+/// Host names and their addresses as reported, sorted by name; no name twice. Most registries have
+/// one, and a map of one text to another takes 544 bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hosts(Box<[(Box<str>, Box<str>)]>);
+
+impl Hosts {
+    /// Each name with its address.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(host, address)| (&**host, &**address))
+    }
+}
+
+impl FromIterator<(String, String)> for Hosts {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(hosts: I) -> Self {
+        let sorted: BTreeMap<String, String> = hosts.into_iter().collect();
+        let hosts = sorted.into_iter();
+        Hosts(
+            hosts
+                .map(|(host, address)| (host.into(), address.into()))
+                .collect(),
+        )
+    }
+}
+
+impl<const N: usize> From<[(String, String); N]> for Hosts {
+    fn from(hosts: [(String, String); N]) -> Self {
+        hosts.into_iter().collect()
     }
 }
 
@@ -211,15 +249,17 @@ impl Lookout {
         inventory: &Inventory,
         health: Option<(RegistryId, Health)>,
     ) -> View {
-        let by_id = self.ids.iter().filter_map(|id| inventory.position(*id));
-        let concerned: BTreeSet<usize> = positions_of(&inventory.by_tag, self.owner.tag())
-            .chain(positions_of(&inventory.by_name, &self.name))
+        let by_id = self.ids.iter().filter_map(|id| inventory.get(*id));
+        let concerned: BTreeMap<RegistryId, &Record> = inventory
+            .with_tag(self.owner.tag())
+            .chain(inventory.with_name(&self.name))
             .chain(by_id)
+            .map(|record| (record.id, record))
             .collect();
         // SipHash with fixed keys: views are compared within this process only.
         let mut hasher = DefaultHasher::new();
-        for at in concerned {
-            let mut record = inventory.records[at].judged();
+        for record in concerned.into_values() {
+            let mut record = record.judged();
             if let Some((_, health)) = health.filter(|(id, _)| *id == record.id) {
                 record.health = health;
             }
@@ -229,41 +269,164 @@ impl Lookout {
     }
 }
 
-/// All registries of one instance at one time, sorted by id; two records never share one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// All registries of one instance, sorted by id; two records never share one. Each is as a page
+/// showed it: the pages of a LIST, and what reads of the newest changes merged into them.
+///
+/// A clone shares the records, so merging into an inventory that others still read costs a list of
+/// pointers and not ten thousand records.
+#[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    records: Vec<Record>,
-    /// Positions of the records with each tag, and of each name: ten thousand objects look theirs
-    /// up in ten thousand records at every poll.
-    by_tag: BTreeMap<String, Vec<usize>>,
-    by_name: BTreeMap<String, Vec<usize>>,
+    /// Invariant: sorted by id, and no id twice.
+    entries: Vec<Entry>,
+    /// Ten thousand objects look theirs up in ten thousand records at every poll.
+    by_tag: Index,
+    by_name: Index,
     /// How many records could not be read.
     gaps: usize,
 }
 
+#[derive(Clone, Debug)]
+struct Entry {
+    id: RegistryId,
+    record: Arc<Record>,
+    /// When the page that showed it was requested.
+    seen_at: Option<Timestamp>,
+}
+
+impl Entry {
+    fn new(record: Arc<Record>, seen_at: Option<Timestamp>) -> Self {
+        Entry {
+            id: record.id,
+            record,
+            seen_at,
+        }
+    }
+}
+
+/// Hashes of texts and the ids of the records that have them, sorted by both. It keeps no text, so
+/// who looks one up compares it with the record's own: 16 bytes per record instead of a copy of
+/// its tag.
+#[derive(Clone, Debug, Default)]
+struct Index(Vec<(u64, RegistryId)>);
+
+impl Index {
+    /// Replaces what the index says of `ids` by `entries`, which are all of theirs.
+    fn replace<'a>(
+        &mut self,
+        ids: &BTreeSet<RegistryId>,
+        entries: impl Iterator<Item = (&'a str, RegistryId)>,
+    ) {
+        self.0.retain(|(_, id)| !ids.contains(id));
+        self.0.extend(entries.map(|(text, id)| (hash_of(text), id)));
+        // One sorted run with a short tail, which a stable sort merges.
+        self.0.sort();
+    }
+
+    /// Ids of the records that may have this text, in order.
+    fn candidates(&self, text: &str) -> impl Iterator<Item = RegistryId> + use<'_> {
+        let hash = hash_of(text);
+        let first = self.0.partition_point(|(its, _)| *its < hash);
+        let equal = self.0[first..]
+            .iter()
+            .take_while(move |(its, _)| *its == hash);
+        equal.map(|(_, id)| *id)
+    }
+}
+
+/// SipHash with fixed keys. Texts that somebody made to collide cost comparisons and nothing else.
+fn hash_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same records and the same gaps, whenever they were seen.
+impl PartialEq for Inventory {
+    fn eq(&self, other: &Self) -> bool {
+        self.gaps == other.gaps && self.records().eq(other.records())
+    }
+}
+
+impl Eq for Inventory {}
+
+impl Hash for Inventory {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.gaps.hash(state);
+        self.entries.len().hash(state);
+        for record in self.records() {
+            record.hash(state);
+        }
+    }
+}
+
 impl Inventory {
-    /// From the pages of a LIST. A registry that moved from one page to the next while others
-    /// were created is listed twice; the later page is the newer look.
+    /// From the pages of a LIST, of which nobody asks when they were read. A registry that moved
+    /// from one page to the next while others were created is listed twice; the later page is the
+    /// newer look.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let by_id: BTreeMap<RegistryId, Record> = records
-            .into_iter()
-            .map(|record| (record.id, record))
-            .collect();
-        let records: Vec<Record> = by_id.into_values().collect();
-        let mut by_tag = BTreeMap::<String, Vec<usize>>::new();
-        let mut by_name = BTreeMap::<String, Vec<usize>>::new();
-        for (at, record) in records.iter().enumerate() {
-            by_name.entry(record.name.clone()).or_default().push(at);
-            if let Some(tag) = tag::split(&record.description).1 {
-                by_tag.entry(tag.to_owned()).or_default().push(at);
+        let entries = records.into_iter();
+        let mut inventory = Inventory::default();
+        inventory.put(entries.map(|record| Entry::new(Arc::new(record), None)));
+        inventory
+    }
+
+    /// The same, each record with the time at which its page was requested.
+    pub fn listed<R: Into<Arc<Record>>>(records: impl IntoIterator<Item = (R, Timestamp)>) -> Self {
+        let mut inventory = Inventory::default();
+        inventory.merge(records);
+        // What is kept for minutes holds no room for more.
+        inventory.entries.shrink_to_fit();
+        inventory
+    }
+
+    /// Takes in what newer pages show. What they do not show stays as it is: they prove no absence.
+    pub fn merge<R: Into<Arc<Record>>>(
+        &mut self,
+        records: impl IntoIterator<Item = (R, Timestamp)>,
+    ) {
+        let records = records.into_iter();
+        self.put(records.map(|(record, seen_at)| Entry::new(record.into(), Some(seen_at))));
+    }
+
+    fn put(&mut self, entries: impl Iterator<Item = Entry>) {
+        let mut changed = BTreeSet::new();
+        let mut new = Vec::new();
+        for entry in entries {
+            // At rest a page shows what is known: then only the time is another.
+            match self.position(entry.id).map(|at| &mut self.entries[at]) {
+                Some(known) if known.record == entry.record => known.seen_at = entry.seen_at,
+                Some(known) => {
+                    changed.insert(entry.id);
+                    *known = entry;
+                }
+                None => {
+                    changed.insert(entry.id);
+                    new.push(entry);
+                }
             }
         }
-        Inventory {
-            records,
-            by_tag,
-            by_name,
-            gaps: 0,
+        if changed.is_empty() {
+            return;
         }
+        self.entries.append(&mut new);
+        self.entries.sort_by_key(|entry| entry.id);
+        // Of two looks at one record the later stands behind, and is kept.
+        self.entries.dedup_by(|later, earlier| {
+            let same = later.id == earlier.id;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        let ids = changed.iter();
+        let records: Vec<&Record> = ids
+            .filter_map(|id| find(&self.entries, *id))
+            .map(|at| &*self.entries[at].record)
+            .collect();
+        let names = records.iter().map(|record| (&*record.name, record.id));
+        let tags = records.iter().filter_map(|r| Some((r.tag()?, r.id)));
+        self.by_name.replace(&changed, names);
+        self.by_tag.replace(&changed, tags);
     }
 
     /// The same, of a LIST in which so many records could not be read. What it does not show may
@@ -279,73 +442,95 @@ impl Inventory {
     }
 
     /// Every record, by id.
-    pub fn records(&self) -> &[Record] {
-        &self.records
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &Record> {
+        self.entries.iter().map(|entry| &*entry.record)
     }
 
     /// The record with this id.
     pub fn get(&self, id: RegistryId) -> Option<&Record> {
-        self.position(id).map(|at| &self.records[at])
+        self.position(id).map(|at| &*self.entries[at].record)
+    }
+
+    /// The record with this id, and when the page that showed it was requested, if that is known.
+    pub fn seen(&self, id: RegistryId) -> Option<(&Record, Timestamp)> {
+        let entry = &self.entries[self.position(id)?];
+        Some((&entry.record, entry.seen_at?))
     }
 
     fn position(&self, id: RegistryId) -> Option<usize> {
-        self.records
-            .binary_search_by_key(&id, |record| record.id)
-            .ok()
+        find(&self.entries, id)
+    }
+
+    /// The records that carry this tag, by id.
+    fn with_tag<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = &'a Record> {
+        let candidates = self.by_tag.candidates(tag);
+        let records = candidates.filter_map(|id| self.get(id));
+        records.filter(move |record| record.tag() == Some(tag))
+    }
+
+    /// The records of this name, by id.
+    fn with_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
+        let candidates = self.by_name.candidates(name);
+        let records = candidates.filter_map(|id| self.get(id));
+        records.filter(move |record| record.name == name)
     }
 
     /// Ids of the registries that carry the owner's tag, oldest first. More than one is somebody's
     /// copy (rule 8).
     pub fn carriers(&self, owner: &Owner) -> Vec<RegistryId> {
-        positions_of(&self.by_tag, owner.tag())
-            .map(|at| self.records[at].id)
-            .collect()
+        self.with_tag(owner.tag()).map(|record| record.id).collect()
     }
 
     /// The registry with this id, if it carries the owner's tag.
     pub fn owned(&self, owner: &Owner, id: RegistryId) -> Option<Owned> {
-        let mut positions = positions_of(&self.by_tag, owner.tag());
-        let at = positions.find(|at| self.records[*at].id == id)?;
-        Some(Owned(self.records[at].clone()))
+        let record = self.get(id)?;
+        (record.tag() == Some(owner.tag())).then(|| Owned(record.clone()))
     }
 
-    /// Every tag, and how many records carry it.
+    /// Every tag once, in no order, and how many records carry it.
     pub fn tags(&self) -> impl Iterator<Item = (&str, usize)> {
-        let tags = self.by_tag.iter();
-        tags.map(|(tag, positions)| (tag.as_str(), positions.len()))
+        let runs = self.by_tag.0.chunk_by(|(one, _), (other, _)| one == other);
+        runs.flat_map(|run| {
+            // Of one tag, but for hashes that collide.
+            let mut counts = BTreeMap::<&str, usize>::new();
+            for record in run.iter().filter_map(|(_, id)| self.get(*id)) {
+                if let Some(tag) = record.tag() {
+                    *counts.entry(tag).or_default() += 1;
+                }
+            }
+            counts
+        })
     }
 
     /// What the inventory holds for an owner that knows of no registry: by tag first, then, if it
     /// `succeeds` an earlier object of its name, by the tag of that, and only then by exact name or
     /// id.
     pub fn claim(&self, owner: &Owner, wanted: Wanted<'_>, succeeds: bool) -> Claim {
-        let ours: Vec<usize> = positions_of(&self.by_tag, owner.tag()).collect();
+        let ours: Vec<&Record> = self.with_tag(owner.tag()).collect();
         match ours.as_slice() {
             [] => {}
-            [only] => return Claim::Ours(Owned(self.records[*only].clone())),
+            [only] => return Claim::Ours(Owned((*only).clone())),
             _ => return Claim::Several(self.carriers(owner)),
         }
-        let earlier = self.by_tag.iter();
-        let earlier: Vec<usize> = earlier
-            .filter(|(tag, _)| succeeds && owner.succeeds(tag))
-            .flat_map(|(_, positions)| positions.iter().copied())
-            .filter(|at| match wanted {
+        // Ten thousand objects ask, and few of them for this.
+        let candidates = succeeds.then(|| self.records()).into_iter().flatten();
+        let mut earlier: Vec<&Record> = candidates
+            .filter(|record| record.tag().is_some_and(|tag| owner.succeeds(tag)))
+            .filter(|record| match wanted {
                 Wanted::Name(_) => true,
-                Wanted::Id(id) => self.records[*at].id == id,
+                Wanted::Id(id) => record.id == id,
             })
             .collect();
         match earlier.as_slice() {
             [] => {}
-            [only] => return Claim::Predecessor(Adoptable(self.records[*only].clone())),
-            several => {
-                let ids = several.iter().map(|at| self.records[*at].id);
-                return Claim::Several(ids.collect());
+            [only] => return Claim::Predecessor(Adoptable((*only).clone())),
+            _ => {
+                earlier.sort_by_key(|record| (record.tag(), record.id));
+                return Claim::Several(earlier.iter().map(|record| record.id).collect());
             }
         }
         let found = match wanted {
-            Wanted::Name(name) => positions_of(&self.by_name, name)
-                .next()
-                .map(|at| &self.records[at]),
+            Wanted::Name(name) => self.with_name(name).next(),
             Wanted::Id(id) => self.get(id),
         };
         let Some(record) = found else {
@@ -363,11 +548,8 @@ impl Inventory {
     }
 }
 
-fn positions_of<'a>(
-    index: &'a BTreeMap<String, Vec<usize>>,
-    key: &str,
-) -> impl Iterator<Item = usize> + use<'a> {
-    index.get(key).into_iter().flatten().copied()
+fn find(entries: &[Entry], id: RegistryId) -> Option<usize> {
+    entries.binary_search_by_key(&id, |entry| entry.id).ok()
 }
 
 #[cfg(test)]
@@ -473,5 +655,100 @@ pub(crate) mod tests {
         assert_eq!(owned(2), Some(Owned(two)));
         assert_eq!((owned(3), owned(9)), (None, None));
         assert_eq!(inventory.carriers(&owner()), [RegistryId(1), RegistryId(2)]);
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// Everything that can be asked, by the records alone.
+    fn check_same(merged: &Inventory, records: &[Record]) {
+        let whole = Inventory::new(records.iter().cloned());
+        assert_eq!(merged, &whole);
+        let mut tags: Vec<_> = merged.tags().collect();
+        tags.sort_unstable();
+        let mut expected = BTreeMap::new();
+        for tag in records.iter().filter_map(Record::tag) {
+            *expected.entry(tag).or_default() += 1;
+        }
+        assert_eq!(tags, expected.into_iter().collect::<Vec<_>>());
+        for owner in [owner(), earlier(), stranger()] {
+            let carriers = records.iter().filter(|r| r.tag() == Some(owner.tag()));
+            let mut carriers: Vec<RegistryId> = carriers.map(|r| r.id).collect();
+            carriers.sort_unstable();
+            assert_eq!(merged.carriers(&owner), carriers);
+            for name in ["a", "b", "c", "none"] {
+                let lookout = Lookout {
+                    owner: owner.clone(),
+                    ids: vec![RegistryId(3)],
+                    name: name.to_owned(),
+                };
+                assert_eq!(lookout.view(merged), lookout.view(&whole));
+                for succeeds in [false, true] {
+                    let claim = |of: &Inventory| of.claim(&owner, Wanted::Name(name), succeeds);
+                    assert_eq!(claim(merged), claim(&whole), "{name} in {records:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_inventory_that_was_merged_is_as_if_it_had_been_listed_so() {
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut below = |n: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % n
+        };
+        let mut truth = BTreeMap::new();
+        let mut merged = Inventory::default();
+        let owners = [owner(), earlier(), stranger()];
+        for second in 0..300 {
+            let mut page = Vec::new();
+            for _ in 0..below(4) {
+                let id = i64::try_from(below(12)).expect("small");
+                let name = ["a", "b", "c"][usize::try_from(below(3)).expect("small")];
+                let owner = owners.get(usize::try_from(below(4)).expect("small"));
+                let text = owner.map_or("dr".to_owned(), |owner| owner.describe("dr"));
+                let record = record(id, name, &text);
+                truth.insert(record.id, record.clone());
+                page.push((record, at(second)));
+            }
+            let seen: Vec<RegistryId> = page.iter().map(|(record, _)| record.id).collect();
+            // Somebody may still read the inventory as it was.
+            let shared = Arc::new(merged);
+            let mut mine = Arc::clone(&shared);
+            let before = Inventory::clone(&shared);
+            Arc::make_mut(&mut mine).merge(page);
+            assert_eq!(*shared, before);
+            drop(shared);
+            merged = Arc::unwrap_or_clone(mine);
+            check_same(&merged, &truth.values().cloned().collect::<Vec<_>>());
+            for id in seen {
+                assert_eq!(merged.seen(id), Some((&truth[&id], at(second))));
+            }
+        }
+    }
+
+    #[test]
+    fn when_a_record_was_seen_does_not_count_as_a_difference() {
+        let hash = |inventory: &Inventory| {
+            let mut hasher = DefaultHasher::new();
+            inventory.hash(&mut hasher);
+            hasher.finish()
+        };
+        let records = [record(2, "b", ""), record(1, "a", "")];
+        let plain = Inventory::new(records.clone());
+        let listed = Inventory::listed(records.clone().map(|record| (record, at(7))));
+        assert_eq!((&plain, hash(&plain)), (&listed, hash(&listed)));
+        assert_eq!(plain.seen(RegistryId(1)), None);
+        assert_eq!(listed.seen(RegistryId(1)), Some((&records[1], at(7))));
+        assert_ne!(plain, listed.clone().with_gaps(1));
+        // Of two looks at one record the later counts.
+        let twice = [(record(1, "old", ""), at(1)), (record(1, "new", ""), at(2))];
+        let twice = Inventory::listed(twice);
+        let seen = twice.seen(RegistryId(1));
+        assert_eq!(seen, Some((&record(1, "new", ""), at(2))));
     }
 }

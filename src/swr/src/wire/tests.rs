@@ -3,6 +3,7 @@
 use super::*;
 use swr_operator_core::credential::Sensitive;
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
+use swr_operator_core::observed::Hosts;
 
 fn sealer() -> Sealer {
     Sealer::new(vec![7; 32])
@@ -140,7 +141,7 @@ fn a_full_record_is_read_and_its_secret_is_not() {
 
 #[test]
 fn what_is_absent_or_null_is_not_reported() {
-    let hosts = |hosts: Option<BTreeMap<String, String>>| Record {
+    let hosts = |hosts: Option<Hosts>| Record {
         dns_hosts: hosts,
         ..empty_record(7)
     };
@@ -158,7 +159,7 @@ fn what_is_absent_or_null_is_not_reported() {
         ),
         (
             r#"{"id":7,"name":"n","dns_conf":{"hosts":{}}}"#,
-            hosts(Some(BTreeMap::new())),
+            hosts(Some(Hosts::default())),
         ),
         (r#"{"id":7,"name":"n","credential":{}}"#, empty_record(7)),
         (

@@ -4,6 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::credential::{Credential, Sealer, Sensitive};
+use crate::observed::Hosts;
 use crate::observed::tests::{owner, record};
 
 fn sealer() -> Sealer {
@@ -173,7 +174,7 @@ fn each_field_differs_alone() {
     check(
         "hosts",
         harbor,
-        |r| r.dns_hosts = Some(BTreeMap::new()),
+        |r| r.dns_hosts = Some(Hosts::default()),
         expect![[r#"
         hosts
         dnsConf.hosts: "h.example.com=192.0.2.10" <- ""
