@@ -43,10 +43,7 @@ impl MadeFrom {
 impl Usable {
     /// The instances that were listed, and how many registries each holds.
     pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
-        let looks = self.snapshots.newest().into_iter();
-        let mut sizes: Vec<(InstanceId, usize)> = looks
-            .filter_map(|(instance, look)| Some((instance, look.ok()?.records().len())))
-            .collect();
+        let mut sizes = self.snapshots.sizes();
         sizes.sort();
         sizes
     }
@@ -59,6 +56,7 @@ pub(super) struct Accounts {
     pub(super) namespace: String,
     pub(super) endpoints: Endpoints,
     pub(super) transport: Transport,
+    settle_secs: i64,
     meters: Meters,
     /// By key, whichever accounts use it.
     circuits: Circuits,
@@ -81,6 +79,7 @@ impl Accounts {
         namespace: String,
         endpoints: Endpoints,
         transport: Transport,
+        settle_secs: i64,
         meters: Meters,
     ) -> Self {
         Accounts {
@@ -88,6 +87,7 @@ impl Accounts {
             namespace,
             endpoints,
             transport,
+            settle_secs,
             meters,
             circuits: Circuits::default(),
             known: RwLock::default(),
@@ -255,7 +255,7 @@ impl Accounts {
                         .meter(cr.metadata.name.as_deref().unwrap_or_default()),
                 ),
             ),
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::new(self.settle_secs),
             made_from,
         }))
     }
@@ -354,6 +354,7 @@ mod tests {
             "operator".to_owned(),
             Endpoints::default(),
             Transport::new(Settings::default()).expect("transport"),
+            120,
             Meters::default(),
         );
         let problem = || accounts.get("main").err();

@@ -10,20 +10,22 @@ use swr_operator_api::registry::CreateIntent;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::{KubeFailure, SecretProblem};
 use swr_operator_core::credential::Credential;
-use swr_operator_core::desired::Desired;
+use swr_operator_core::desired::{Desired, RegistryId};
 use swr_operator_core::diff::{Changes, tag_missing};
 use swr_operator_core::effect::{
     AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
 };
 use swr_operator_core::event::{self, Event};
 use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::observed::Record;
 use swr_operator_core::pass::Work;
 use swr_operator_core::plan::Why;
 use swr_operator_core::status::{with_id, with_intent};
-use swr_operator_swr::{Audit, Body, Reader, Writer};
+use swr_operator_swr::{Audit, Body, Writer};
 
 use super::Context;
 use super::accounts::Usable;
+use super::snapshots::{Need, Own};
 
 /// Executes the effects of one pass.
 pub(super) struct Executor<'a> {
@@ -70,8 +72,12 @@ impl<'a> Executor<'a> {
             }
             Effect::Show { id, then } => {
                 let instance = then.work().scope().instance.clone();
-                let answer = match self.reader() {
-                    Ok(reader) => reader.show(&instance, id).await,
+                let answer = match self.account() {
+                    Ok(account) if then.takes_page() => {
+                        let reader = account.client.reader();
+                        account.snapshots.show(&reader, &instance, id).await
+                    }
+                    Ok(account) => account.client.reader().show(&instance, id).await,
                     Err(failure) => Err(failure),
                 };
                 then.resume(answer, clock::now())
@@ -112,6 +118,9 @@ impl<'a> Executor<'a> {
                     Err(failure) => Err(failure),
                 };
                 if let Ok(id) = &answer {
+                    if let Some(id) = id {
+                        self.wrote(work, *id, Own::Created);
+                    }
                     self.publish(work, event::created(desired, *id));
                 }
                 then.resume(answer, clock::now())
@@ -140,6 +149,7 @@ impl<'a> Executor<'a> {
                 };
                 self.count_update(work, then.why(), &changes, answer.is_ok());
                 if answer.is_ok() {
+                    self.replaced(work, target.record());
                     self.publish(work, event::updated(desired, then.why(), &changes));
                 }
                 then.resume(answer, clock::now())
@@ -162,6 +172,7 @@ impl<'a> Executor<'a> {
                     Err(failure) => Err(failure),
                 };
                 if answer.is_ok() {
+                    self.replaced(work, target.record());
                     let changes = tag_missing(&desired.registry);
                     self.count_update(work, then.why(), &changes, true);
                     let event = event::adopted(desired, target.id(), then.why());
@@ -180,6 +191,9 @@ impl<'a> Executor<'a> {
                     }
                     Err(failure) => Err(failure),
                 };
+                if answer.is_ok() {
+                    self.replaced(work, target.record());
+                }
                 then.resume(answer, clock::now())
             }
             Effect::Delete { target, then } => {
@@ -193,6 +207,9 @@ impl<'a> Executor<'a> {
                     }
                     Err(failure) => Err(failure),
                 };
+                if answer.is_ok() {
+                    self.wrote(work, target.id(), Own::Deleted);
+                }
                 then.resume(answer, clock::now())
             }
             Effect::RemoveFinalizer { then } => {
@@ -250,7 +267,14 @@ impl<'a> Executor<'a> {
         let account = self.account()?;
         let reader = account.client.reader();
         let instance = &then.work().scope().instance;
-        let look = account.snapshots.list(&reader, instance, started_after);
+        let need = if then.needs_whole() {
+            Need::Whole
+        } else {
+            Need::Changes
+        };
+        let look = account
+            .snapshots
+            .list(&reader, instance, started_after, need);
         let look = match then.patience_secs() {
             None => look.await,
             Some(secs) => {
@@ -282,8 +306,16 @@ impl<'a> Executor<'a> {
             .ok_or_else(|| Failure::new(Class::Transient, Cause::Unreachable))
     }
 
-    fn reader(&self) -> Result<Reader, Failure> {
-        Ok(self.account()?.client.reader())
+    /// Later looks at the instance must show this.
+    fn wrote(&self, work: &Work, id: RegistryId, what: Own) {
+        if let Some(account) = &self.account {
+            account.snapshots.wrote(&work.scope().instance, id, what);
+        }
+    }
+
+    fn replaced(&self, work: &Work, before: &Record) {
+        let what = Own::Updated(Box::new(before.clone()));
+        self.wrote(work, before.id, what);
     }
 
     /// A writer whose requests are not sent after `at`, and the credential.

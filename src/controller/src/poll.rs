@@ -54,10 +54,7 @@ pub(super) async fn poll(
     let look = match context.accounts.get(&scope.account) {
         Ok(account) => {
             let reader = account.client.reader();
-            let list = async || {
-                let snapshots = &account.snapshots;
-                snapshots.list(&reader, &scope.instance, clock::now()).await
-            };
+            let list = async || account.snapshots.poll(&reader, &scope.instance).await;
             let mut look = list().await;
             if look.is_err() {
                 // One lost answer must not make every object say that it cannot be verified.
@@ -81,7 +78,7 @@ pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
     let look = match context.accounts.get(&scope.account) {
         Ok(account) => {
             let (reader, snapshots) = (account.client.reader(), &account.snapshots);
-            let look = snapshots.look(&reader, &scope.instance, clock::now());
+            let look = snapshots.look(&reader, &scope.instance);
             Some(look.await)
         }
         Err(_) => None,

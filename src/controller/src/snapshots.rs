@@ -1,154 +1,424 @@
-//! One LIST for everybody who waits for the same instance. A caller says after which time the
-//! LIST must have begun; callers that come while one is under way share the next.
+//! One look at an instance for everybody who waits for it: by a LIST of all its registries, or by a
+//! page of those that changed last. A caller says after which time the look must have begun; callers
+//! that come while one is under way share the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use swr_operator_clock as clock;
+use swr_operator_core::desired::{InstanceId, RegistryId};
+use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::observed::{Inventory, Record};
+use swr_operator_core::recent::{Occasion, Outcome, Recent, Written};
+use swr_operator_core::time;
+use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
-use swr_operator_clock as clock;
-use swr_operator_core::desired::InstanceId;
-use swr_operator_core::failure::{Cause, Class, Failure};
-use swr_operator_core::observed::Inventory;
-use swr_operator_swr::Reader;
+use super::shared::Pace;
 
-/// The shortest time between two LISTs of an instance: what arrives meanwhile shares the next.
-const SPACING_MIN: Duration = Duration::from_millis(100);
+/// Between two LISTs of all registries, for each of their pages: an instance is asked for ten pages
+/// per second at most, however many wait.
+const SPACING_PER_PAGE: Duration = Duration::from_millis(100);
+/// The most that SWR gives on a page.
+const PAGE_LENGTH: usize = 100;
 /// After a failure everybody gets that failure for this long, doubling, so that a cloud that is
 /// down is asked twice a minute and not once per object.
 const FAILURE_FIRST: Duration = Duration::from_secs(1);
 const FAILURE_MAX: Duration = Duration::from_secs(30);
+/// For so long a registry counts as just seen, by the time at which its page was requested (rule 9).
+const SEEN_SECS: i64 = 2;
 
-/// The inventory as of one LIST.
+/// The inventory as of one look.
 pub(super) type Look = Result<Arc<Inventory>, Failure>;
 
-/// The LISTs of one account.
-#[derive(Default)]
+/// What a look must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// What was created or changed. What was deleted may still be shown.
+    Changes,
+    /// Everything, so that what is not shown is not there.
+    Whole,
+}
+
+/// The looks at the instances of one account.
 pub(super) struct Snapshots {
-    instances: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<Newest>>>>,
+    settle: SignedDuration,
+    instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
+}
+
+struct Instance {
+    state: Arc<tokio::sync::Mutex<State>>,
+    /// What a look that is under way does not keep waiting.
+    notes: Mutex<Notes>,
 }
 
 #[derive(Default)]
-struct Newest {
-    look: Option<(Timestamp, Look)>,
+struct Notes {
+    /// What SWR answered to our own writes, and no look knows yet.
+    wrote: Vec<Wrote>,
+    /// The newest inventory, and whether looks have always shown our own writes.
+    newest: Option<(Arc<Inventory>, bool)>,
+    /// When somebody asked for one registry, lately.
+    asked: VecDeque<Instant>,
+}
+
+struct Wrote {
+    id: RegistryId,
+    at: Timestamp,
+    what: Own,
+}
+
+/// What SWR answered with success.
+pub(super) enum Own {
+    /// A POST.
+    Created,
+    /// A PUT, and the record that it was to replace.
+    Updated(Box<Record>),
+    /// A DELETE.
+    Deleted,
+}
+
+struct State {
+    recent: Recent,
+    /// When the last look of either kind began, and what is known since.
+    looked: Option<(Timestamp, Look)>,
+    /// When the last LIST of all began.
+    swept_at: Option<Timestamp>,
+    pace: Pace,
     ended: Option<Instant>,
     took: Duration,
     failures: u32,
 }
 
 impl Snapshots {
-    /// The inventory by a LIST that began after `started_after`, or the failure of one that still
+    /// Of an account of which no instance was looked at yet. `settle` is T_settle.
+    pub(super) fn new(settle_secs: i64) -> Self {
+        Snapshots {
+            settle: SignedDuration::from_secs(settle_secs),
+            instances: Mutex::default(),
+        }
+    }
+
+    /// The inventory by a look that began after `started_after`, or the failure of one that still
     /// speaks for the instance.
     pub(super) async fn list(
         &self,
         reader: &Reader,
         instance: &InstanceId,
         started_after: Timestamp,
+        need: Need,
     ) -> Look {
-        self.shared(reader, instance, started_after, true).await
+        let asked = Asked {
+            started_after,
+            need,
+            occasion: Occasion::Demand,
+            takes_failure: true,
+        };
+        self.shared(reader, instance, asked).await
     }
 
-    /// The inventory by a LIST that began after `started_after`, whatever failed before: for who
-    /// keeps a gap of their own.
-    pub(super) async fn look(
+    /// The inventory by a LIST of all that begins now, at the interval of polls.
+    pub(super) async fn poll(&self, reader: &Reader, instance: &InstanceId) -> Look {
+        let asked = Asked {
+            started_after: clock::now(),
+            need: Need::Whole,
+            occasion: Occasion::Poll,
+            takes_failure: true,
+        };
+        self.shared(reader, instance, asked).await
+    }
+
+    /// The inventory by a LIST of all that begins now, whatever failed before: for who keeps a gap of
+    /// their own.
+    pub(super) async fn look(&self, reader: &Reader, instance: &InstanceId) -> Look {
+        let asked = Asked {
+            started_after: clock::now(),
+            need: Need::Whole,
+            occasion: Occasion::Demand,
+            takes_failure: false,
+        };
+        self.shared(reader, instance, asked).await
+    }
+
+    /// One registry before it is updated (rule 9): as a page showed it at most 2 s ago, where looks
+    /// have always shown our own writes. Otherwise by a SHOW, or by a LIST of all where so many ask
+    /// that it costs less.
+    pub(super) async fn show(
         &self,
         reader: &Reader,
         instance: &InstanceId,
-        started_after: Timestamp,
-    ) -> Look {
-        self.shared(reader, instance, started_after, false).await
-    }
-
-    async fn shared(
-        &self,
-        reader: &Reader,
-        instance: &InstanceId,
-        started_after: Timestamp,
-        takes_failure: bool,
-    ) -> Look {
-        let newest = Arc::clone(
-            self.instances
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(instance.clone())
-                .or_default(),
-        );
-        // Whoever holds the lock lists; the others find its result when they get it.
-        let mut newest = newest.lock_owned().await;
-        if let Some((started, look)) = &newest.look {
-            let fresh = *started > started_after;
-            let still_failing = takes_failure && look.is_err() && newest.is_within_failure_gap();
-            if fresh || still_failing {
-                return look.clone();
+        id: RegistryId,
+    ) -> Result<Record, Failure> {
+        let now = clock::now();
+        let it = self.instance(instance);
+        let Some((seen, n_pages)) = it.trusted(id, now) else {
+            return reader.show(instance, id).await;
+        };
+        if let Some(record) = seen {
+            return Ok(record);
+        }
+        if it.asks_as_often_as(n_pages) {
+            self.list(reader, instance, now, Need::Whole).await?;
+            if let Some((Some(record), _)) = it.trusted(id, clock::now()) {
+                return Ok(record);
             }
         }
-        // A task of its own: a caller that loses patience must not take the LIST along, for which
+        reader.show(instance, id).await
+    }
+
+    /// SWR answered a write of ours with success.
+    pub(super) fn wrote(&self, instance: &InstanceId, id: RegistryId, what: Own) {
+        let at = clock::now();
+        let wrote = Wrote { id, at, what };
+        self.instance(instance).notes().wrote.push(wrote);
+    }
+
+    fn instance(&self, instance: &InstanceId) -> Arc<Instance> {
+        let mut instances = self.locked();
+        let it = instances.entry(instance.clone()).or_insert_with(|| {
+            Arc::new(Instance {
+                state: Arc::new(tokio::sync::Mutex::new(State::new(self.settle))),
+                notes: Mutex::default(),
+            })
+        });
+        Arc::clone(it)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<InstanceId, Arc<Instance>>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn shared(&self, reader: &Reader, instance: &InstanceId, asked: Asked) -> Look {
+        let it = self.instance(instance);
+        // Whoever holds the lock looks; the others find its result when they get it.
+        let mut state = Arc::clone(&it.state).lock_owned().await;
+        if let Some(look) = state.answer(asked) {
+            return look;
+        }
+        // A task of its own: a caller that loses patience must not take the look along, for which
         // others wait.
         let (reader, instance) = (reader.clone(), instance.clone());
-        let listing = tokio::spawn(async move {
-            if let Some(ended) = newest.ended {
-                // As long as the last LIST took: the instance is listed half of the time at most.
-                tokio::time::sleep_until(ended + newest.took.max(SPACING_MIN)).await;
-            }
+        let looking = tokio::spawn(async move {
+            tokio::time::sleep_until(state.next_at(asked.need)).await;
             // The clock counts milliseconds: only one that is later is certainly after the read.
-            while clock::now() <= started_after {
+            while clock::now() <= asked.started_after {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let started = clock::now();
             let begun = Instant::now();
-            // A LIST that panics is one that failed.
-            let list = AssertUnwindSafe(reader.list(&instance)).catch_unwind();
-            let look = match list.await {
-                Ok(listed) => listed.map(Arc::new),
-                Err(_) => Err(broken()),
-            };
-            newest.took = begun.elapsed();
-            newest.ended = Some(Instant::now());
-            newest.failures = match &look {
+            state.pace.begins(begun);
+            // A look that panics is one that failed.
+            let look = AssertUnwindSafe(state.look(&it, &reader, &instance, asked)).catch_unwind();
+            let look = look.await.unwrap_or_else(|_| Err(broken()));
+            state.took = begun.elapsed();
+            state.ended = Some(Instant::now());
+            state.failures = match &look {
                 Ok(_) => 0,
-                Err(_) => newest.failures.saturating_add(1),
+                Err(_) => state.failures.saturating_add(1),
             };
-            newest.look = Some((started, look.clone()));
             look
         });
-        listing.await.unwrap_or_else(|_| Err(broken()))
+        looking.await.unwrap_or_else(|_| Err(broken()))
     }
 
     /// Nobody asks for the others any more: ten thousand registries are megabytes.
     pub(super) fn retain(&self, is_used: impl Fn(&InstanceId) -> bool) {
-        self.instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|instance, _| is_used(instance));
+        self.locked().retain(|instance, _| is_used(instance));
     }
 
-    /// What the newest LIST of each instance gave; those under way are left out.
-    pub(super) fn newest(&self) -> Vec<(InstanceId, Look)> {
-        let instances = self
-            .instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let looks = instances.iter().filter_map(|(instance, newest)| {
-            let newest = newest.try_lock().ok()?;
-            let (_, look) = newest.look.as_ref()?;
-            Some((instance.clone(), look.clone()))
+    /// How many registries each instance holds by its newest look.
+    pub(super) fn sizes(&self) -> Vec<(InstanceId, usize)> {
+        let instances = self.locked();
+        let sizes = instances.iter().filter_map(|(instance, it)| {
+            let notes = it.notes();
+            let (inventory, _) = notes.newest.as_ref()?;
+            Some((instance.clone(), inventory.records().len()))
         });
-        looks.collect()
+        sizes.collect()
     }
 }
 
-fn broken() -> Failure {
-    Failure::new(Class::Transient, Cause::Malformed)
+/// What somebody asks of a look.
+#[derive(Clone, Copy)]
+struct Asked {
+    started_after: Timestamp,
+    need: Need,
+    occasion: Occasion,
+    /// Whether the failure of an earlier look answers, too, for a while.
+    takes_failure: bool,
 }
 
-impl Newest {
+impl Instance {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The registry, if it was just seen, and how many pages all take; `None` where a page proves
+    /// nothing.
+    fn trusted(&self, id: RegistryId, now: Timestamp) -> Option<(Option<Record>, usize)> {
+        let notes = self.notes();
+        let (inventory, never_lagged) = notes.newest.as_ref()?;
+        if !never_lagged || notes.wrote.iter().any(|wrote| wrote.id == id) {
+            return None;
+        }
+        let seen = inventory.seen(id);
+        let seen = seen.filter(|(_, at)| now <= time::after(*at, SEEN_SECS));
+        let n_pages = inventory.records().len().div_ceil(PAGE_LENGTH);
+        Some((seen.map(|(record, _)| record.clone()), n_pages))
+    }
+
+    /// Notes that somebody asks for one registry. Whether as many asked lately as `n_pages`.
+    fn asks_as_often_as(&self, n_pages: usize) -> bool {
+        let now = Instant::now();
+        let mut notes = self.notes();
+        notes
+            .asked
+            .retain(|at| at.elapsed().as_secs() < SEEN_SECS.unsigned_abs());
+        if notes.asked.len() < n_pages {
+            notes.asked.push_back(now);
+        }
+        notes.asked.len() >= n_pages
+    }
+}
+
+impl State {
+    fn new(settle: SignedDuration) -> Self {
+        State {
+            recent: Recent::new(settle),
+            looked: None,
+            swept_at: None,
+            pace: Pace::default(),
+            ended: None,
+            took: Duration::ZERO,
+            failures: 0,
+        }
+    }
+
+    /// What an earlier look says to it.
+    fn answer(&self, asked: Asked) -> Option<Look> {
+        let (looked_at, look) = self.looked.as_ref()?;
+        let began = match asked.need {
+            Need::Changes => Some(*looked_at),
+            // What later looks added was not there then, or has changed since.
+            Need::Whole => self.swept_at,
+        };
+        let is_fresh = began.is_some_and(|at| at > asked.started_after);
+        let is_failing = asked.takes_failure && look.is_err() && self.is_within_failure_gap();
+        (is_fresh || is_failing).then(|| look.clone())
+    }
+
     fn is_within_failure_gap(&self) -> bool {
         let doublings = self.failures.saturating_sub(1).min(10);
         let gap = (FAILURE_FIRST * 2u32.pow(doublings)).min(FAILURE_MAX);
         self.ended.is_some_and(|ended| ended.elapsed() < gap)
     }
+
+    /// When the next look may begin.
+    fn next_at(&self, need: Need) -> Instant {
+        let now = Instant::now();
+        let Some(ended) = self.ended else {
+            return now;
+        };
+        // As long as the last one took: an instance is asked half of the time at most.
+        let rested = ended + self.took;
+        let paced = self.pace.next(now);
+        match need {
+            Need::Changes => paced.max(rested),
+            Need::Whole => {
+                let n = self.inventory().map_or(0, |it| it.records().len());
+                let pages = u32::try_from(n.div_ceil(PAGE_LENGTH)).unwrap_or(u32::MAX);
+                paced
+                    .max(rested)
+                    .max(ended + SPACING_PER_PAGE * pages.max(1))
+            }
+        }
+    }
+
+    fn inventory(&self) -> Option<&Arc<Inventory>> {
+        self.looked
+            .as_ref()
+            .and_then(|(_, look)| look.as_ref().ok())
+    }
+
+    async fn look(
+        &mut self,
+        it: &Instance,
+        reader: &Reader,
+        instance: &InstanceId,
+        asked: Asked,
+    ) -> Look {
+        self.take_notes(it);
+        if asked.need == Need::Changes
+            && let Some(look) = self.newest(it, reader, instance).await
+        {
+            return look;
+        }
+        let begun = clock::now();
+        let look = reader.list(instance).await.map(Arc::new);
+        self.take_notes(it);
+        if let Ok(inventory) = &look {
+            let times = (begun, clock::now());
+            self.recent.swept(asked.occasion, times, inventory);
+        }
+        self.swept_at = Some(begun);
+        self.keep(it, begun, look)
+    }
+
+    /// What changed last. `None` if that does not tell everything, so that all must be listed.
+    async fn newest(
+        &mut self,
+        it: &Instance,
+        reader: &Reader,
+        instance: &InstanceId,
+    ) -> Option<Look> {
+        let begun = clock::now();
+        let mut inventory = Arc::clone(self.inventory()?);
+        let read = self.recent.newest(&inventory, begun)?;
+        let read = match reader.newest(instance, read).await {
+            Ok(read) => read,
+            Err(failure) => return Some(self.keep(it, begun, Err(failure))),
+        };
+        self.take_notes(it);
+        // Nobody else's, where nobody holds it any more: it is changed in its place.
+        self.looked = None;
+        it.notes().newest = None;
+        let outcome = self.recent.merge(read, &mut inventory, clock::now());
+        let look = self.keep(it, begun, Ok(inventory));
+        match outcome {
+            Outcome::Current => Some(look),
+            Outcome::Partial(why) => {
+                tracing::debug!(%instance, ?why, "the newest changes do not tell everything");
+                None
+            }
+        }
+    }
+
+    fn keep(&mut self, it: &Instance, begun: Timestamp, look: Look) -> Look {
+        if let Ok(inventory) = &look {
+            let never_lagged = self.recent.lists_never_lagged();
+            it.notes().newest = Some((Arc::clone(inventory), never_lagged));
+        }
+        self.looked = Some((begun, look.clone()));
+        look
+    }
+
+    fn take_notes(&mut self, it: &Instance) {
+        let wrote = std::mem::take(&mut it.notes().wrote);
+        for Wrote { id, at, what } in wrote {
+            match what {
+                Own::Created => self.recent.wrote(id, Written::Created, at),
+                Own::Updated(before) => self.recent.wrote(id, Written::Updated(&before), at),
+                Own::Deleted => self.recent.deleted(id),
+            }
+        }
+    }
+}
+
+fn broken() -> Failure {
+    Failure::new(Class::Transient, Cause::Malformed)
 }

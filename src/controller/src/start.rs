@@ -123,6 +123,7 @@ pub async fn start(
             options.namespace.clone(),
             options.endpoints.clone(),
             options.transport.clone(),
+            options.windows.settle_secs,
             options.metrics.accounts.clone(),
         ),
     });

@@ -237,6 +237,9 @@ pub struct Removal {
 pub enum Listing {
     /// To decide what to do.
     Deciding(Keep),
+    /// To decide what to do about a registry that is not ours and is in the way: it may have been
+    /// deleted since all were listed.
+    DecidingAgain(Keep),
     /// To be sure that the registry with the known id is gone.
     ConfirmingGone(Keep),
     /// To see what was created. The answer may not take long: the id waits for it.
@@ -256,6 +259,7 @@ impl Listing {
     pub fn work(&self) -> &Work {
         match self {
             Listing::Deciding(keep)
+            | Listing::DecidingAgain(keep)
             | Listing::ConfirmingGone(keep)
             | Listing::Created(keep, ..)
             | Listing::CreatedNoted(keep, ..)
@@ -265,11 +269,26 @@ impl Listing {
         }
     }
 
+    /// Whether what the answer does not show must not be there. If not, it is enough that it shows what
+    /// was created or changed: without an intent and an id no absence is concluded, for uniqueness
+    /// comes from the writes to the object (rule 5).
+    pub fn needs_whole(&self) -> bool {
+        match self {
+            Listing::Deciding(keep) => keep.work.object.status.create_intent.is_some(),
+            Listing::DecidingAgain(_)
+            | Listing::ConfirmingGone(_)
+            | Listing::Removing(_)
+            | Listing::Orphaning(_) => true,
+            Listing::Created(..) | Listing::CreatedNoted(..) | Listing::Updated(..) => false,
+        }
+    }
+
     /// For how long the answer is waited for, if it is not without limit (rule 6: 2 s).
     pub fn patience_secs(&self) -> Option<i64> {
         match self {
             Listing::Created(..) => Some(2),
             Listing::Deciding(_)
+            | Listing::DecidingAgain(_)
             | Listing::ConfirmingGone(_)
             | Listing::CreatedNoted(..)
             | Listing::Updated(..)
@@ -307,6 +326,11 @@ pub enum Showing {
 }
 
 impl Showing {
+    /// Whether the record may be one that a page of a list showed a moment ago (rule 9).
+    pub fn takes_page(&self) -> bool {
+        matches!(self, Showing::BeforeUpdate(..))
+    }
+
     /// The object that the record is for.
     pub fn work(&self) -> &Work {
         match self {

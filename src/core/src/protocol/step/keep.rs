@@ -103,8 +103,19 @@ fn make_plan(keep: &Keep, claim: Claim, now: Timestamp) -> Plan {
 
 pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
     let Some(id) = keep.work.object.known_id() else {
-        let claim = claim(&keep, inventory);
-        return carry_out_if_whole(keep, claim, inventory, now);
+        let is_of_all = keep.work.object.status.create_intent.is_some();
+        return match claim(&keep, inventory) {
+            Claim::Ours(_) | Claim::Absent => decide_on_all(keep, inventory, now),
+            _ if is_of_all => decide_on_all(keep, inventory, now),
+            Claim::Several(_)
+            | Claim::Untagged(_)
+            | Claim::Predecessor(_)
+            | Claim::TaggedByOther(_)
+            | Claim::NothingToAdopt(_) => ask(Effect::List {
+                started_after: keep.work.read_at,
+                then: Listing::DecidingAgain(keep),
+            }),
+        };
     };
     match inventory.owned(&keep.work.pass.owner, id) {
         // Rule 8: others with our tag are copies.
@@ -120,6 +131,12 @@ pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> N
             })
         }
     }
+}
+
+/// For an object that knows no registry of its own.
+pub(super) fn decide_on_all(keep: Keep, inventory: &Inventory, now: Timestamp) -> Next {
+    let claim = claim(&keep, inventory);
+    carry_out_if_whole(keep, claim, inventory, now)
 }
 
 /// The known registry is certainly gone (rule 7): start over without it.
@@ -390,7 +407,8 @@ pub(super) fn shown_before_update(
                 finished(&keep, Verdict::OwnershipLost)
             }
         },
-        // Gone between LIST and SHOW: the next pass looks again and applies rule 7.
+        // A look for changes still shows what was deleted.
+        Err(failure) if failure.class == Class::NotFound => shown_missing(keep, Err(failure), now),
         Err(failure) => failed(&keep, Operation::Show, failure),
     }
 }

@@ -266,6 +266,10 @@ impl Listing {
                 keep.look(&inventory, None);
                 keep::decide(keep, &inventory, now)
             }
+            (Listing::DecidingAgain(mut keep), Ok(Some(inventory))) => {
+                keep.look(&inventory, None);
+                keep::decide_on_all(keep, &inventory, now)
+            }
             (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
                 keep.look(&inventory, None);
                 keep::decide_without_known(keep, &inventory, now)
@@ -292,13 +296,21 @@ impl Listing {
             (Listing::Updated(keep, wrote, id), Ok(None) | Err(_)) => {
                 written::updated_unseen(&keep, &wrote, id)
             }
-            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Ok(None)) => {
+            (
+                Listing::Deciding(keep)
+                | Listing::DecidingAgain(keep)
+                | Listing::ConfirmingGone(keep),
+                Ok(None),
+            ) => {
                 let failure = Failure::new(Class::Transient, crate::failure::Cause::TimedOut);
                 failed(&keep, Operation::List, failure)
             }
-            (Listing::Deciding(keep) | Listing::ConfirmingGone(keep), Err(failure)) => {
-                failed(&keep, Operation::List, failure)
-            }
+            (
+                Listing::Deciding(keep)
+                | Listing::DecidingAgain(keep)
+                | Listing::ConfirmingGone(keep),
+                Err(failure),
+            ) => failed(&keep, Operation::List, failure),
         }
     }
 }

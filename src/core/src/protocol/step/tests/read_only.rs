@@ -48,6 +48,7 @@ fn what_could_be_adopted_is_not() {
             ReadAccount
             ReadSecret
             List
+            List
             -> ReadOnly(Adopt)
         "#]],
     );
