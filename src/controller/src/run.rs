@@ -356,7 +356,14 @@ impl Loop {
             let task = self.passes.spawn(async move {
                 let _counted = counted;
                 let (key, uid) = (turn.key.clone(), turn.uid.clone());
-                let ended = pass::run(context, key, uid, turn.watched, turn.memory, witness);
+                let ended = Box::pin(pass::run(
+                    context,
+                    key,
+                    uid,
+                    turn.watched,
+                    turn.memory,
+                    witness,
+                ));
                 EndedPass {
                     ended: ended.await,
                     key: turn.key,

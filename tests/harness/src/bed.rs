@@ -305,6 +305,11 @@ impl DevFolder {
         Self::claim_at(environment::dev_folder().join("test"))
     }
 
+    /// `target/dev/bench`.
+    pub fn claim_for_bench() -> Result<Self, Error> {
+        Self::claim_at(environment::dev_folder().join("bench"))
+    }
+
     fn claim_at(folder: PathBuf) -> Result<Self, Error> {
         fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
         let path = folder.join("lock");

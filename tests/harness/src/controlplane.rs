@@ -39,6 +39,8 @@ rules:
 - level: Metadata
 ";
 
+const AUDIT_POLICY_FILE: &str = "audit-policy.yaml";
+
 /// What a user of the control plane needs to know.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,17 +101,22 @@ impl ControlPlane {
 
     /// Starts one that keeps its files in `folder`; whatever lies there is removed first.
     pub fn start(folder: &Path) -> Result<Self, Error> {
+        Self::start_audited(folder, AUDIT_POLICY)
+    }
+
+    /// As [`Self::start`], with another policy of the audit log.
+    pub fn start_audited(folder: &Path, policy: &str) -> Result<Self, Error> {
         let assets = Assets::provide()?;
         // A free port can be taken between the look and the start, so a second try with other ports is worth it.
-        match Self::start_once(&assets, folder) {
+        match Self::start_once(&assets, folder, policy) {
             Err(Error::EndedEarly { tail, .. }) if tail.contains("address already in use") => {
-                Self::start_once(&assets, folder)
+                Self::start_once(&assets, folder, policy)
             }
             other => other,
         }
     }
 
-    fn start_once(assets: &Assets, folder: &Path) -> Result<Self, Error> {
+    fn start_once(assets: &Assets, folder: &Path, policy: &str) -> Result<Self, Error> {
         if folder.exists() {
             fs::remove_dir_all(folder)
                 .map_err(Error::io(format!("remove {}", folder.display())))?;
@@ -136,7 +143,8 @@ impl ControlPlane {
             etcd(assets, folder, etcd_port, peer_port),
             &folder.join("etcd.log"),
         )?;
-        let command = apiserver(assets, folder, &keys, &facts, etcd_port, api_port)?;
+        write_private(&folder.join(AUDIT_POLICY_FILE), policy.as_bytes())?;
+        let command = apiserver(assets, folder, &keys, &facts, etcd_port, api_port);
         let mut apiserver = Process::spawn(
             "kube-apiserver",
             command,
@@ -269,6 +277,12 @@ impl ControlPlane {
         &self.facts.authority
     }
 
+    /// The process ids of kube-apiserver and etcd, if they are children of this process.
+    pub fn pids(&self) -> Option<[u32; 2]> {
+        let running = self.running.as_ref()?;
+        Some([running.apiserver.pid(), running.etcd.pid()])
+    }
+
     /// Ends it. Nobody waits for the apiserver to drain its watches, which may take a minute: nothing here outlives it.
     pub fn stop(self) {
         drop(self);
@@ -302,8 +316,7 @@ fn apiserver(
     facts: &Facts,
     etcd_port: u16,
     port: u16,
-) -> Result<Command, Error> {
-    let policy = write_private(&folder.join("audit-policy.yaml"), AUDIT_POLICY.as_bytes())?;
+) -> Command {
     let mut command = tethered(&assets.apiserver);
     let mut path = |flag: &str, path: &Path| {
         let mut argument = std::ffi::OsString::from(flag);
@@ -323,7 +336,7 @@ fn apiserver(
         "--service-account-signing-key-file",
         &keys.service_account_key,
     );
-    path("--audit-policy-file", &policy);
+    path("--audit-policy-file", &folder.join(AUDIT_POLICY_FILE));
     path("--audit-log-path", &facts.audit_log);
     command
         .arg(format!("--etcd-servers=http://127.0.0.1:{etcd_port}"))
@@ -336,7 +349,7 @@ fn apiserver(
         .arg("--audit-log-maxsize=4096")
         // A loopback address cannot be an endpoint of the Service `kubernetes`, and nothing here asks for one.
         .arg("--endpoint-reconciler-type=none");
-    Ok(command)
+    command
 }
 
 fn controller_manager(binary: &Path, keys: &Keys, kubeconfig: &Path) -> Command {

@@ -17,6 +17,14 @@ pub fn now() -> Instant {
 
 #[expect(
     clippy::disallowed_methods,
+    reason = "compared with the times that other processes of this machine write down"
+)]
+pub fn timestamp() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
     reason = "between two looks at a real process; every caller has a deadline"
 )]
 pub fn pause(length: Duration) {

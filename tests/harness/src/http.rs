@@ -53,6 +53,20 @@ impl Http {
         serde_json::from_str(&body).map_err(Error::json(format!("the answer of {url}")))
     }
 
+    /// As [`Self::get`] with status 200, for a body of up to 256 MiB: a journal of 50,000 requests has about 50.
+    pub fn get_large(&self, url: &str) -> Result<String, Error> {
+        const BODY_BYTES_MAX: u64 = 256 << 20;
+        let mut response = self.agent.get(url).call().map_err(failed("GET", url))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(BODY_BYTES_MAX)
+            .read_to_string()
+            .map_err(failed("GET", url))?;
+        answered("GET", url, response.status().as_u16(), &body)?;
+        Ok(body)
+    }
+
     pub fn delete(&self, url: &str) -> Result<(), Error> {
         let mut response = self
             .agent

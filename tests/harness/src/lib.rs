@@ -14,6 +14,7 @@
 //! | [`bed`] | all of it together, as `cargo dev up` and `cargo dev demo` use it |
 //! | [`demo`] | the story that `cargo dev demo` tells |
 //! | [`suite`] | `cargo dev test` |
+//! | [`bench`] | `cargo dev bench` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
 //! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
@@ -24,6 +25,7 @@
 
 pub mod assets;
 pub mod bed;
+pub mod bench;
 pub mod cargo;
 pub mod controlplane;
 pub mod demo;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, demo, environment, image, sbom, suite, tools};
+use harness::{Error, bench, demo, environment, image, sbom, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -37,6 +37,8 @@ enum Command {
     },
     /// Explore every interleaving of the operator's decisions with a hostile world, and print a table
     Model,
+    /// Measure what the operator costs, beside the floor and other operators; writes target/bench/bench.json
+    Bench(bench::Options),
     /// Start everything, print `ready`, and stay until Ctrl-C; `target/dev/env` tells a shell where things are
     Up {
         /// Everything but the operator
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Demo { once } => tell(&signals, once),
         Command::Test { filter } => suite::run(filter.as_deref()),
         Command::Model => suite::model(),
+        Command::Bench(options) => bench::run(&options),
         Command::Up {
             no_operator,
             install,

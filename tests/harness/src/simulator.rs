@@ -103,6 +103,10 @@ impl Simulator {
         &self.endpoint
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     pub fn log_path(&self) -> &Path {
         self.process.log_path()
     }
