@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bed::{cases, check_cases, with_site};
 use crate::cloud::PATIENCE;
+use crate::cluster::Asked;
 use crate::manifest::{body, split_tag};
 use crate::site::{Site, condition, name_of, registry_id, state};
 
@@ -220,6 +221,19 @@ fn a_thousand_objects_cost_what_was_promised() {
         ));
         assert_eq!(posts, N);
         assert!(writes.len() * 10 <= N * 31, "{} writes", writes.len());
+        let asked = audit.in_namespace(&site.name);
+        let reads = |resource: &str| {
+            let is_one = |it: &&Asked| it.verb == "get" && it.resource == resource;
+            asked.iter().filter(is_one).count()
+        };
+        let (objects, secrets) = (reads("replicationregistries"), reads("secrets"));
+        crate::bed::say(&format!(
+            "creation of {N}: {objects} GETs of objects, {secrets} GETs of Secrets"
+        ));
+        assert!(objects * 100 <= N, "{objects} GETs of objects");
+        // Every object has its own reconcile, and two Secrets serve them all: a GET of each per poll,
+        // and four in a second where somebody waits.
+        assert!(secrets * 2 <= N, "{secrets} GETs of Secrets");
 
         // At rest: pages of LIST, and one GET for each of the two Secrets, per instance and poll.
         let audit = site.cluster.audit();

@@ -69,6 +69,7 @@ mod drift;
 mod echoes;
 mod edits;
 mod events;
+mod fairness;
 mod faults;
 mod fight;
 mod giant;

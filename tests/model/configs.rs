@@ -4,9 +4,10 @@ use swr_operator_api::registry::AdoptionPolicy;
 
 use crate::core::Setting;
 use crate::moves::{Config, Expected, Lie};
+use crate::watching;
 use crate::world::{Budget, Mark};
 
-const NOTHING: Budget = Budget {
+pub(crate) const NOTHING: Budget = Budget {
     faults: 0,
     crashes: 0,
     lags: 0,
@@ -36,7 +37,7 @@ const SETTING: Setting = Setting {
     skew: 0,
 };
 
-fn one(name: &'static str, left: Budget) -> Config {
+pub(crate) fn one(name: &'static str, left: Budget) -> Config {
     Config {
         name,
         controllers: 1,
@@ -54,7 +55,7 @@ fn one(name: &'static str, left: Budget) -> Config {
 }
 
 /// Two controllers at once, as when a deposed leader does not know it yet.
-fn two(name: &'static str, left: Budget) -> Config {
+pub(crate) fn two(name: &'static str, left: Budget) -> Config {
     Config {
         controllers: 2,
         horizon: 3,
@@ -62,7 +63,7 @@ fn two(name: &'static str, left: Budget) -> Config {
     }
 }
 
-fn adopting(config: Config) -> Config {
+pub(crate) fn adopting(config: Config) -> Config {
     Config {
         setting: Setting {
             adoption: AdoptionPolicy::IfUnowned,
@@ -317,7 +318,7 @@ pub(crate) fn full() -> Vec<Config> {
             ..two("2 controllers, console", Budget { console: 1, ..b })
         },
     ]);
-    all.extend(watching());
+    all.extend(watching::all());
     all.extend(clocks());
     all.extend(copies());
     all.extend(restores());
@@ -325,103 +326,6 @@ pub(crate) fn full() -> Vec<Config> {
     all.extend(readers());
     all.extend(unseen());
     all
-}
-
-/// Rule 1: passes that begin with what the watch shows, which may be older than what stands.
-fn watching() -> Vec<Config> {
-    let b = Budget {
-        stale: 1,
-        ..NOTHING
-    };
-    let short = |config: Config| Config {
-        horizon: 2,
-        ..config
-    };
-    vec![
-        one(
-            "watch, 2 stale, 2 edits",
-            Budget {
-                stale: 2,
-                edits: 2,
-                ..b
-            },
-        ),
-        one(
-            "watch, fault, crash",
-            Budget {
-                faults: 1,
-                crashes: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, fault, edit",
-            Budget {
-                faults: 1,
-                edits: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, crash, edit, delete",
-            Budget {
-                crashes: 1,
-                edits: 1,
-                deletions: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, fault, delete, create anew",
-            Budget {
-                faults: 1,
-                deletions: 1,
-                recreations: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, suspend, resume, lag, edit",
-            Budget {
-                suspensions: 2,
-                lags: 1,
-                edits: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, Orphan, fault, delete",
-            Budget {
-                orphans: 1,
-                faults: 1,
-                deletions: 1,
-                ..b
-            },
-        ),
-        one(
-            "watch, console, edit, fault",
-            Budget {
-                console: 1,
-                edits: 1,
-                faults: 1,
-                ..b
-            },
-        ),
-        adopting(one(
-            "watch, adoption, fault, delete",
-            Budget {
-                faults: 1,
-                deletions: 1,
-                ..b
-            },
-        )),
-        short(two("2 controllers, watch, edit", Budget { edits: 1, ..b })),
-        short(two(
-            "2 controllers, watch, crash",
-            Budget { crashes: 1, ..b },
-        )),
-        two("2 controllers, watch, delete", Budget { deletions: 1, ..b }),
-    ]
 }
 
 /// One clock per process, which is wrong from the start or drifts.

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use swr_operator_api::registry::{AdoptionPolicy, CreateIntent};
 use swr_operator_api::{ConditionStatus, FINALIZER};
-use swr_operator_core::answer::{Account, KubeFailure};
-use swr_operator_core::credential::{Credential, Fingerprint, Sealed, Sealer, Sensitive};
-use swr_operator_core::desired::{ProjectId, Region, RegistryId};
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::credential::{Fingerprint, Sealed, Sealer};
+use swr_operator_core::desired::RegistryId;
 use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Showing};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::{Object, Version};
@@ -26,6 +26,7 @@ use swr_operator_core::tag::{Installation, Owner, split};
 use swr_operator_core::witness::{self, Testimony, Trust};
 
 use crate::age::without_clocks;
+use crate::facts::{account, credential, done};
 use crate::world::{
     CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick,
 };
@@ -223,7 +224,7 @@ const TESTIMONY: Testimony = Testimony {
     is_believed: true,
     polls: 0,
 };
-const NAMESPACE: &str = "images";
+pub(crate) const NAMESPACE: &str = "images";
 const NAME: &str = "harbor-dr";
 /// Incarnations that the tags are made for.
 const UIDS_MAX: u8 = 4;
@@ -787,37 +788,4 @@ fn written(answer: Answer, object: impl Fn(Index) -> Object) -> ObjectWritten {
         panic!("{answer:?} is no answer to a write of the object");
     };
     Err(failure)
-}
-
-fn done(answer: Answer) -> Result<(), Failure> {
-    if answer == Answer::Done {
-        return Ok(());
-    }
-    let Answer::Cloud(class, cause) = answer else {
-        panic!("{answer:?} is no answer to a write to SWR");
-    };
-    Err(Failure::new(class, cause))
-}
-
-fn credential(version: u8) -> Credential {
-    Credential {
-        access_key: Sensitive::new(format!("ak{version}")),
-        access_secret: Sensitive::new(format!("as{version}")),
-    }
-}
-
-fn account() -> Account {
-    let all = |text: &str| vec![text.to_owned()];
-    Account {
-        region: Region::new("region-1"),
-        project: ProjectId::new("project-1"),
-        grants: vec![swr_operator_api::account::Grant {
-            namespaces: all(NAMESPACE),
-            instances: all("source-1"),
-            targets: swr_operator_api::account::Targets {
-                hosts: all("*.example.com"),
-                ..Default::default()
-            },
-        }],
-    }
 }

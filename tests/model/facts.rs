@@ -1,9 +1,13 @@
-//! The small facts of an object that the checker looks at.
+//! The small facts of an object that the checker looks at, and what the world holds besides.
 
 use swr_operator_api::ConditionStatus;
+use swr_operator_core::answer::Account;
+use swr_operator_core::credential::{Credential, Sensitive};
+use swr_operator_core::desired::{ProjectId, Region};
+use swr_operator_core::failure::Failure;
 use swr_operator_core::object::Object;
 
-use crate::core::{tick, uid_of, url_of, url_text};
+use crate::core::{Answer, NAMESPACE, tick, uid_of, url_of, url_text};
 use crate::world::Tick;
 
 /// The small facts of an object that the checker looks at.
@@ -49,4 +53,40 @@ impl Facts for Object {
             desired.registry.url = url_text(url);
         }
     }
+}
+
+/// A version of the Secret.
+pub(crate) fn credential(version: u8) -> Credential {
+    Credential {
+        access_key: Sensitive::new(format!("ak{version}")),
+        access_secret: Sensitive::new(format!("as{version}")),
+    }
+}
+
+/// The account of every object.
+pub(crate) fn account() -> Account {
+    let all = |text: &str| vec![text.to_owned()];
+    Account {
+        region: Region::new("region-1"),
+        project: ProjectId::new("project-1"),
+        grants: vec![swr_operator_api::account::Grant {
+            namespaces: all(NAMESPACE),
+            instances: all("source-1"),
+            targets: swr_operator_api::account::Targets {
+                hosts: all("*.example.com"),
+                ..Default::default()
+            },
+        }],
+    }
+}
+
+/// The answer to a write that gives nothing back.
+pub(crate) fn done(answer: Answer) -> Result<(), Failure> {
+    if answer == Answer::Done {
+        return Ok(());
+    }
+    let Answer::Cloud(class, cause) = answer else {
+        panic!("{answer:?} is no answer to a write to SWR");
+    };
+    Err(Failure::new(class, cause))
 }

@@ -40,6 +40,7 @@ mod moves;
 mod people;
 mod quiet;
 mod swr;
+mod watching;
 mod world;
 
 use std::fmt::Write as _;

@@ -8,6 +8,7 @@
 mod accounts;
 mod execute;
 mod health;
+mod lanes;
 pub mod metrics;
 mod pass;
 mod poll;

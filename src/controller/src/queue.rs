@@ -16,11 +16,9 @@ use swr_operator_core::summary::{Blocker, Judged, Verdict};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
+use super::lanes::Lanes;
 use super::pass::Ended;
 
-/// A person's change goes before what a sweep found; but of so many, one is the sweep's, so that
-/// a flood of changes cannot stop it.
-const SWEEP_EVERY: u32 = 8;
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
 const STALE_MILLIS: i64 = 100;
@@ -103,6 +101,8 @@ pub(super) struct Turn {
     pub(super) memory: Memory,
     /// Account and instance, if the object fits our CRD.
     pub(super) scope: Option<Scope>,
+    /// Those in whose lane it waited: the object may have changed its account since.
+    pub(super) lane: Option<Scope>,
     /// Whether this pass may send a registry that shows no difference.
     pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
@@ -115,10 +115,8 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     entries: HashMap<ObjectKey, Entry>,
-    changes: VecDeque<ObjectKey>,
-    sweeps: VecDeque<ObjectKey>,
+    lanes: Lanes,
     due: BTreeSet<(Timestamp, ObjectKey)>,
-    turns: u32,
     waiting: Waiting,
     /// Who waits for which instance, as the entries say.
     waiting_for_instance: HashMap<Scope, Waiters>,
@@ -345,16 +343,15 @@ impl Queue {
                 entry.state = State::Queued { since: now };
                 self.waiting.depth += 1;
                 self.waiting.adds += 1;
-                match lane {
-                    Lane::Change => self.changes.push_back(key.clone()),
-                    Lane::Sweep => self.sweeps.push_back(key.clone()),
-                }
+                let scope = entry.seen.scope.as_ref();
+                self.lanes.push(scope, key.clone(), lane);
             }
             // A person's change overtakes the sweep that queued it; the key that stays behind in
             // the other lane is passed over.
             State::Queued { .. } => {
                 if lane == Lane::Change {
-                    self.changes.push_back(key.clone());
+                    let scope = entry.seen.scope.as_ref();
+                    self.lanes.push(scope, key.clone(), lane);
                 }
             }
             State::Running { again } => {
@@ -406,13 +403,7 @@ impl Queue {
             self.wake(&key, Lane::Sweep, now);
         }
         loop {
-            self.turns = self.turns.wrapping_add(1);
-            let sweep_first = self.turns.is_multiple_of(SWEEP_EVERY);
-            let key = if sweep_first {
-                self.sweeps.pop_front().or_else(|| self.changes.pop_front())
-            } else {
-                self.changes.pop_front().or_else(|| self.sweeps.pop_front())
-            }?;
+            let (lane, key) = self.lanes.pop()?;
             // A forgotten object's key may still stand in a lane.
             if let Some(entry) = self.entries.get_mut(&key)
                 && let State::Queued { since } = entry.state
@@ -422,9 +413,11 @@ impl Queue {
                 // This look sees every change so far.
                 entry.held_until = None;
                 entry.upon = None;
+                self.lanes.begins(lane.as_ref());
                 let needed = entry.needs.take();
                 let turn = Turn {
                     watched: None,
+                    lane,
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),
                     scope: entry.seen.scope.clone(),
@@ -442,6 +435,11 @@ impl Queue {
     /// When the next object is due.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A pass that began in this lane is over, whatever became of its object.
+    pub(super) fn ended_in(&mut self, lane: Option<&Scope>) {
+        self.lanes.ended(lane);
     }
 
     /// A pass is over. `jitter` spreads waits.

@@ -31,10 +31,8 @@ use super::poll::{self, Polled, ReadSecrets};
 use super::queue::{Lane, Queue};
 use super::start::{Options, Running};
 
-/// Passes under way at once. Each waits most of its time for a LIST that it shares or for its
-/// turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well within
-/// what an intent allows.
-const PASSES_AT_ONCE: usize = 64;
+/// Passes under way at once, of all instances. Each takes some 20 KiB, 10 MiB in all.
+const PASSES_AT_ONCE: usize = 512;
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
 /// For this long after the start, objects wait for the first look at every account.
@@ -51,6 +49,7 @@ const FAREWELL: Duration = Duration::from_secs(22);
 /// What passes have told people last may take this long to be written.
 const EVENTS_FAREWELL: Duration = Duration::from_secs(2);
 struct EndedPass {
+    lane: Option<Scope>,
     key: ObjectKey,
     uid: String,
     ended: Ended,
@@ -69,7 +68,7 @@ struct Loop {
     queue: Queue,
     passes: JoinSet<EndedPass>,
     /// Whose pass a task is, for the one that panics.
-    of_task: HashMap<tokio::task::Id, (ObjectKey, String)>,
+    of_task: HashMap<tokio::task::Id, (ObjectKey, String, Option<Scope>)>,
     polls: JoinSet<Polled>,
     /// Whose instance a task looks at, and whether it is a poll, for the one that panics.
     of_poll: HashMap<tokio::task::Id, (Scope, bool)>,
@@ -343,7 +342,7 @@ impl Loop {
             && self.passes.len() < PASSES_AT_ONCE
             && let Some(turn) = self.queue.next(now)
         {
-            let (key, uid) = (turn.key.clone(), turn.uid.clone());
+            let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
             let waited = now.duration_since(turn.queued_at).unsigned_abs();
             let counted = self.context.metrics.controller.begins(waited);
             let scope = turn.scope.as_ref();
@@ -366,11 +365,12 @@ impl Loop {
                 ));
                 EndedPass {
                     ended: ended.await,
+                    lane: turn.lane,
                     key: turn.key,
                     uid: turn.uid,
                 }
             });
-            self.of_task.insert(task.id(), (key, uid));
+            self.of_task.insert(task.id(), (key, uid, lane));
         }
         let waiting = self.queue.waiting_for_turn();
         self.context.metrics.controller.waiting(waiting);
@@ -552,7 +552,8 @@ impl Loop {
             }
             // A pass contains its own panics; this is one in what contains them, or an abort.
             Err(error) => {
-                if let Some((key, uid)) = self.of_task.remove(&error.id()) {
+                if let Some((key, uid, lane)) = self.of_task.remove(&error.id()) {
+                    self.queue.ended_in(lane.as_ref());
                     let ended = Ended::broken();
                     self.context.metrics.controller.ended(ended.outcome());
                     self.queue.finished(&key, &uid, ended, now, clock::jittered);
@@ -560,6 +561,7 @@ impl Loop {
                 return;
             }
         };
+        self.queue.ended_in(ended.lane.as_ref());
         let outcome = ended.ended.outcome();
         self.context.metrics.controller.ended(outcome);
         // A LIST that succeeded for one succeeded for all. One pass may list twice: the last counts.

@@ -31,6 +31,10 @@ const FAILURE_FIRST: Duration = Duration::from_secs(1);
 const FAILURE_MAX: Duration = Duration::from_secs(30);
 /// For so long a registry counts as just seen, by the time at which its page was requested (rule 9).
 const SEEN_SECS: i64 = 2;
+/// When fewer ask for single registries within that time, each is shown by itself.
+const CROWD: usize = 8;
+/// More are not counted: a LIST of all has 1,000 pages at most.
+const ASKED_MAX: usize = 1_000;
 
 /// The inventory as of one look.
 pub(super) type Look = Result<Arc<Inventory>, Failure>;
@@ -144,9 +148,9 @@ impl Snapshots {
         self.shared(reader, instance, asked).await
     }
 
-    /// One registry before it is updated (rule 9): as a page showed it at most 2 s ago, where looks
-    /// have always shown our own writes. Otherwise by a SHOW, or by a LIST of all where so many ask
-    /// that it costs less.
+    /// One registry before it is updated (rule 9), by a SHOW. Where so many ask that a LIST of all costs
+    /// less, and looks have always shown our own writes: as a page showed it that was requested at
+    /// most 2 s ago.
     pub(super) async fn show(
         &self,
         reader: &Reader,
@@ -155,13 +159,14 @@ impl Snapshots {
     ) -> Result<Record, Failure> {
         let now = clock::now();
         let it = self.instance(instance);
-        let Some((seen, n_pages)) = it.trusted(id, now) else {
-            return reader.show(instance, id).await;
-        };
-        if let Some(record) = seen {
-            return Ok(record);
-        }
-        if it.asks_as_often_as(n_pages) {
+        let n_asked = it.asks();
+        let costs_less = |n_pages: usize| n_asked >= n_pages.max(CROWD);
+        if let Some((seen, n_pages)) = it.trusted(id, now)
+            && costs_less(n_pages)
+        {
+            if let Some(record) = seen {
+                return Ok(record);
+            }
             self.list(reader, instance, now, Need::Whole).await?;
             if let Some((Some(record), _)) = it.trusted(id, clock::now()) {
                 return Ok(record);
@@ -272,17 +277,15 @@ impl Instance {
         Some((seen.map(|(record, _)| record.clone()), n_pages))
     }
 
-    /// Notes that somebody asks for one registry. Whether as many asked lately as `n_pages`.
-    fn asks_as_often_as(&self, n_pages: usize) -> bool {
-        let now = Instant::now();
+    /// Notes that somebody asks for one registry, and tells how many did lately.
+    fn asks(&self) -> usize {
         let mut notes = self.notes();
-        notes
-            .asked
-            .retain(|at| at.elapsed().as_secs() < SEEN_SECS.unsigned_abs());
-        if notes.asked.len() < n_pages {
-            notes.asked.push_back(now);
+        let is_recent = |at: &Instant| at.elapsed().as_secs() < SEEN_SECS.unsigned_abs();
+        notes.asked.retain(is_recent);
+        if notes.asked.len() < ASKED_MAX {
+            notes.asked.push_back(Instant::now());
         }
-        notes.asked.len() >= n_pages
+        notes.asked.len()
     }
 }
 

@@ -163,14 +163,14 @@ pub(super) const CELLS: &[Cell] = &[
         "query order_column",
         &[List],
         Sends,
-        "always `created_at`: a creation then moves nothing from page to page; `updated_at` and `name` are not used",
+        "`created_at` where all are listed: a creation then moves nothing from page to page; `updated_at` where a look reads only what was written last; `name` is not used",
         PAGES,
     ),
     cell(
         "query order_type",
         &[List],
         Sends,
-        "always `asc`, together with the column; `desc` is not used",
+        "`asc` by `created_at`, `desc` by `updated_at`, always together with the column",
         PAGES,
     ),
     cell(

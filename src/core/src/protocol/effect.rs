@@ -13,7 +13,7 @@ use crate::desired::{Desired, RegistryId, SecretRef};
 use crate::diff::Changes;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectKey};
-use crate::observed::{Adoptable, Inventory, Owned, Record};
+use crate::observed::{Adoptable, Health, Inventory, Owned, Record};
 use crate::pass::{Keep, Pass, Removed, Work};
 use crate::plan::Why;
 use crate::summary::Summary;
@@ -269,12 +269,18 @@ impl Listing {
         }
     }
 
-    /// Whether what the answer does not show must not be there. If not, it is enough that it shows what
-    /// was created or changed: without an intent and an id no absence is concluded, for uniqueness
-    /// comes from the writes to the object (rule 5).
+    /// Whether the answer must show all as it is, so that what it does not show is not there. If not,
+    /// it is enough that it shows what was created or written: without an intent and an id no absence
+    /// is concluded, for uniqueness comes from the writes to the object (rule 5).
     pub fn needs_whole(&self) -> bool {
         match self {
-            Listing::Deciding(keep) => keep.work.object.status.create_intent.is_some(),
+            Listing::Deciding(keep) => {
+                let status = &keep.work.object.status;
+                let shown = status.observed.as_ref();
+                let health = shown.map(|shown| Health::from_word(shown.status.as_deref()));
+                // Nobody writes the health, so it may change without being among what was written.
+                status.create_intent.is_some() || health == Some(Health::Unhealthy)
+            }
             Listing::DecidingAgain(_)
             | Listing::ConfirmingGone(_)
             | Listing::Removing(_)

@@ -1,0 +1,158 @@
+//! Whose turn it is: the instances take turns, and of the objects of an instance a person's change
+//! goes before what a sweep found. One instance that is slow, or whose account is, holds up its own
+//! objects and no others.
+
+use std::collections::{HashMap, VecDeque};
+
+use swr_operator_core::desired::Scope;
+use swr_operator_core::object::ObjectKey;
+
+use super::queue::Lane;
+
+/// Passes of one instance under way at once. Each waits most of its time for a look that it shares or
+/// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
+/// within what an intent allows.
+pub(super) const AT_ONCE: usize = 64;
+/// Of so many turns of an instance one is the sweep's, so that a flood of changes cannot stop it.
+const SWEEP_EVERY: u32 = 8;
+
+/// The objects that wait for their turn. Those that do not fit our CRD have no instance, and share a
+/// lane of their own.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    instances: HashMap<Option<Scope>, Instance>,
+    /// Those that have something waiting, the next one first.
+    order: VecDeque<Option<Scope>>,
+}
+
+#[derive(Debug, Default)]
+struct Instance {
+    changes: VecDeque<ObjectKey>,
+    sweeps: VecDeque<ObjectKey>,
+    turns: u32,
+    under_way: usize,
+}
+
+impl Instance {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.sweeps.is_empty()
+    }
+
+    fn pop(&mut self) -> Option<ObjectKey> {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(SWEEP_EVERY) {
+            self.sweeps.pop_front().or_else(|| self.changes.pop_front())
+        } else {
+            self.changes.pop_front().or_else(|| self.sweeps.pop_front())
+        }
+    }
+}
+
+impl Lanes {
+    /// An object of this instance waits.
+    pub(super) fn push(&mut self, scope: Option<&Scope>, key: ObjectKey, lane: Lane) {
+        let scope = scope.cloned();
+        let instance = self.instances.entry(scope.clone()).or_default();
+        if instance.is_empty() {
+            self.order.push_back(scope);
+        }
+        match lane {
+            Lane::Change => instance.changes.push_back(key),
+            Lane::Sweep => instance.sweeps.push_back(key),
+        }
+    }
+
+    /// The object whose turn it is, and the instance in whose lane it waited.
+    pub(super) fn pop(&mut self) -> Option<(Option<Scope>, ObjectKey)> {
+        for _ in 0..self.order.len() {
+            let scope = self.order.pop_front()?;
+            let Some(instance) = self.instances.get_mut(&scope) else {
+                continue;
+            };
+            let key = match instance.under_way < AT_ONCE {
+                true => instance.pop(),
+                false => None,
+            };
+            if !instance.is_empty() {
+                self.order.push_back(scope.clone());
+            }
+            if let Some(key) = key {
+                return Some((scope, key));
+            }
+        }
+        None
+    }
+
+    /// A pass of this instance begins.
+    pub(super) fn begins(&mut self, scope: Option<&Scope>) {
+        let instance = self.instances.entry(scope.cloned()).or_default();
+        instance.under_way += 1;
+    }
+
+    /// One that began is over.
+    pub(super) fn ended(&mut self, scope: Option<&Scope>) {
+        let scope = scope.cloned();
+        if let Some(instance) = self.instances.get_mut(&scope) {
+            instance.under_way = instance.under_way.saturating_sub(1);
+            if instance.under_way == 0 && instance.is_empty() {
+                self.instances.remove(&scope);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use swr_operator_core::desired::InstanceId;
+
+    use super::*;
+
+    fn scope(instance: &str) -> Scope {
+        Scope {
+            account: "account".to_owned(),
+            instance: InstanceId::new(instance.to_owned()),
+        }
+    }
+
+    fn key(name: &str, n: usize) -> ObjectKey {
+        ObjectKey {
+            namespace: name.to_owned(),
+            name: n.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_instance_that_is_busy_holds_up_no_other_and_goes_on_when_one_of_its_passes_ends() {
+        let mut lanes = Lanes::default();
+        let (slow, quick) = (scope("slow"), scope("quick"));
+        for n in 0..AT_ONCE + 2 {
+            lanes.push(Some(&slow), key("slow", n), Lane::Change);
+        }
+        lanes.push(Some(&quick), key("quick", 0), Lane::Sweep);
+        lanes.push(None, key("unfit", 0), Lane::Sweep);
+        let mut turns = Vec::new();
+        while let Some((scope, key)) = lanes.pop() {
+            lanes.begins(scope.as_ref());
+            turns.push(key.namespace);
+        }
+        assert_eq!(turns[..4], ["slow", "quick", "unfit", "slow"]);
+        assert_eq!(turns.len(), AT_ONCE + 2);
+        lanes.ended(Some(&slow));
+        let next = lanes.pop().expect("room for one");
+        assert_eq!(next, (Some(slow), key("slow", AT_ONCE)));
+    }
+
+    #[test]
+    fn changes_go_first_and_sweeps_are_not_starved() {
+        let mut lanes = Lanes::default();
+        for n in 0..20 {
+            lanes.push(None, key("change", n), Lane::Change);
+        }
+        lanes.push(None, key("sweep", 0), Lane::Sweep);
+        let turns: Vec<String> = std::iter::from_fn(|| lanes.pop())
+            .map(|(_, key)| key.namespace)
+            .collect();
+        let at = turns.iter().position(|name| name == "sweep");
+        assert_eq!((turns.len(), at), (21, Some(7)));
+    }
+}
