@@ -201,8 +201,12 @@ fn restart(bed: &Bed, site: &Site) {
         Vec::<String>::new(),
         "Kubernetes writes after a restart"
     );
+    // One that the list showed older than the watch did afterwards is read once more.
     let objects_read = reads_of_objects(&audit.in_namespace(&site.name));
-    assert_eq!(objects_read, 0, "GETs of objects after a restart");
+    assert!(
+        objects_read <= 2,
+        "{objects_read} GETs of objects after a restart"
+    );
 }
 
 fn one_changes(site: &Site, object: &Value) {

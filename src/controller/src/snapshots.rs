@@ -384,6 +384,8 @@ impl State {
         let read = self.recent.newest(&inventory, begun)?;
         let read = match reader.newest(instance, read).await {
             Ok(read) => read,
+            // An order that SWR does not take. It takes the other, or says why not.
+            Err(failure) if failure.class == Class::Invalid => return None,
             Err(failure) => return Some(self.keep(it, begun, Err(failure))),
         };
         self.take_notes(it);
