@@ -75,11 +75,10 @@ pub(crate) fn all() -> Vec<Config> {
             },
         ),
         one(
-            "watch, console, edit, fault",
+            "watch, console, edit",
             Budget {
                 console: 1,
                 edits: 1,
-                faults: 1,
                 ..b
             },
         ),
@@ -91,7 +90,10 @@ pub(crate) fn all() -> Vec<Config> {
                 ..b
             },
         )),
-        short(two("2 controllers, watch, edit", Budget { edits: 1, ..b })),
+        Config {
+            horizon: 1,
+            ..two("2 controllers, watch, edit", Budget { edits: 1, ..b })
+        },
         Config {
             horizon: 1,
             ..two("2 controllers, watch, crash", Budget { crashes: 1, ..b })

@@ -75,6 +75,8 @@ impl Lanes {
             };
             if !instance.is_empty() {
                 self.order.push_back(scope.clone());
+            } else if key.is_none() && instance.under_way == 0 {
+                self.instances.remove(&scope);
             }
             if let Some(key) = key {
                 return Some((scope, key));

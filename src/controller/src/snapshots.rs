@@ -13,7 +13,7 @@ use swr_operator_clock as clock;
 use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::{Inventory, Record};
-use swr_operator_core::recent::{Occasion, Outcome, Recent, Written};
+use swr_operator_core::recent::{Occasion, Outcome, Read, Recent, Written};
 use swr_operator_core::time;
 use swr_operator_swr::Reader;
 use tokio::time::Instant;
@@ -33,8 +33,11 @@ const FAILURE_MAX: Duration = Duration::from_secs(30);
 const SEEN_SECS: i64 = 2;
 /// When fewer ask for single registries within that time, each is shown by itself.
 const CROWD: usize = 8;
-/// More are not counted: a LIST of all has 1,000 pages at most.
-const ASKED_MAX: usize = 1_000;
+/// A longer list takes more than those two seconds at the default of 10 requests per second, so its
+/// first pages would be too old at its end.
+const PAGES_MAX: usize = 15;
+/// More are not counted.
+const ASKED_MAX: usize = 100;
 
 /// The inventory as of one look.
 pub(super) type Look = Result<Arc<Inventory>, Failure>;
@@ -90,6 +93,8 @@ struct State {
     recent: Recent,
     /// When the last look of either kind began, and what is known since.
     looked: Option<(Timestamp, Look)>,
+    /// The newest inventory, whatever failed since.
+    inventory: Option<Arc<Inventory>>,
     /// When the last LIST of all began.
     swept_at: Option<Timestamp>,
     pace: Pace,
@@ -160,15 +165,17 @@ impl Snapshots {
         let now = clock::now();
         let it = self.instance(instance);
         let n_asked = it.asks();
-        let costs_less = |n_pages: usize| n_asked >= n_pages.max(CROWD);
+        let costs_less = |n_pages: usize| n_pages <= PAGES_MAX && n_asked >= n_pages.max(CROWD);
         if let Some((seen, n_pages)) = it.trusted(id, now)
             && costs_less(n_pages)
         {
             if let Some(record) = seen {
                 return Ok(record);
             }
-            self.list(reader, instance, now, Need::Whole).await?;
-            if let Some((Some(record), _)) = it.trusted(id, clock::now()) {
+            let listed = self.list(reader, instance, now, Need::Whole).await;
+            if listed.is_ok()
+                && let Some((Some(record), _)) = it.trusted(id, clock::now())
+            {
                 return Ok(record);
             }
         }
@@ -294,6 +301,7 @@ impl State {
         State {
             recent: Recent::new(settle),
             looked: None,
+            inventory: None,
             swept_at: None,
             pace: Pace::default(),
             ended: None,
@@ -330,22 +338,17 @@ impl State {
         // As long as the last one took: an instance is asked half of the time at most.
         let rested = ended + self.took;
         let paced = self.pace.next(now);
-        match need {
-            Need::Changes => paced.max(rested),
-            Need::Whole => {
-                let n = self.inventory().map_or(0, |it| it.records().len());
+        match (need, self.recent.reads()) {
+            (Need::Changes, Read::Newest) => paced.max(rested),
+            // Without an order to go by, all are listed.
+            (Need::Changes, Read::Sweep) | (Need::Whole, _) => {
+                let n = self.inventory.as_ref().map_or(0, |it| it.records().len());
                 let pages = u32::try_from(n.div_ceil(PAGE_LENGTH)).unwrap_or(u32::MAX);
                 paced
                     .max(rested)
                     .max(ended + SPACING_PER_PAGE * pages.max(1))
             }
         }
-    }
-
-    fn inventory(&self) -> Option<&Arc<Inventory>> {
-        self.looked
-            .as_ref()
-            .and_then(|(_, look)| look.as_ref().ok())
     }
 
     async fn look(
@@ -380,8 +383,7 @@ impl State {
         instance: &InstanceId,
     ) -> Option<Look> {
         let begun = clock::now();
-        let mut inventory = Arc::clone(self.inventory()?);
-        let read = self.recent.newest(&inventory, begun)?;
+        let read = self.recent.newest(self.inventory.as_ref()?, begun)?;
         let read = match reader.newest(instance, read).await {
             Ok(read) => read,
             // An order that SWR does not take. It takes the other, or says why not.
@@ -392,6 +394,7 @@ impl State {
         // Nobody else's, where nobody holds it any more: it is changed in its place.
         self.looked = None;
         it.notes().newest = None;
+        let mut inventory = self.inventory.take()?;
         let outcome = self.recent.merge(read, &mut inventory, clock::now());
         let look = self.keep(it, begun, Ok(inventory));
         match outcome {
@@ -407,6 +410,7 @@ impl State {
         if let Ok(inventory) = &look {
             let never_lagged = self.recent.lists_never_lagged();
             it.notes().newest = Some((Arc::clone(inventory), never_lagged));
+            self.inventory = Some(Arc::clone(inventory));
         }
         self.looked = Some((begun, look.clone()));
         look
