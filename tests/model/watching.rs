@@ -10,10 +10,6 @@ pub(crate) fn all() -> Vec<Config> {
         stale: 1,
         ..NOTHING
     };
-    let short = |config: Config| Config {
-        horizon: 2,
-        ..config
-    };
     vec![
         one(
             "watch, 2 stale, 2 edits",
@@ -92,15 +88,11 @@ pub(crate) fn all() -> Vec<Config> {
         )),
         Config {
             horizon: 1,
-            ..two("2 controllers, watch, edit", Budget { edits: 1, ..b })
+            ..two("2 controllers, watch, crash", Budget { crashes: 1, ..b })
         },
         Config {
             horizon: 1,
-            ..two("2 controllers, watch, crash", Budget { crashes: 1, ..b })
+            ..two("2 controllers, watch, delete", Budget { deletions: 1, ..b })
         },
-        short(two(
-            "2 controllers, watch, delete",
-            Budget { deletions: 1, ..b },
-        )),
     ]
 }
