@@ -15,7 +15,7 @@ use crate::status;
 /// The operator answers in a second; a machine that compiles beside it needs more.
 const READY: Duration = Duration::from_secs(60);
 /// From SIGTERM to the end, at most.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(25);
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(25);
 
 /// Short windows, so that seconds show what takes minutes in production.
 const WINDOWS: [(&str, &str); 6] = [
@@ -346,7 +346,7 @@ impl Bed {
         let mut operator = self.operator().take().expect("an operator runs");
         operator.terminate().expect("SIGTERM");
         let status = operator
-            .wait(FAREWELL)
+            .wait(SHUTDOWN)
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
         assert_eq!(status.code(), Some(0), "{}", operator.log());
     }

@@ -1,4 +1,4 @@
-//! What stands under Events: every deed once, every blocker once, and nothing at rest.
+//! What stands under Events: every action once, every blocker once, and nothing at rest.
 
 use serde_json::{Value, json};
 

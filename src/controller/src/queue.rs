@@ -27,10 +27,10 @@ const STALE_MILLIS_MAX: i64 = 10_000;
 /// wait until that time has passed since the last look. A hundred edits in ten seconds then cost
 /// three updates.
 const CHANGES_AT_ONCE: usize = 2;
+const CHANGES_SECS: i64 = 10;
 /// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
 /// read again.
 const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
-const CHANGES_SECS: i64 = 10;
 
 /// Who asks for a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

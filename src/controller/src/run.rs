@@ -45,9 +45,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
 /// and the process must be gone after 25.
-const FAREWELL: Duration = Duration::from_secs(22);
+const SHUTDOWN: Duration = Duration::from_secs(22);
 /// What passes have told people last may take this long to be written.
-const EVENTS_FAREWELL: Duration = Duration::from_secs(2);
+const EVENTS_SHUTDOWN: Duration = Duration::from_secs(2);
+
 struct EndedPass {
     lane: Option<Scope>,
     key: ObjectKey,
@@ -172,7 +173,7 @@ impl Running {
                 () = tokio::time::sleep(nap) => {}
             }
         }
-        state.farewell().await;
+        state.shut_down().await;
     }
 }
 
@@ -703,7 +704,7 @@ impl Loop {
     }
 
     /// Starts nothing any more, and ends what is under way.
-    async fn farewell(mut self) {
+    async fn shut_down(mut self) {
         self.polls.abort_all();
         self.secret_looks.abort_all();
         self.refreshes.abort_all();
@@ -712,10 +713,10 @@ impl Loop {
         let _ = self
             .context
             .no_write_after
-            .set(clock::after(FAREWELL.saturating_sub(write)));
+            .set(clock::after(SHUTDOWN.saturating_sub(write)));
         let under_way = self.passes.len();
         tracing::info!(under_way, "stopping");
-        let ended = tokio::time::timeout(FAREWELL, async {
+        let ended = tokio::time::timeout(SHUTDOWN, async {
             while self.passes.join_next().await.is_some() {}
         });
         if ended.await.is_err() {
@@ -723,7 +724,7 @@ impl Loop {
             tracing::warn!(abandoned = self.passes.len(), "passes did not end in time");
         }
         let publishing = self.publishing;
-        let _ = tokio::time::timeout(EVENTS_FAREWELL, async {
+        let _ = tokio::time::timeout(EVENTS_SHUTDOWN, async {
             self.context.events.end().await;
             let _ = publishing.await;
         })

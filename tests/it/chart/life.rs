@@ -270,7 +270,7 @@ impl Life {
     fn stop_operator(&mut self) {
         let mut operator = self.operator.take().expect("an operator runs");
         operator.terminate().expect("SIGTERM");
-        let status = operator.wait(crate::bed::FAREWELL).expect("it ends");
+        let status = operator.wait(crate::bed::SHUTDOWN).expect("it ends");
         assert_eq!(status.code(), Some(0), "{}", operator.log());
     }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use swr_simulator::Keys;
 
 use crate::architecture::root;
-use crate::bed::FAREWELL;
+use crate::bed::SHUTDOWN;
 use crate::cloud::{Cloud, PATIENCE};
 use crate::cluster::{Audit, OPERATOR};
 use crate::status;
@@ -188,7 +188,7 @@ impl Place {
     pub(super) fn stop_operator(&mut self) {
         let mut operator = self.operator.take().expect("an operator runs");
         operator.terminate().expect("SIGTERM");
-        let ended = operator.wait(FAREWELL).expect("its end");
+        let ended = operator.wait(SHUTDOWN).expect("its end");
         assert_eq!(ended.code(), Some(0), "{}", operator.log());
         status::assert_kept(&self.audit.statuses());
     }

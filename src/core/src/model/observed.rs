@@ -48,7 +48,7 @@ impl Record {
         tag::split(&self.description).0
     }
 
-    /// The tag that it carries, whosever.
+    /// The tag that it carries, of whichever object.
     fn tag(&self) -> Option<&str> {
         tag::split(&self.description).1
     }

@@ -36,7 +36,7 @@ impl Installation {
         &self.0
     }
 
-    /// Whether this tag is one of ours, whosever object's.
+    /// Whether this tag is of our installation, of whichever object.
     pub fn wrote(&self, tag: &str) -> bool {
         tag.strip_prefix(TAG_OPENING)
             .and_then(|rest| rest.strip_prefix(self.as_str()))
