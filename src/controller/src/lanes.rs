@@ -1,6 +1,6 @@
 //! Whose turn it is: the instances take turns, and of the objects of an instance a person's change
-//! goes before what a sweep found. One instance that is slow, or whose account is, holds up its own
-//! objects and no others.
+//! goes before what the operator found itself. Instances that are slow, or whose account is, hold up
+//! their own objects and no others.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,6 +13,13 @@ use super::queue::Lane;
 /// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
 /// within what an intent allows.
 pub(super) const AT_ONCE: usize = 64;
+/// Passes of all instances under way at once. Each takes some 20 KiB, 10 MiB in all.
+pub(super) const ALL_AT_ONCE: usize = 512;
+/// An instance with fewer than so many under way does not wait for the others: however many of them
+/// are slow, it goes on.
+const FEW: usize = 4;
+/// But for the memory: 40 MiB.
+const MANY: usize = 2_048;
 /// Of so many turns of an instance one is the sweep's, so that a flood of changes cannot stop it.
 const SWEEP_EVERY: u32 = 8;
 
@@ -23,6 +30,8 @@ pub(super) struct Lanes {
     instances: HashMap<Option<Scope>, Instance>,
     /// Those that have something waiting, the next one first.
     order: VecDeque<Option<Scope>>,
+    /// Passes under way.
+    under_way: usize,
 }
 
 #[derive(Debug, Default)]
@@ -69,10 +78,11 @@ impl Lanes {
             let Some(instance) = self.instances.get_mut(&scope) else {
                 continue;
             };
-            let key = match instance.under_way < AT_ONCE {
-                true => instance.pop(),
-                false => None,
+            let may_begin = match instance.under_way < FEW {
+                true => self.under_way < MANY,
+                false => instance.under_way < AT_ONCE && self.under_way < ALL_AT_ONCE,
             };
+            let key = if may_begin { instance.pop() } else { None };
             if !instance.is_empty() {
                 self.order.push_back(scope.clone());
             } else if key.is_none() && instance.under_way == 0 {
@@ -89,6 +99,7 @@ impl Lanes {
     pub(super) fn begins(&mut self, scope: Option<&Scope>) {
         let instance = self.instances.entry(scope.cloned()).or_default();
         instance.under_way += 1;
+        self.under_way += 1;
     }
 
     /// One that began is over.
@@ -96,6 +107,7 @@ impl Lanes {
         let scope = scope.cloned();
         if let Some(instance) = self.instances.get_mut(&scope) {
             instance.under_way = instance.under_way.saturating_sub(1);
+            self.under_way = self.under_way.saturating_sub(1);
             if instance.under_way == 0 && instance.is_empty() {
                 self.instances.remove(&scope);
             }
@@ -142,6 +154,32 @@ mod tests {
         lanes.ended(Some(&slow));
         let next = lanes.pop().expect("room for one");
         assert_eq!(next, (Some(slow), key("slow", AT_ONCE)));
+    }
+
+    #[test]
+    fn however_many_instances_are_slow_another_goes_on() {
+        let mut lanes = Lanes::default();
+        for slow in 0..2 * ALL_AT_ONCE / AT_ONCE {
+            for n in 0..AT_ONCE {
+                lanes.push(
+                    Some(&scope(&format!("slow-{slow}"))),
+                    key("slow", n),
+                    Lane::Change,
+                );
+            }
+        }
+        let mut begin = |lanes: &mut Lanes| {
+            let (scope, key) = lanes.pop()?;
+            lanes.begins(scope.as_ref());
+            Some(key.namespace)
+        };
+        let under_way = std::iter::from_fn(|| begin(&mut lanes)).count();
+        assert_eq!(under_way, ALL_AT_ONCE);
+        for n in 0..AT_ONCE {
+            lanes.push(Some(&scope("quick")), key("quick", n), Lane::Change);
+        }
+        let quick: Vec<String> = std::iter::from_fn(|| begin(&mut lanes)).collect();
+        assert_eq!(quick, ["quick"; FEW]);
     }
 
     #[test]

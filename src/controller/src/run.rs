@@ -26,13 +26,12 @@ use swr_operator_kube::{Event, Seen, SeenAccount, watch_accounts, watch_objects}
 
 use super::Context;
 use super::accounts::retries_soon;
+use super::lanes;
 use super::pass::{self, Ended};
 use super::poll::{self, Polled, ReadSecrets};
 use super::queue::{Lane, Queue};
 use super::start::{Options, Running};
 
-/// Passes under way at once, of all instances. Each takes some 20 KiB, 10 MiB in all.
-const PASSES_AT_ONCE: usize = 512;
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const ACCOUNT_REFRESH: Duration = Duration::from_secs(60);
 /// For this long after the start, objects wait for the first look at every account.
@@ -109,7 +108,7 @@ impl Running {
             health,
             publishing,
         } = self;
-        context.metrics.controller.at_once(PASSES_AT_ONCE);
+        context.metrics.controller.at_once(lanes::ALL_AT_ONCE);
         let mut objects = object_events(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
         let mut unlisted: HashSet<Option<String>> = namespaces(&options).into_iter().collect();
@@ -340,7 +339,6 @@ impl Loop {
     fn start_what_is_due(&mut self) {
         let now = clock::now();
         while self.accounts_known(now)
-            && self.passes.len() < PASSES_AT_ONCE
             && let Some(turn) = self.queue.next(now)
         {
             let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
@@ -535,8 +533,8 @@ impl Loop {
             .filter(|(name, _)| !self.refreshing.contains(*name))
             .map(|(_, at)| *at);
         // What cannot begin before a pass ends is woken by that end.
-        let has_room = self.passes.len() < PASSES_AT_ONCE && self.accounts_known_at.is_some();
-        let due = self.queue.next_due().filter(|_| has_room);
+        let may_begin = self.accounts_known_at.is_some();
+        let due = self.queue.next_due().filter(|_| may_begin);
         in_a_round
             .chain(refreshes)
             .chain(due)

@@ -186,12 +186,18 @@ pub struct ReadingObject {
     pub(crate) pass: Pass,
 }
 
-/// Waits for the proof that the object is as it was decided upon, to update this registry.
+/// Waits for the proof that the object is as it was decided upon, to show this registry and write it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConfirmingObject {
-    pub(crate) keep: Keep,
     pub(crate) id: RegistryId,
-    pub(crate) why: Why,
+    pub(crate) then: Showing,
+}
+
+impl ConfirmingObject {
+    /// The object at its newest known version.
+    pub fn work(&self) -> &Work {
+        self.then.work()
+    }
 }
 
 /// Waits for the account.
@@ -279,7 +285,9 @@ impl Listing {
                 let shown = status.observed.as_ref();
                 let health = shown.map(|shown| Health::from_word(shown.status.as_deref()));
                 // Nobody writes the health, so it may change without being among what was written.
-                status.create_intent.is_some() || health == Some(Health::Unhealthy)
+                status.create_intent.is_some()
+                    || health == Some(Health::Unhealthy)
+                    || keep.work.pass.memory.looks_at_all
             }
             Listing::DecidingAgain(_)
             | Listing::ConfirmingGone(_)
@@ -335,6 +343,16 @@ impl Showing {
     /// Whether the record may be one that a page of a list showed a moment ago (rule 9).
     pub fn takes_page(&self) -> bool {
         matches!(self, Showing::BeforeUpdate(..))
+    }
+
+    pub(crate) fn work_mut(&mut self) -> &mut Work {
+        match self {
+            Showing::Missing(keep)
+            | Showing::BeforeUpdate(keep, _)
+            | Showing::BeforeAdoption(keep, ..)
+            | Showing::BeforeUntag(keep) => &mut keep.work,
+            Showing::BeforeDelete(removal, _) => &mut removal.work,
+        }
     }
 
     /// The object that the record is for.
@@ -459,7 +477,6 @@ macro_rules! object_of {
 }
 
 object_of!(
-    ConfirmingObject.keep.work,
     ReadingAccount.work,
     ReadingSecret.work,
     FindingOwner.keep.work,

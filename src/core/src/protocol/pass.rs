@@ -9,6 +9,11 @@ use crate::desired::{Desired, RegistryId, Scope};
 use crate::object::{Object, ObjectKey};
 use crate::observed::{Inventory, Lookout, View};
 use crate::tag::Owner;
+use crate::time::after;
+
+/// For so long a read of the object counts as "just before" a write (rule 1): a look that is shared and
+/// paced comes within a second of it, one that waits for the rate limit does not.
+const PROOF_SECS: i64 = 5;
 
 /// The windows of time that decisions depend on, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +91,9 @@ pub struct Memory {
     /// The id in the status, and since when it is known; of a registry that this process made,
     /// since SWR answered.
     pub id: Option<(RegistryId, Timestamp)>,
+    /// Whether the last pass found something gone that it acted upon, or in its way: the next one must
+    /// see all registries, and not what was written last.
+    pub looks_at_all: bool,
     /// The last update and how often it was sent without SWR showing it.
     pub update: Option<SentUpdate>,
     /// Whether a write of ours is still to show: SWR took it, or did not answer.
@@ -185,11 +193,17 @@ pub struct Work {
     pub(crate) object: Object,
     /// A LIST that began after this saw everything that others did before the object was read.
     pub(crate) read_at: Timestamp,
-    /// Whether a quorum read of this pass showed it so, and not the watch (rule 1).
-    pub(crate) is_proven: bool,
+    /// When a quorum read or a write of this pass showed it so; `None` if only the watch did (rule 1).
+    pub(crate) proven_at: Option<Timestamp>,
 }
 
 impl Work {
+    /// Whether the proof that the object is so counts for a write now (rule 1).
+    pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
+        self.proven_at
+            .is_some_and(|at| now <= after(at, PROOF_SECS))
+    }
+
     /// The object at its newest known version.
     pub fn object(&self) -> &Object {
         &self.object

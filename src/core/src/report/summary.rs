@@ -7,7 +7,7 @@ use crate::api::registry::{Applied, Binding};
 use crate::credential::Fingerprint;
 use crate::desired::{Desired, Invalid, RegistryId, SecretRef};
 use crate::diff::Changes;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::grant::Denied;
 use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
@@ -146,6 +146,16 @@ impl Verdict {
             self,
             Verdict::Swr { .. } | Verdict::NoAccount(_) | Verdict::NoCredential { .. }
         )
+    }
+
+    /// Whether SWR holds something else than the pass acted upon: what is to be written is gone, or
+    /// another registry is in its way.
+    fn is_of_something_else(&self) -> bool {
+        if let Verdict::Swr { failure, .. } = self {
+            matches!(failure.class, Class::NotFound | Class::Conflict)
+        } else {
+            false
+        }
     }
 
     /// Whether the Secret is there and lacks a key.
@@ -315,7 +325,8 @@ impl Summary {
         let settle_secs = work.pass.windows.settle_secs;
         memory.unanswered_at = memory
             .unanswered_at
-            .filter(|at| !work.is_proven || work.read_at < after(*at, settle_secs));
+            .filter(|at| work.proven_at.is_none() || work.read_at < after(*at, settle_secs));
+        memory.looks_at_all = verdict.is_of_something_else();
         let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));
@@ -324,17 +335,7 @@ impl Summary {
             incomplete.then(|| memory.secret_incomplete_since.unwrap_or(work.read_at));
         Summary {
             object: Some(work.object.clone()),
-            verdict,
-            id: Note::Keep,
-            created_at: None,
-            clears_intent: false,
-            binding: None,
-            sent: None,
-            applied: None,
-            carriers: None,
-            observed: None,
-            judged: None,
-            memory,
+            ..Summary::unread(memory, verdict)
         }
     }
 

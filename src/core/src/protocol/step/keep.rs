@@ -5,13 +5,12 @@ use jiff::Timestamp;
 use super::adopt::consider_adoption;
 use super::intent::intend;
 use super::written::{asked, is_fight, sent_facts, shown_difference};
-use super::{ask, failed, finished, gap, only_observes};
+use super::{ask, failed, finished, gap, only_observes, show_before_write};
 use crate::api::registry::Applied;
-use crate::desired::RegistryId;
 use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, ConfirmingObject, Effect, Intended, Listing, Next, ShowAnswer,
-    Showing, Updating, Wrote,
+    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
+    Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
@@ -302,20 +301,9 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
                 then: AfterFinalizer::Update(id, why),
             },
         })
-    } else if keep.work.is_proven {
-        show_before_update(keep, id, why)
     } else {
-        ask(Effect::ConfirmObject {
-            then: ConfirmingObject { keep, id, why },
-        })
+        show_before_write(id, Showing::BeforeUpdate(keep, why), now)
     }
-}
-
-pub(super) fn show_before_update(keep: Keep, id: RegistryId, why: Why) -> Next {
-    ask(Effect::Show {
-        id,
-        then: Showing::BeforeUpdate(keep, why),
-    })
 }
 
 pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
-use crate::desired::Desired;
+use crate::desired::{Desired, RegistryId};
 use crate::effect::{
     AccountAnswer, AddingFinalizer, AfterFinalizer, ConfirmingObject, Effect, ListAnswer, Listing,
     Next, ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject, ReadingSecret,
@@ -31,20 +31,20 @@ use crate::time::after;
 pub fn start(pass: Pass, watched: Option<Watched>) -> Next {
     let is_it = |watched: &Watched| watched.object.uid == pass.uid && !watched.object.deleting;
     match watched.filter(is_it) {
-        Some(Watched { object, at }) => begin(pass, object, at, false),
+        Some(Watched { object, at }) => begin(pass, object, at, None),
         None => ask(Effect::ReadObject {
             then: ReadingObject { pass },
         }),
     }
 }
 
-fn begin(mut pass: Pass, object: Object, read_at: Timestamp, is_proven: bool) -> Next {
+fn begin(mut pass: Pass, object: Object, read_at: Timestamp, proven_at: Option<Timestamp>) -> Next {
     pass.memory.met(&object, read_at);
     let work = Work {
         pass,
         object,
         read_at,
-        is_proven,
+        proven_at,
     };
     if work.object.deleting {
         return remove::begin(work);
@@ -99,7 +99,7 @@ impl ReadingObject {
     pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
         let ReadingObject { pass } = self;
         match answer {
-            Ok(Some(object)) if object.uid == pass.uid => begin(pass, object, now, true),
+            Ok(Some(object)) if object.uid == pass.uid => begin(pass, object, now, Some(now)),
             // Rule 1: a namesake with another uid is not the object that was queued.
             Ok(Some(_) | None) | Err(KubeFailure::NotFound) => {
                 Next::Finished(Box::new(Summary::gone(pass.memory)))
@@ -114,18 +114,30 @@ impl ReadingObject {
 
 impl ConfirmingObject {
     /// Takes the object, or `None` if there is none of this name.
-    pub fn resume(self, answer: ObjectAnswer, _now: Timestamp) -> Next {
-        let ConfirmingObject { mut keep, id, why } = self;
+    pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
+        let ConfirmingObject { id, mut then } = self;
+        let work = then.work_mut();
         match answer {
-            Ok(Some(object)) if object.is_as(&keep.work.object) => {
-                keep.work.object = object;
-                keep.work.is_proven = true;
-                keep::show_before_update(keep, id, why)
+            Ok(Some(object)) if object.is_as(&work.object) => {
+                work.object = object;
+                work.proven_at = Some(now);
+                ask(Effect::Show { id, then })
             }
             // Rule 1: it is another than the one decided upon.
-            Ok(Some(_) | None) => finished(&keep, Verdict::Stale),
-            Err(failure) => finished(&keep, kube_verdict(failure)),
+            Ok(Some(_) | None) => finish(work, Verdict::Stale),
+            Err(failure) => finish(work, kube_verdict(failure)),
         }
+    }
+}
+
+/// Shows a registry that is to be written next, once the object is proven (rule 1).
+fn show_before_write(id: RegistryId, then: Showing, now: Timestamp) -> Next {
+    if then.work().is_proven(now) {
+        ask(Effect::Show { id, then })
+    } else {
+        ask(Effect::ConfirmObject {
+            then: ConfirmingObject { id, then },
+        })
     }
 }
 
@@ -235,7 +247,7 @@ impl ReadingSecret {
                     known_is_gone: false,
                 };
                 if orphan {
-                    remove::untag(keep)
+                    remove::untag(keep, now)
                 } else {
                     keep::look(keep)
                 }
@@ -337,12 +349,17 @@ impl AddingFinalizer {
         match answer {
             // The write was bound to the version that was read, so nobody else wrote in between
             // and the LIST that began after that read still counts (rule 5).
-            Ok(object) => keep.work.object = object,
+            Ok(object) => {
+                keep.work.object = object;
+                keep.work.proven_at = Some(now);
+            }
             Err(failure) => return finished(&keep, kube_verdict(failure)),
         }
         match then {
             AfterFinalizer::Intend(intended) => intent::record_intent(keep, intended, now),
-            AfterFinalizer::Update(id, why) => keep::show_before_update(keep, id, why),
+            AfterFinalizer::Update(id, why) => {
+                show_before_write(id, Showing::BeforeUpdate(keep, why), now)
+            }
             AfterFinalizer::Rest(owned) => keep::in_sync(&keep, &owned),
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finish, gap, kube_verdict, only_observes, orphans, settled};
+use super::{ask, finish, gap, kube_verdict, only_observes, orphans, settled, show_before_write};
 use crate::answer::KubeFailure;
 use crate::desired::RegistryId;
 use crate::effect::{
@@ -67,16 +67,13 @@ pub(super) fn look(work: Work, now: Timestamp) -> Next {
         leaves: false,
     };
     match known {
-        Some(id) => show(removal, id),
+        Some(id) => show(removal, id, now),
         None => list(removal, now),
     }
 }
 
-fn show(removal: Removal, id: RegistryId) -> Next {
-    ask(Effect::Show {
-        id,
-        then: Showing::BeforeDelete(removal, id),
-    })
+fn show(removal: Removal, id: RegistryId, now: Timestamp) -> Next {
+    show_before_write(id, Showing::BeforeDelete(removal, id), now)
 }
 
 fn list(removal: Removal, now: Timestamp) -> Next {
@@ -175,7 +172,7 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
         .collect();
     let clones = match (others.as_slice(), done) {
         // One whose id was lost before it was noted.
-        ([only], None) => return show(removal.clone(), *only),
+        ([only], None) => return show(removal.clone(), *only, now),
         ([], None) => Vec::new(),
         // Nothing tells which of them we made.
         (_, None) => {
@@ -203,10 +200,10 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
 }
 
 /// Takes the tag off, so that the registry belongs to nobody we know.
-pub(super) fn untag(keep: Keep) -> Next {
+pub(super) fn untag(keep: Keep, now: Timestamp) -> Next {
     let work = &keep.work;
     match (work.object.known_id(), settled(work)) {
-        (Some(id), _) => show_before_untag(keep, id),
+        (Some(id), _) => show_before_write(id, Showing::BeforeUntag(keep), now),
         // What was asked for may still be made, and would keep the tag.
         (None, Some(settled_at)) if work.read_at < settled_at => {
             finish(work, Verdict::DeletionSettling { until: settled_at })
@@ -217,13 +214,6 @@ pub(super) fn untag(keep: Keep) -> Next {
         }),
         (None, None) => release(keep.work, Removed::Nothing, Vec::new()),
     }
-}
-
-fn show_before_untag(keep: Keep, id: RegistryId) -> Next {
-    ask(Effect::Show {
-        id,
-        then: Showing::BeforeUntag(keep),
-    })
 }
 
 pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -> Next {
@@ -237,7 +227,7 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
         Err(failure) => return untag_failed(keep.work, operation, failure, now),
     };
     match inventory.carriers(&keep.work.pass.owner).as_slice() {
-        [only] => show_before_untag(keep, *only),
+        [only] => show_before_write(*only, Showing::BeforeUntag(keep), now),
         [] if inventory.is_whole() => orphan(keep.work, Removed::Nothing, now),
         _ => orphan(keep.work, Removed::LeftAlone, now),
     }

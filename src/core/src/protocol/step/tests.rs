@@ -55,6 +55,10 @@ struct World {
     is_owned: bool,
     memory: Memory,
     judged: Option<View>,
+    /// How long a LIST takes.
+    list_secs: i64,
+    /// What somebody makes of the object during the next LIST.
+    meanwhile: Option<Object>,
     now: i64,
     trace: Vec<String>,
 }
@@ -94,6 +98,8 @@ impl World {
             is_owned: false,
             memory: Memory::default(),
             judged: None,
+            list_secs: 1,
+            meanwhile: None,
             now: 10_000,
             trace: Vec::new(),
         }
@@ -232,7 +238,10 @@ impl World {
             | Effect::RemoveFinalizer { .. } => name.to_owned(),
         };
         self.trace.push(shown);
-        self.now += 1;
+        self.now += if name == "List" { self.list_secs } else { 1 };
+        if let Some(meanwhile) = self.meanwhile.take_if(|_| name == "List") {
+            self.object = Some(meanwhile);
+        }
         let now = at(self.now);
         match effect {
             Effect::ReadObject { then } => then.resume(Ok(self.object.clone()), now),

@@ -1,4 +1,4 @@
-//! Rule 1: what is decided upon what the watch showed.
+//! Rule 1: what is decided upon what the watch showed, or upon a read of long ago.
 
 use super::*;
 use crate::object::Version;
@@ -101,5 +101,78 @@ fn a_namesake_and_what_is_being_deleted_are_read() {
         change(&mut shown);
         world.pass_watched(shown);
         assert_eq!(world.trace[0], "ReadObject");
+    }
+}
+
+#[test]
+fn a_read_that_a_slow_list_made_old_is_no_proof() {
+    let (mut world, _) = edited();
+    world.list_secs = 60;
+    world.pass();
+    let trace: Vec<_> = world.trace.drain(..).collect();
+    assert_eq!(
+        trace[3..6],
+        ["List", "ConfirmObject", "Show 1"],
+        "{trace:#?}"
+    );
+    // Suspended while the list was on its way.
+    let (mut world, _) = edited();
+    world.list_secs = 60;
+    world.meanwhile = world.object.clone().map(|object| Object {
+        suspended: true,
+        version: Version("10".to_owned()),
+        ..object
+    });
+    world.pass();
+    assert_eq!(
+        world.trace[3..],
+        ["List", "ConfirmObject", "-> Stale"],
+        "{:#?}",
+        world.trace
+    );
+}
+
+#[test]
+fn a_deletion_that_had_to_list_first_reads_the_object_again() {
+    let (mut world, before) = edited();
+    world.list_secs = 60;
+    let mut object = Object {
+        deleting: true,
+        ..before
+    };
+    object.status.registry_id = None;
+    world.object = Some(object.clone());
+    world.meanwhile = Some(Object {
+        protected: true,
+        version: Version("10".to_owned()),
+        ..object
+    });
+    world.pass();
+    assert_eq!(
+        world.trace,
+        [
+            "ReadObject",
+            "ReadAccount",
+            "List",
+            "ConfirmObject",
+            "-> Stale"
+        ]
+    );
+}
+
+#[test]
+fn what_was_gone_or_in_the_way_is_looked_for_among_all() {
+    for (operation, class) in [("Create", Class::Conflict), ("Update", Class::NotFound)] {
+        let mut world = match operation {
+            "Create" => World::new(|_| {}),
+            _ => edited().0,
+        };
+        let failure = Failure::new(class, Cause::Rejected);
+        world.failures.insert(operation, failure);
+        world.pass();
+        assert!(world.memory.looks_at_all, "{operation}");
+        world.failures.clear();
+        world.pass();
+        assert!(!world.memory.looks_at_all, "{operation}");
     }
 }
