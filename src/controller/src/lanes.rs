@@ -168,7 +168,7 @@ mod tests {
                 );
             }
         }
-        let mut begin = |lanes: &mut Lanes| {
+        let begin = |lanes: &mut Lanes| {
             let (scope, key) = lanes.pop()?;
             lanes.begins(scope.as_ref());
             Some(key.namespace)

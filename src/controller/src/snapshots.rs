@@ -67,10 +67,18 @@ struct Instance {
 struct Notes {
     /// What SWR answered to our own writes, and no look knows yet.
     wrote: Vec<Wrote>,
-    /// The newest inventory, and whether looks have always shown our own writes.
-    newest: Option<(Arc<Inventory>, bool)>,
+    newest: Option<Newest>,
     /// When somebody asked for one registry, lately.
     asked: VecDeque<Instant>,
+    /// Whether a poll waits for a LIST of all, which whoever makes it.
+    poll_waits: bool,
+}
+
+/// What the newest look showed.
+struct Newest {
+    inventory: Arc<Inventory>,
+    /// Whether looks have always shown our own writes.
+    never_lagged: bool,
 }
 
 struct Wrote {
@@ -99,6 +107,7 @@ struct State {
     swept_at: Option<Timestamp>,
     pace: Pace,
     ended: Option<Instant>,
+    /// How long the last LIST of all took.
     took: Duration,
     failures: u32,
 }
@@ -208,16 +217,27 @@ impl Snapshots {
 
     async fn shared(&self, reader: &Reader, instance: &InstanceId, asked: Asked) -> Look {
         let it = self.instance(instance);
-        // Whoever holds the lock looks; the others find its result when they get it.
-        let mut state = Arc::clone(&it.state).lock_owned().await;
-        if let Some(look) = state.answer(asked) {
-            return look;
+        if asked.occasion == Occasion::Poll {
+            it.notes().poll_waits = true;
         }
+        let mut state = loop {
+            // Whoever holds the lock looks; the others find its result when they get it.
+            let state = Arc::clone(&it.state).lock_owned().await;
+            if let Some(look) = state.answer(asked) {
+                return look;
+            }
+            let at = state.next_at(asked.need);
+            if at <= Instant::now() {
+                break state;
+            }
+            // Not with the lock: another may need less, and go first.
+            drop(state);
+            tokio::time::sleep_until(at).await;
+        };
         // A task of its own: a caller that loses patience must not take the look along, for which
         // others wait.
         let (reader, instance) = (reader.clone(), instance.clone());
         let looking = tokio::spawn(async move {
-            tokio::time::sleep_until(state.next_at(asked.need)).await;
             // The clock counts milliseconds: only one that is later is certainly after the read.
             while clock::now() <= asked.started_after {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -225,9 +245,9 @@ impl Snapshots {
             let begun = Instant::now();
             state.pace.begins(begun);
             // A look that panics is one that failed.
-            let look = AssertUnwindSafe(state.look(&it, &reader, &instance, asked)).catch_unwind();
+            let look = state.look(&it, &reader, &instance, asked.need);
+            let look = AssertUnwindSafe(look).catch_unwind();
             let look = look.await.unwrap_or_else(|_| Err(broken()));
-            state.took = begun.elapsed();
             state.ended = Some(Instant::now());
             state.failures = match &look {
                 Ok(_) => 0,
@@ -248,8 +268,8 @@ impl Snapshots {
         let instances = self.locked();
         let sizes = instances.iter().filter_map(|(instance, it)| {
             let notes = it.notes();
-            let (inventory, _) = notes.newest.as_ref()?;
-            Some((instance.clone(), inventory.records().len()))
+            let newest = notes.newest.as_ref()?;
+            Some((instance.clone(), newest.inventory.records().len()))
         });
         sizes.collect()
     }
@@ -274,7 +294,10 @@ impl Instance {
     /// nothing.
     fn trusted(&self, id: RegistryId, now: Timestamp) -> Option<(Option<Record>, usize)> {
         let notes = self.notes();
-        let (inventory, never_lagged) = notes.newest.as_ref()?;
+        let Newest {
+            inventory,
+            never_lagged,
+        } = notes.newest.as_ref()?;
         if !never_lagged || notes.wrote.iter().any(|wrote| wrote.id == id) {
             return None;
         }
@@ -335,18 +358,16 @@ impl State {
         let Some(ended) = self.ended else {
             return now;
         };
-        // As long as the last one took: an instance is asked half of the time at most.
-        let rested = ended + self.took;
         let paced = self.pace.next(now);
         match (need, self.recent.reads()) {
-            (Need::Changes, Read::Newest) => paced.max(rested),
+            (Need::Changes, Read::Newest) => paced,
             // Without an order to go by, all are listed.
             (Need::Changes, Read::Sweep) | (Need::Whole, _) => {
                 let n = self.inventory.as_ref().map_or(0, |it| it.records().len());
                 let pages = u32::try_from(n.div_ceil(PAGE_LENGTH)).unwrap_or(u32::MAX);
-                paced
-                    .max(rested)
-                    .max(ended + SPACING_PER_PAGE * pages.max(1))
+                // As long as the last one took: all are listed half of the time at most.
+                let rest = self.took.max(SPACING_PER_PAGE * pages.max(1));
+                paced.max(ended + rest)
             }
         }
     }
@@ -356,20 +377,25 @@ impl State {
         it: &Instance,
         reader: &Reader,
         instance: &InstanceId,
-        asked: Asked,
+        need: Need,
     ) -> Look {
         self.take_notes(it);
-        if asked.need == Need::Changes
+        if need == Need::Changes
             && let Some(look) = self.newest(it, reader, instance).await
         {
             return look;
         }
-        let begun = clock::now();
+        let (begun, timer) = (clock::now(), Instant::now());
         let look = reader.list(instance).await.map(Arc::new);
+        self.took = timer.elapsed();
         self.take_notes(it);
         if let Ok(inventory) = &look {
-            let times = (begun, clock::now());
-            self.recent.swept(asked.occasion, times, inventory);
+            let occasion = match std::mem::take(&mut it.notes().poll_waits) {
+                true => Occasion::Poll,
+                false => Occasion::Demand,
+            };
+            self.recent
+                .swept(occasion, (begun, clock::now()), inventory);
         }
         self.swept_at = Some(begun);
         self.keep(it, begun, look)
@@ -408,8 +434,10 @@ impl State {
 
     fn keep(&mut self, it: &Instance, begun: Timestamp, look: Look) -> Look {
         if let Ok(inventory) = &look {
-            let never_lagged = self.recent.lists_never_lagged();
-            it.notes().newest = Some((Arc::clone(inventory), never_lagged));
+            it.notes().newest = Some(Newest {
+                inventory: Arc::clone(inventory),
+                never_lagged: self.recent.lists_never_lagged(),
+            });
             self.inventory = Some(Arc::clone(inventory));
         }
         self.looked = Some((begun, look.clone()));

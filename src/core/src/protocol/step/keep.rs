@@ -293,7 +293,9 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
         ));
     }
     let id = owned.id();
-    if !keep.work.object.has_finalizer() {
+    if keep.work.object.has_finalizer() {
+        show_before_write(id, Showing::BeforeUpdate(keep, why), now)
+    } else {
         // This write fails if the object is not what stands.
         ask(Effect::AddFinalizer {
             then: AddingFinalizer {
@@ -301,8 +303,6 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
                 then: AfterFinalizer::Update(id, why),
             },
         })
-    } else {
-        show_before_write(id, Showing::BeforeUpdate(keep, why), now)
     }
 }
 
