@@ -260,7 +260,7 @@ pub fn simulator_options(binary: &Path, folder: &Path) -> SimulatorOptions {
 }
 
 /// The account `default`, which grants everything, and its key.
-fn account() -> [Value; 2] {
+pub(crate) fn account() -> [Value; 2] {
     let secret = json!({
         "apiVersion": "v1",
         "kind": "Secret",

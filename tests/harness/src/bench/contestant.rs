@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::objects::Kind;
-use crate::bed::{ACCESS_KEY, INSTANCE_IDS, NAMESPACE, PROJECT_ID, REGION, SECRET_KEY};
+use crate::bed::{self, ACCESS_KEY, INSTANCE_IDS, NAMESPACE, PROJECT_ID, REGION, SECRET_KEY};
 use crate::http::Http;
 use crate::process::{Process, tethered};
 use crate::wait::{Look, until};
@@ -203,27 +203,7 @@ impl Profile {
 
     /// The account `default`, which grants everything, and its key; for `kubectl apply`.
     pub(crate) fn account(self) -> [serde_json::Value; 2] {
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "swr-cloud", "namespace": NAMESPACE},
-            "stringData": {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY},
-        });
-        let mut account = json!({
-            "apiVersion": "swr.huaweicloud.com/v1alpha1",
-            "kind": "SwrAccount",
-            "metadata": {"name": "default"},
-            "spec": {
-                "region": REGION,
-                "projectId": PROJECT_ID,
-                "auth": {"accessKeySecretRef": {"name": "swr-cloud"}},
-                "grants": [{
-                    "namespaces": ["*"],
-                    "instances": ["*"],
-                    "targets": {"hosts": ["*"], "addresses": ["*"], "instances": ["*"]},
-                }],
-            },
-        });
+        let [secret, mut account] = bed::account();
         if self != Self::DefaultLimits {
             account["spec"]["limits"] =
                 json!({"requestsPerSecond": 1000, "burst": 1000, "inFlight": 64});

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::actors::Actors;
 use super::audit::Audit;
-use super::client::on_each;
+use super::client::{Client, on_each};
 use super::contestant::{Contestant, POLL_SHORT, POLL_USUAL, Profile, Running, World};
 use super::journal::Journal;
 use super::meter::{Books, Meter, Pids, Seen};
@@ -220,32 +220,34 @@ impl<'a> Session<'a> {
     }
 
     fn create(&mut self) -> Result<Workload, Error> {
-        let meter = self.begin("create")?;
-        self.observer.aim(1);
-        let actors = self.actors();
-        let acting = actors.clone();
-        let connections = &self.stage.connections;
-        let work = on_each(connections, self.case.n, move |client, index| {
-            let actors = acting.clone();
-            async move { actors.create(&client, &name(index)).await }
-        });
-        let last = self.stage.block_on(async {
-            work.await?;
-            self.observer.reached(self.case.n, self.deadline()).await
-        })?;
-        let seen = self.seen(&meter, last, &actors);
-        self.end(meter, seen)
+        self.until_ready("create", 1, |actors, client, name| async move {
+            actors.create(&client, &name).await
+        })
     }
 
     fn edit(&mut self) -> Result<Workload, Error> {
-        let meter = self.begin("edit")?;
-        self.observer.aim(2);
+        self.until_ready("edit", 2, |actors, client, name| async move {
+            actors.edit(&client, &name).await
+        })
+    }
+
+    /// The user does this to every object, until the last one is Ready for this generation.
+    fn until_ready<F>(
+        &mut self,
+        workload: &'static str,
+        generation: i64,
+        act: impl Fn(Actors, Client, String) -> F + Send + Sync + 'static,
+    ) -> Result<Workload, Error>
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let meter = self.begin(workload)?;
+        self.observer.aim(generation);
         let actors = self.actors();
         let acting = actors.clone();
         let connections = &self.stage.connections;
         let work = on_each(connections, self.case.n, move |client, index| {
-            let actors = acting.clone();
-            async move { actors.edit(&client, &name(index)).await }
+            act(acting.clone(), client, name(index))
         });
         let last = self.stage.block_on(async {
             work.await?;
