@@ -7,8 +7,6 @@ use std::collections::{HashMap, VecDeque};
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
 
-use super::queue::Lane;
-
 /// Passes of one instance under way at once. Each waits most of its time for a look that it shares or
 /// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
 /// within what an intent allows.
@@ -22,6 +20,15 @@ const FEW: usize = 4;
 const MANY: usize = 2_048;
 /// Of so many turns of an instance one is the sweep's, so that a flood of changes cannot stop it.
 const SWEEP_EVERY: u32 = 8;
+
+/// Who asks for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// A person, by a change of the object.
+    Change,
+    /// The operator itself: a poll, a retry, a changed Secret or account.
+    Sweep,
+}
 
 /// The objects that wait for their turn. Those that do not fit our CRD have no instance, and share a
 /// lane of their own.

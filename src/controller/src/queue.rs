@@ -16,7 +16,7 @@ use swr_operator_core::summary::{Blocker, Judged, Verdict};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
-use super::lanes::Lanes;
+use super::lanes::{Lane, Lanes};
 use super::pass::Ended;
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
@@ -31,15 +31,6 @@ const CHANGES_SECS: i64 = 10;
 /// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
 /// read again.
 const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Who asks for a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// A person, by a change of the object.
-    Change,
-    /// The operator itself: a poll, a retry, a changed Secret or account.
-    Sweep,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

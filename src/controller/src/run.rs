@@ -26,10 +26,10 @@ use swr_operator_kube::{Event, Seen, SeenAccount, watch_accounts, watch_objects}
 
 use super::Context;
 use super::accounts::retries_soon;
-use super::lanes;
+use super::lanes::{self, Lane};
 use super::pass::{self, Ended};
 use super::poll::{self, Polled, ReadSecrets};
-use super::queue::{Lane, Queue};
+use super::queue::Queue;
 use super::start::{Options, Running};
 
 /// An account's key is read again after this time, so that a rotated key is in use within it.

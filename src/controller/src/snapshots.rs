@@ -13,7 +13,7 @@ use swr_operator_clock as clock;
 use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::{Inventory, Record};
-use swr_operator_core::recent::{Occasion, Outcome, Read, Recent, Written};
+use swr_operator_core::recent::{Occasion, Outcome, PAGE_LENGTH, Read, Recent, Written};
 use swr_operator_core::time;
 use swr_operator_swr::Reader;
 use tokio::time::Instant;
@@ -23,8 +23,6 @@ use super::shared::Pace;
 /// Between two LISTs of all registries, for each of their pages: an instance is asked for ten pages
 /// per second at most, however many wait.
 const SPACING_PER_PAGE: Duration = Duration::from_millis(100);
-/// The most that SWR gives on a page.
-const PAGE_LENGTH: usize = 100;
 /// After a failure everybody gets that failure for this long, doubling, so that a cloud that is
 /// down is asked twice a minute and not once per object.
 const FAILURE_FIRST: Duration = Duration::from_secs(1);

@@ -49,7 +49,7 @@ use crate::observed::{Health, Inventory, Record};
 use crate::time;
 
 /// The most that SWR gives (swr-api.md 1.3).
-const PAGE_LENGTH: usize = 100;
+pub const PAGE_LENGTH: usize = 100;
 
 /// A read of ten pages takes a second at the default of 10 requests per second, and reaches 9 x 91
 /// + 91 = 910 changes back: 15 s of 60 creations a second, where reads are 250 ms apart.

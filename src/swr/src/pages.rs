@@ -24,9 +24,7 @@ use jiff::Timestamp;
 
 use super::wire::Page;
 use swr_operator_core::observed::Record;
-
-/// The most that SWR gives (swr-api.md 1.3).
-pub(super) const PAGE_LENGTH: usize = 100;
+use swr_operator_core::recent::PAGE_LENGTH;
 
 /// 1,000 pages x 100 = 100,000 registries, ten times what is measured and far more than an
 /// instance's quota. At the default of 10 requests per second they take 100 s of the 240 s that a

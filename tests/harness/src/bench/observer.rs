@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::client::{Client, User};
 use crate::{Error, environment};
 
-/// Between two looks at what the watch has seen. The instants are those of the events, not of the looks.
-const LOOK: Duration = Duration::from_millis(5);
-
 #[derive(Debug)]
 pub(crate) struct Observer {
     state: Arc<Mutex<State>>,
+    /// Told after each change of the state.
+    changed: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -82,7 +82,8 @@ impl Observer {
         let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=36000");
         let mut stream = client.watch(user, &watch).await?;
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let changed = Arc::new(Notify::new());
+        let (shared, tell) = (Arc::clone(&state), Arc::clone(&changed));
         let task = Handle::current().spawn(async move {
             let mut buffer = Vec::new();
             let ended = loop {
@@ -101,11 +102,17 @@ impl Observer {
                     state.enter(line, now);
                 }
                 drop(state);
+                tell.notify_one();
                 buffer = rest;
             };
             lock(&shared).failed = Some(ended);
+            tell.notify_one();
         });
-        Ok(Self { state, task })
+        Ok(Self {
+            state,
+            changed,
+            task,
+        })
     }
 
     /// Waits from now on for objects that are Ready for this generation.
@@ -165,14 +172,15 @@ impl Observer {
                 let expected = "a watch that lasts".to_owned();
                 return Err(Error::Unexpected { expected, seen });
             }
-            if started.elapsed() >= deadline {
+            let left = deadline.saturating_sub(started.elapsed());
+            let changed = tokio::time::timeout(left, self.changed.notified()).await;
+            if changed.is_err() {
                 return Err(Error::Deadline {
                     what: "the last object".to_owned(),
                     deadline,
                     seen,
                 });
             }
-            tokio::time::sleep(LOOK).await;
         }
     }
 }
