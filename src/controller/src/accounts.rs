@@ -11,12 +11,12 @@ use swr_operator_core::answer::{Account, AccountProblem};
 use swr_operator_core::credential::{self, Fingerprint, Sealer, SecretData};
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
 use swr_operator_core::failure::Class;
-use swr_operator_kube::Secrets;
 use swr_operator_swr::{
     AccessKey, Circuit, Circuits, Client, Endpoints, Limits, ObserveAccount as _, ProjectError,
     Refused, Transport, project_of,
 };
 
+use super::secrets::SharedSecrets;
 use super::snapshots::Snapshots;
 
 /// A usable account.
@@ -160,7 +160,7 @@ impl Accounts {
     pub(super) async fn refresh(
         &self,
         cr: &SwrAccount,
-        secrets: &Secrets,
+        secrets: &SharedSecrets,
         sealer: &Arc<Sealer>,
     ) -> (AccountVerdict, bool) {
         let name = cr.metadata.name.clone().unwrap_or_default();
@@ -205,7 +205,7 @@ impl Accounts {
     async fn prepare(
         &self,
         cr: &SwrAccount,
-        secrets: &Secrets,
+        secrets: &SharedSecrets,
         sealer: &Arc<Sealer>,
         before: Option<&Arc<Usable>>,
     ) -> Result<Arc<Usable>, AccountVerdict> {

@@ -23,8 +23,8 @@ use swr_operator_core::plan::Why;
 use swr_operator_core::status::{with_id, with_intent};
 use swr_operator_swr::{Audit, Body, Writer};
 
-use super::Context;
 use super::accounts::Usable;
+use super::context::Context;
 use super::snapshots::{Need, Own};
 
 /// Executes the effects of one pass.
@@ -253,7 +253,8 @@ impl<'a> Executor<'a> {
         let object = then.work().object();
         let secret = self
             .context
-            .read_secret(&object.key.namespace, name)
+            .secrets
+            .read(&object.key.namespace, name)
             .await
             .map_err(secret_problem)?
             .ok_or(SecretProblem::NotFound)?;

@@ -23,7 +23,7 @@ use swr_operator_core::summary::{Judged, Summary, Verdict};
 use swr_operator_core::tag::Owner;
 use swr_operator_core::time;
 
-use super::Context;
+use super::context::Context;
 use super::execute::Executor;
 
 /// How often the status is written anew when only the spec changed meanwhile.

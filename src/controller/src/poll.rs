@@ -19,20 +19,15 @@ use swr_operator_core::observed::Inventory;
 use swr_operator_core::tag::{Installation, Owner};
 use swr_operator_core::witness::{self, Moves, Testimony, Trust};
 
-use super::Context;
+use super::context::Context;
 use super::queue::Queue;
+use super::secrets::{ReadSecret, SecretKey};
 use super::snapshots::Look;
 
 /// Before a poll that failed is tried once more: longer than a failure is remembered at first.
 const SECOND_TRY: Duration = Duration::from_secs(2);
 /// GETs of Secrets that are under way at once.
 const SECRETS_AT_ONCE: usize = 8;
-
-/// Namespace and name of a Secret.
-pub(super) type SecretKey = (String, String);
-
-/// A Secret as it was read; `None` if there is none.
-pub(super) type ReadSecret = Result<Option<Arc<SecretData>>, KubeFailure>;
 
 /// Secrets as they were read.
 pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
@@ -94,7 +89,7 @@ pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
 pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
     futures::stream::iter(secrets)
         .map(|(namespace, name)| async move {
-            let secret = context.read_secret(&namespace, &name).await;
+            let secret = context.secrets.read(&namespace, &name).await;
             ((namespace, name), secret)
         })
         .buffer_unordered(SECRETS_AT_ONCE)

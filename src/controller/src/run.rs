@@ -24,8 +24,8 @@ use swr_operator_core::time;
 use swr_operator_core::witness::{Testimony, Trust};
 use swr_operator_kube::{Event, Seen, SeenAccount, watch_accounts, watch_objects};
 
-use super::Context;
 use super::accounts::retries_soon;
+use super::context::Context;
 use super::lanes::{self, Lane};
 use super::pass::{self, Ended};
 use super::poll::{self, Polled, ReadSecrets};

@@ -16,10 +16,10 @@ use swr_operator_core::tag::Installation;
 use swr_operator_kube::{Connection, InstallationKeyError, Objects, Secrets, publisher};
 use swr_operator_swr::{Endpoints, Transport};
 
-use super::Context;
 use super::accounts::Accounts;
+use super::context::Context;
 use super::present::Present;
-use super::shared::SharedReads;
+use super::secrets::SharedSecrets;
 
 /// A failing start is tried again after this time, doubling.
 const START_GAP: Duration = Duration::from_secs(1);
@@ -111,8 +111,7 @@ pub async fn start(
         read_only: options.read_only,
         started_at: clock::now(),
         objects: Objects::new(options.connection.unary.clone()),
-        secrets,
-        secret_reads: SharedReads::default(),
+        secrets: SharedSecrets::new(secrets),
         events,
         metrics: options.metrics.clone(),
         no_write_after: OnceLock::new(),

@@ -1,0 +1,31 @@
+//! What every pass shares.
+
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use swr_operator_core::credential::Sealer;
+use swr_operator_core::pass::Windows;
+use swr_operator_core::tag::Installation;
+use swr_operator_kube::{Events, Objects};
+
+use super::accounts::Accounts;
+use super::present::Present;
+use super::secrets::SharedSecrets;
+use crate::metrics::Metrics;
+
+/// What every pass shares.
+pub(super) struct Context {
+    pub(super) installation: Installation,
+    pub(super) windows: Windows,
+    pub(super) read_only: bool,
+    pub(super) started_at: Timestamp,
+    pub(super) objects: Objects,
+    pub(super) secrets: SharedSecrets,
+    pub(super) events: Events,
+    pub(super) metrics: Metrics,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) accounts: Accounts,
+    pub(super) present: Present,
+    /// Set when the process is to end: no write to SWR begins after this.
+    pub(super) no_write_after: OnceLock<Timestamp>,
+}

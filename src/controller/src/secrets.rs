@@ -1,0 +1,41 @@
+//! Secrets by name. Everybody who waits for the same one shares one GET; none is kept.
+
+use std::sync::Arc;
+
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::credential::SecretData;
+use swr_operator_kube::Secrets;
+
+use super::shared::SharedReads;
+
+/// Namespace and name of a Secret.
+pub(super) type SecretKey = (String, String);
+
+/// A Secret as it was read; `None` if there is none.
+pub(super) type ReadSecret = Result<Option<Arc<SecretData>>, KubeFailure>;
+
+/// The Secrets of the cluster.
+pub(super) struct SharedSecrets {
+    secrets: Secrets,
+    reads: SharedReads<SecretKey, ReadSecret>,
+}
+
+impl SharedSecrets {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        SharedSecrets {
+            secrets,
+            reads: SharedReads::default(),
+        }
+    }
+
+    /// A Secret as it is after this call.
+    pub(super) async fn read(&self, namespace: &str, name: &str) -> ReadSecret {
+        let key = (namespace.to_owned(), name.to_owned());
+        let (secrets, (namespace, name)) = (self.secrets.clone(), key.clone());
+        let read = async move || {
+            let secret = secrets.read(&namespace, &name).await?;
+            Ok(secret.map(Arc::new))
+        };
+        self.reads.read(key, read).await
+    }
+}
