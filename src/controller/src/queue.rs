@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::Waiting;
+use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::answer::SecretProblem;
 use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::failure::Cause;
@@ -169,19 +170,18 @@ impl Queue {
 
     /// Keeps what the watch showed for the pass that waits for its turn. While a pass is under way it
     /// is not kept, because that may write; nor where nobody waits.
-    fn show(&mut self, key: &ObjectKey, object: Option<Box<Object>>, now: Timestamp) {
+    fn show(&mut self, key: &ObjectKey, cr: Option<Box<ReplicationRegistry>>, now: Timestamp) {
         self.take_watched(key);
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
         let waits = matches!(entry.state, State::Queued { .. });
-        let Some(object) = object.filter(|_| waits) else {
+        let Some(object) = cr.filter(|_| waits).and_then(|cr| Object::from_cr(&cr)) else {
             return;
         };
         let bytes = object.bytes();
         if self.watched_bytes.saturating_add(bytes) <= WATCHED_BYTES_MAX {
             self.watched_bytes += bytes;
-            let object = *object;
             entry.watched = Some(Box::new(Watched { object, at: now }));
         }
     }

@@ -20,7 +20,7 @@ use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
 use swr_operator_core::desired::{self, Scope};
-use swr_operator_core::object::{Object, ObjectKey, Version, requested_at};
+use swr_operator_core::object::{ObjectKey, Version, requested_at};
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ const GAP_MAX: Duration = Duration::from_secs(60);
 const HEALTHY_AFTER: Duration = Duration::from_secs(120);
 
 /// What the controller needs to know of an object to decide whether to look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -60,8 +60,8 @@ pub struct Seen {
     pub scope: Option<Scope>,
     /// `spec.pollInterval`.
     pub poll_secs: Option<i64>,
-    /// The object itself, for the reconcile that follows; `None` if it does not fit our CRD.
-    pub object: Option<Box<Object>>,
+    /// The object itself, for who needs more of it; `None` if it does not fit our CRD.
+    pub object: Option<Box<ReplicationRegistry>>,
 }
 
 impl Seen {
@@ -85,21 +85,26 @@ impl Seen {
             created_at: meta.creation_timestamp.as_ref().map(|time| time.0),
             scope: cr.map(Scope::of),
             poll_secs: cr.and_then(desired::poll_secs),
-            object: cr.and_then(Object::from_cr).map(Box::new),
+            object: None,
         })
     }
 }
 
 /// What panics here costs the object, not the watch.
-fn seen(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
-    let seen = catch_unwind(AssertUnwindSafe(|| Seen::of(guarded)));
-    seen.unwrap_or_else(|_| {
+fn seen(guarded: DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+    let seen = catch_unwind(AssertUnwindSafe(|| Seen::of(&guarded)));
+    let seen = seen.unwrap_or_else(|_| {
         let name = guarded.meta().name.as_deref().unwrap_or_default();
         tracing::error!(
             name,
             "an object made us panic; this is a bug, please report it"
         );
         None
+    });
+    // Most events are of our own writes, and nobody needs more of those.
+    Some(Seen {
+        object: guarded.0.ok().map(Box::new),
+        ..seen?
     })
 }
 
@@ -131,8 +136,8 @@ pub fn watch_objects(
         futures::future::ready(match event {
             Event::Listing => Some(Event::Listing),
             Event::Listed => Some(Event::Listed),
-            Event::Applied(object) => seen(&object).map(Event::Applied),
-            Event::Deleted(object) => seen(&object).map(Event::Deleted),
+            Event::Applied(object) => seen(object).map(Event::Applied),
+            Event::Deleted(object) => seen(object).map(Event::Deleted),
             Event::Failing(error) => Some(Event::Failing(error)),
         })
     })

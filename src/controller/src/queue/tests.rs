@@ -319,7 +319,7 @@ fn an_object_whose_account_is_not_known_is_not_left_to_a_change_of_it() {
 
 /// An object with its description as long as asked.
 fn shown(name: &str, version: &str, description: usize) -> Seen {
-    let object = Object::from_json(serde_json::json!({
+    let object = serde_json::from_value(serde_json::json!({
         "apiVersion": "swr.huaweicloud.com/v1alpha1",
         "kind": "ReplicationRegistry",
         "metadata": {
@@ -334,7 +334,7 @@ fn shown(name: &str, version: &str, description: usize) -> Seen {
     }));
     Seen {
         version: Version(version.to_owned()),
-        object: object.map(Box::new),
+        object: Some(Box::new(object.expect("an object"))),
         ..seen(name, 1)
     }
 }
