@@ -287,8 +287,11 @@ fn share_a_key(bed: &Bed, one: &Site, two: &Site) {
     one.cloud.switch(&json!({"access_key_lock": "on"}));
     let wrong = one.canary().secret();
     one.put_account_content(&json!({"accessKey": one.keys.access_key, "secretKey": wrong}));
-    one.touch_account();
-    two.touch_account();
+    for site in [one, two] {
+        site.touch_account();
+        // The key is read again with the edit; until then the good one is in use.
+        site.await_account("True Available");
+    }
     let mark = one.cloud.mark();
     one.create(&object(one));
     let mut other = object(two);
