@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bed::{cases, check_cases};
+use crate::bed::{cases, check_cases, site_check, with_windows};
 use crate::manifest::STRANGERS_TAG;
 use crate::site::{Site, registry_id, state};
 
@@ -21,6 +21,36 @@ fn what_happens_in_the_console_is_put_back_or_reported() {
             a_third_correction_is_the_last_of_half_an_hour,
         ],
     );
+}
+
+#[test]
+fn an_edit_in_the_console_is_put_back_long_before_the_next_poll() {
+    let windows = [("--poll-interval", "1h"), ("--drift-interval", "1s")];
+    with_windows("early-drift", &["site"], &windows, |bed| {
+        let site = &bed.sites[0];
+        site_check(site, || check_early_drift(site));
+    });
+}
+
+fn check_early_drift(site: &Site) {
+    let instance = &site.cloud.instances[0];
+    let object = site.ready("edited");
+    let held = site.held(&object);
+    let mark = site.cloud.mark();
+    site.cloud.await_lists(instance, 2);
+    site.cloud
+        .console_edit(instance, registry_id(&object), "/insecure", json!(false));
+    site.await_writes(mark, 1);
+    site.await_sent_after("edited", &object);
+    assert_eq!(site.held(&object)["insecure"], held["insecure"]);
+    assert_eq!(
+        site.cloud.writes(mark),
+        [format!("PUT registries/{}", registry_id(&object))]
+    );
+    let is_newest_first = |query: &str| query.contains("order_column=updated_at&order_type=desc");
+    for list in site.cloud.asked(mark, "ListInstanceRegistries") {
+        assert!(is_newest_first(&list.query), "{}", list.query);
+    }
 }
 
 fn an_edited_field_of_a_harbor_is_put_back_by_one_request(site: &Site) {

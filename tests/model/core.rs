@@ -8,18 +8,18 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use swr_operator_api::registry::{AdoptionPolicy, CreateIntent};
+use swr_operator_api::registry::{AdoptionPolicy, ReplicationRegistryStatus};
 use swr_operator_api::{ConditionStatus, FINALIZER};
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::credential::{Fingerprint, Sealed, Sealer};
 use swr_operator_core::desired::RegistryId;
-use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Showing};
+use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Sent, Showing};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
 use swr_operator_core::pass::{Memory, Pass, Windows, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
-use swr_operator_core::status::{status, with_id, with_intent};
+use swr_operator_core::status::status;
 use swr_operator_core::step;
 use swr_operator_core::summary::{Judged, Summary, Verdict};
 use swr_operator_core::tag::{Installation, Owner, split};
@@ -409,6 +409,14 @@ impl Core {
 
     fn outcome(&mut self, next: Next, now: Tick) -> Outcome {
         match next {
+            // Nothing that others see; that time passes before an intent, a finalizer shows.
+            Next::Do(effect) if matches!(*effect, Effect::AwaitTurn { .. }) => {
+                let Effect::AwaitTurn { then } = *effect else {
+                    unreachable!("it was matched");
+                };
+                let next = then.resume(Ok(()), time(now));
+                self.outcome(next, now)
+            }
             Next::Do(effect) => Outcome::Effect(self.effects.keep(*effect)),
             Next::Finished(summary) => Outcome::Ended(self.end(*summary, now)),
         }
@@ -554,6 +562,7 @@ impl Core {
             Effect::Show { then, .. } => then.work(),
             Effect::FindOwner { then, .. } => then.work(),
             Effect::AddFinalizer { then } => then.work(),
+            Effect::AwaitTurn { then } => then.work(),
             Effect::RecordIntent { then, .. } => then.work(),
             Effect::Create { then, .. } => then.work(),
             Effect::RecordId { then, .. } => then.work(),
@@ -609,58 +618,46 @@ impl Core {
                 new.finalizers.retain(|name| name != FINALIZER);
                 self.kube(base, new, true, KubeKind::RemoveFinalizer)
             }
-            Effect::RecordIntent { started_at, then } => {
+            Effect::AwaitTurn { .. } => unreachable!("answered at once"),
+            Effect::RecordIntent { status, then } => {
                 let base = then.work().object();
-                let intent = CreateIntent {
-                    attempt: then.attempt(),
-                    started_at: *started_at,
-                };
+                let intent = status.create_intent.as_ref().expect("an intent");
+                let started_at = tick(intent.started_at);
                 let mut new = base.clone();
-                new.status =
-                    with_intent(base, intent, then.binding(), then.forgets_id(), *started_at);
+                new.status = ReplicationRegistryStatus::clone(status);
                 without_clocks(&mut new);
-                self.kube(base, new, false, KubeKind::Intent(tick(*started_at)))
+                self.kube(base, new, false, KubeKind::Intent(started_at))
             }
-            Effect::RecordId { id, then } => {
+            Effect::RecordId { status, then } => {
                 let base = then.work().object();
                 let mut new = base.clone();
-                new.status = with_id(base, *id, then.created_at());
+                new.status = ReplicationRegistryStatus::clone(status);
                 without_clocks(&mut new);
                 self.kube(base, new, false, KubeKind::Id)
             }
-            Effect::Create { intent, then } => Request::Cloud {
+            Effect::Create { intent, sent, then } => Request::Cloud {
                 write: CloudWrite::Post {
                     uid: uid_of(&then.work().object().uid),
-                    url: url_of(&then.desired().registry.url),
+                    url: url_of(&sent.registry.url),
                     credential: 0,
                 },
                 not_after: tick(intent.not_after()),
             },
-            Effect::Update { target, then, .. } => self.put(
-                then.work().owner(),
-                then.desired(),
-                target.record(),
-                true,
-                NEVER,
-            ),
+            Effect::Update { target, sent, then } => {
+                self.put(then.work().owner(), sent, target.record(), NEVER)
+            }
             Effect::Adopt {
                 intent,
                 target,
+                sent,
                 then,
-            } => self.put(
-                then.work().owner(),
-                then.desired(),
-                target.record(),
-                true,
-                tick(intent.not_after()),
-            ),
-            Effect::Untag { target, then } => self.put(
-                then.work().owner(),
-                then.desired(),
-                target.record(),
-                false,
-                NEVER,
-            ),
+            } => {
+                let not_after = tick(intent.not_after());
+                self.put(then.work().owner(), sent, target.record(), not_after)
+            }
+            Effect::Untag { target, sent, then } => {
+                self.put(then.work().owner(), sent, target.record(), NEVER)
+            }
             Effect::Delete { target, then } => Request::Cloud {
                 write: CloudWrite::Delete {
                     id: id_of(target.id()),
@@ -682,26 +679,22 @@ impl Core {
 
     /// `tags`: whether our tag is on it afterwards. Right only while its description ends as in
     /// this record.
-    fn put(
-        &self,
-        owner: &Owner,
-        desired: &swr_operator_core::desired::Desired,
-        record: &Record,
-        tags: bool,
-        not_after: Tick,
-    ) -> Request {
+    fn put(&self, owner: &Owner, sent: &Sent, record: &Record, not_after: Tick) -> Request {
         let ours = self.mark(owner.tag());
         let Mark::Uid(uid) = ours else {
             panic!("an owner has a uid");
         };
-        let stands = split(&record.description).1;
+        let mark_in = |description: &str| {
+            let tag = split(description).1;
+            tag.map_or(Mark::Untagged, |tag| self.mark(tag))
+        };
         Request::Cloud {
             write: CloudWrite::Put {
                 id: id_of(record.id),
                 uid,
-                mark: if tags { ours } else { Mark::Untagged },
-                expects: stands.map_or(Mark::Untagged, |tag| self.mark(tag)),
-                url: url_of(&desired.registry.url),
+                mark: mark_in(&sent.registry.description),
+                expects: mark_in(&record.description),
+                url: url_of(&sent.registry.url),
                 credential: 0,
             },
             not_after,

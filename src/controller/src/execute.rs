@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use swr_operator_api::registry::CreateIntent;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::{KubeFailure, SecretProblem};
 use swr_operator_core::credential::Credential;
-use swr_operator_core::desired::{Desired, RegistryId};
-use swr_operator_core::diff::{Changes, tag_missing};
+use swr_operator_core::desired::RegistryId;
+use swr_operator_core::diff::Changes;
 use swr_operator_core::effect::{
-    AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer,
+    AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer, Sent, TurnAnswer,
 };
 use swr_operator_core::event::{self, Event};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::Record;
 use swr_operator_core::pass::Work;
 use swr_operator_core::plan::Why;
-use swr_operator_core::status::{with_id, with_intent};
-use swr_operator_swr::{Audit, Body, Writer};
+use swr_operator_swr::{Audit, Body, Turn, Writer};
 
 use super::accounts::Usable;
 use super::context::Context;
@@ -32,6 +30,8 @@ pub(super) struct Executor<'a> {
     context: &'a Context,
     account: Option<Arc<Usable>>,
     credential: Option<Credential>,
+    /// Room for one write.
+    turn: Option<Turn>,
 }
 
 impl<'a> Executor<'a> {
@@ -40,6 +40,7 @@ impl<'a> Executor<'a> {
             context,
             account: None,
             credential: None,
+            turn: None,
         }
     }
 
@@ -90,115 +91,65 @@ impl<'a> Executor<'a> {
                 let answer = objects.add_finalizer(then.work().object()).await;
                 then.resume(answer, clock::now())
             }
-            Effect::RecordIntent { started_at, then } => {
-                let object = then.work().object();
-                let intent = CreateIntent {
-                    attempt: then.attempt(),
-                    started_at,
-                };
-                let status = with_intent(
-                    object,
-                    intent,
-                    then.binding(),
-                    then.forgets_id(),
-                    started_at,
-                );
-                let answer = objects.write_status(object, &status).await;
+            Effect::AwaitTurn { then } => {
+                let answer = self.await_turn().await;
                 then.resume(answer, clock::now())
             }
-            Effect::Create { intent, then } => {
-                let (work, desired) = (then.work(), then.desired());
-                let description = work.owner().describe(&desired.registry.description);
-                let audit = audit(work, Why::Missing, String::new());
-                let answer = match self.writer(intent.not_after()) {
-                    Ok((writer, credential)) => {
-                        let body = body(desired, &description, credential);
-                        writer.create(&work.scope().instance, &body, &audit).await
-                    }
-                    Err(failure) => Err(failure),
-                };
+            Effect::RecordIntent { status, then } => {
+                let answer = objects.write_status(then.work().object(), &status).await;
+                then.resume(answer, clock::now())
+            }
+            Effect::Create { intent, sent, then } => {
+                let work = then.work();
+                let answer = self.create(work, &sent, intent.not_after()).await;
                 if let Ok(id) = &answer {
                     if let Some(id) = id {
                         self.wrote(work, *id, Own::Created);
                     }
-                    self.publish(work, event::created(desired, *id));
+                    self.publish(work, event::created(then.desired(), *id));
                 }
                 then.resume(answer, clock::now())
             }
-            Effect::RecordId { id, then } => {
-                let object = then.work().object();
-                let status = with_id(object, id, then.created_at());
-                let answer = objects.write_status(object, &status).await;
+            Effect::RecordId { status, then } => {
+                let answer = objects.write_status(then.work().object(), &status).await;
                 then.resume(answer, clock::now())
             }
-            Effect::Update {
-                target,
-                changes,
-                then,
-            } => {
-                let (work, desired) = (then.work(), then.desired());
-                let description = work.owner().describe(&desired.registry.description);
-                let audit = audit(work, then.why(), changes.to_string());
-                let answer = match self.writer(self.freshness()) {
-                    Ok((writer, credential)) => {
-                        let body = body(desired, &description, credential);
-                        let instance = &work.scope().instance;
-                        writer.update(instance, target.id(), &body, &audit).await
-                    }
-                    Err(failure) => Err(failure),
-                };
-                self.count_update(work, then.why(), &changes, answer.is_ok());
+            Effect::Update { target, sent, then } => {
+                let work = then.work();
+                let answer = self.put(work, target.record(), &sent, self.freshness());
+                let answer = answer.await;
                 if answer.is_ok() {
-                    self.replaced(work, target.record());
-                    self.publish(work, event::updated(desired, then.why(), &changes));
+                    self.publish(
+                        work,
+                        event::updated(then.desired(), sent.why, &sent.changes),
+                    );
                 }
                 then.resume(answer, clock::now())
             }
             Effect::Adopt {
                 intent,
                 target,
+                sent,
                 then,
             } => {
-                let (work, desired) = (then.work(), then.desired());
-                let description = work.owner().describe(&desired.registry.description);
-                let audit = audit(work, then.why(), "description".to_owned());
-                let answer = match self.writer(intent.not_after()) {
-                    Ok((writer, credential)) => {
-                        let body = body(desired, &description, credential);
-                        let instance = &work.scope().instance;
-                        let id = target.record().id;
-                        writer.update(instance, id, &body, &audit).await
-                    }
-                    Err(failure) => Err(failure),
-                };
+                let work = then.work();
+                let answer = self.put(work, target.record(), &sent, intent.not_after());
+                let answer = answer.await;
                 if answer.is_ok() {
-                    self.replaced(work, target.record());
-                    let changes = tag_missing(&desired.registry);
-                    self.count_update(work, then.why(), &changes, true);
-                    let event = event::adopted(desired, target.id(), then.why());
+                    let event = event::adopted(then.desired(), target.id(), sent.why);
                     self.publish(work, event);
                 }
                 then.resume(answer, clock::now())
             }
-            Effect::Untag { target, then } => {
-                let (work, desired) = (then.work(), then.desired());
-                let audit = audit(work, Why::ObjectOrphaned, "description".to_owned());
-                let answer = match self.writer(self.freshness()) {
-                    Ok((writer, credential)) => {
-                        let body = body(desired, &desired.registry.description, credential);
-                        let instance = &work.scope().instance;
-                        writer.update(instance, target.id(), &body, &audit).await
-                    }
-                    Err(failure) => Err(failure),
-                };
-                if answer.is_ok() {
-                    self.replaced(work, target.record());
-                }
+            Effect::Untag { target, sent, then } => {
+                let work = then.work();
+                let answer = self.put(work, target.record(), &sent, self.freshness());
+                let answer = answer.await;
                 then.resume(answer, clock::now())
             }
             Effect::Delete { target, then } => {
                 let work = then.work();
-                let audit = audit(work, Why::ObjectDeleted, String::new());
+                let audit = audit(work, Why::ObjectDeleted, &Changes::default());
                 let answer = match self.account() {
                     Ok(account) => {
                         let writer = account.client.writer(self.not_after(self.freshness()));
@@ -224,14 +175,57 @@ impl<'a> Executor<'a> {
         self.context.events.publish(&object.key, &object.uid, event);
     }
 
-    fn count_update(&self, work: &Work, why: Why, changes: &Changes, is_done: bool) {
+    /// Keeps room for one write within the limits of the account.
+    async fn await_turn(&mut self) -> TurnAnswer {
+        self.turn = Some(self.account()?.client.turn().await?);
+        Ok(())
+    }
+
+    async fn create(
+        &mut self,
+        work: &Work,
+        sent: &Sent,
+        not_after: Timestamp,
+    ) -> Result<Option<RegistryId>, Failure> {
+        let turn = self.turn.take();
+        let (writer, credential) = self.writer(not_after)?;
+        let writer = writer.in_turn(turn);
+        let audit = audit(work, sent.why, &sent.changes);
+        let instance = &work.scope().instance;
+        writer
+            .create(instance, &body(sent, credential), &audit)
+            .await
+    }
+
+    /// PUT of the whole registry in the place of this one.
+    async fn put(
+        &mut self,
+        work: &Work,
+        before: &Record,
+        sent: &Sent,
+        not_after: Timestamp,
+    ) -> Result<(), Failure> {
+        let turn = self.turn.take();
+        let (writer, credential) = self.writer(not_after)?;
+        let writer = writer.in_turn(turn);
+        let audit = audit(work, sent.why, &sent.changes);
+        let instance = &work.scope().instance;
+        writer
+            .update(instance, before.id, &body(sent, credential), &audit)
+            .await?;
+        self.wrote(work, before.id, Own::Updated(Box::new(before.clone())));
+        self.count_update(work, sent);
+        Ok(())
+    }
+
+    fn count_update(&self, work: &Work, sent: &Sent) {
         let objects = &self.context.metrics.objects;
         let key = &work.object().key;
-        if why.corrects() && is_done {
-            objects.drift_detected(key, changes);
+        if sent.why.corrects() {
+            objects.drift_detected(key, &sent.changes);
             objects.drift_corrected(key);
         }
-        if why == Why::CredentialRotated && is_done {
+        if sent.why == Why::CredentialRotated {
             objects.credential_rotated(key);
         }
     }
@@ -314,11 +308,6 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn replaced(&self, work: &Work, before: &Record) {
-        let what = Own::Updated(Box::new(before.clone()));
-        self.wrote(work, before.id, what);
-    }
-
     /// A writer whose requests are not sent after `at`, and the credential.
     fn writer(&self, at: Timestamp) -> Result<(Writer, &Credential), Failure> {
         let writer = self.account()?.client.writer(self.not_after(at));
@@ -330,10 +319,9 @@ impl<'a> Executor<'a> {
     }
 }
 
-fn body<'b>(desired: &'b Desired, description: &'b str, credential: &'b Credential) -> Body<'b> {
+fn body<'b>(sent: &'b Sent, credential: &'b Credential) -> Body<'b> {
     Body {
-        registry: &desired.registry,
-        description,
+        registry: &sent.registry,
         credential,
     }
 }
@@ -348,12 +336,12 @@ fn secret_problem(failure: KubeFailure) -> SecretProblem {
     }
 }
 
-fn audit(work: &Work, why: Why, fields: String) -> Audit {
+fn audit(work: &Work, why: Why, changes: &Changes) -> Audit {
     let object = work.object();
     Audit {
         object: object.key.to_string(),
         generation: object.generation,
         reason: why.to_string(),
-        fields,
+        fields: changes.to_string(),
     }
 }

@@ -1,6 +1,6 @@
-//! The look that costs least: one LIST and one GET per distinct Secret tell for every object of
-//! an instance whether what it was judged by still holds. Only those for which it does not get a
-//! pass of their own.
+//! The look that costs least: one LIST, or a page of what changed last, and one GET per distinct
+//! Secret tell for every object of an instance whether what it was judged by still holds. Only those
+//! for which it does not get a pass of their own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,14 +13,16 @@ use crate::metrics::OfInstance;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::{KubeFailure, SecretProblem};
 use swr_operator_core::credential::{Credential, SecretData};
-use swr_operator_core::desired::{Scope, SecretRef};
+use swr_operator_core::desired::{InstanceId, Scope, SecretRef};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::observed::Inventory;
 use swr_operator_core::tag::{Installation, Owner};
 use swr_operator_core::witness::{self, Moves, Testimony, Trust};
 
+use super::accounts::Usable;
 use super::context::Context;
 use super::queue::Queue;
+use super::schedule::Purpose;
 use super::secrets::{ReadSecret, SecretKey};
 use super::snapshots::Look;
 
@@ -32,56 +34,57 @@ const SECRETS_AT_ONCE: usize = 8;
 /// Secrets as they were read.
 pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
 
-/// What a poll saw.
+/// What a read of an instance saw.
 pub(super) struct Polled {
     pub(super) scope: Scope,
-    /// `None` if the account cannot be used.
+    purpose: Purpose,
+    /// `None` if the account cannot be used, or nothing but a LIST of all would have told.
     pub(super) look: Option<Look>,
     secrets: ReadSecrets,
 }
 
-/// Looks at an instance and at the Secrets of its objects.
-pub(super) async fn poll(
+impl Polled {
+    /// Whether all registries were read.
+    fn is_whole(&self) -> bool {
+        self.purpose != Purpose::Changes
+    }
+}
+
+/// Reads an instance, and these Secrets.
+pub(super) async fn read(
     context: Arc<Context>,
     scope: Scope,
+    purpose: Purpose,
     secrets: BTreeSet<SecretKey>,
 ) -> Polled {
     let look = match context.accounts.get(&scope.account) {
-        Ok(account) => {
-            let reader = account.client.reader();
-            let list = async || account.snapshots.poll(&reader, &scope.instance).await;
-            let mut look = list().await;
-            if look.is_err() {
-                // One lost answer must not make every object say that it cannot be verified.
-                tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
-                look = list().await;
-            }
-            Some(look)
-        }
+        Ok(account) => look(&account, &scope.instance, purpose).await,
         Err(_) => None,
     };
     let secrets = read_secrets(&context, secrets).await;
     Polled {
         scope,
+        purpose,
         look,
         secrets,
     }
 }
 
-/// Looks at an instance whose LIST failed, for everybody who waits for it.
-pub(super) async fn look(context: Arc<Context>, scope: Scope) -> Polled {
-    let look = match context.accounts.get(&scope.account) {
-        Ok(account) => {
-            let (reader, snapshots) = (account.client.reader(), &account.snapshots);
-            let look = snapshots.look(&reader, &scope.instance);
-            Some(look.await)
+async fn look(account: &Usable, instance: &InstanceId, purpose: Purpose) -> Option<Look> {
+    let (reader, snapshots) = (account.client.reader(), &account.snapshots);
+    match purpose {
+        Purpose::Poll => {
+            let look = snapshots.poll(&reader, instance).await;
+            if look.is_ok() {
+                return Some(look);
+            }
+            // One lost answer must not make every object say that it cannot be verified.
+            tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
+            Some(snapshots.poll(&reader, instance).await)
         }
-        Err(_) => None,
-    };
-    Polled {
-        scope,
-        look,
-        secrets: ReadSecrets::new(),
+        Purpose::Retry => Some(snapshots.look(&reader, instance).await),
+        // What it cannot tell is for the next poll.
+        Purpose::Changes => snapshots.changes(&reader, instance).await.map(Ok),
     }
 }
 
@@ -106,25 +109,20 @@ pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
 }
 
 /// The objects for which what they were judged by does not hold any more. Those of an instance that
-/// cannot be listed are told so by a poll, not by a look for those that wait.
-pub(super) fn differing(
-    context: &Context,
-    queue: &Queue,
-    polled: &Polled,
-    is_poll: bool,
-) -> Vec<ObjectKey> {
+/// cannot be listed are told so by a poll, not by a read for those that wait.
+pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
     queue
         .judged(&polled.scope)
         .filter(|(key, uid, judged)| {
             let same_registry = match &polled.look {
                 Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
                 // Every object has to say that it cannot be verified.
-                Some(Err(_)) | None => !is_poll,
+                Some(Err(_)) | None => polled.purpose != Purpose::Poll,
             };
             let secret_key = (key.namespace.clone(), judged.secret.name.clone());
             let same_credential = match polled.secrets.get(&secret_key) {
                 Some(Ok(secret)) => {
-                    read(secret.as_deref(), &judged.secret).is_ok_and(|credential| {
+                    credential(secret.as_deref(), &judged.secret).is_ok_and(|credential| {
                         context.sealer.seal(uid, &credential).whole == judged.credential
                     })
                 }
@@ -147,7 +145,8 @@ pub(super) fn count(
     moves: &Moves<&ObjectKey>,
     now: Timestamp,
 ) {
-    let Some(Ok(inventory)) = &polled.look else {
+    // What a read of the newest changes does not show may be gone.
+    let Some(Ok(inventory)) = polled.look.as_ref().filter(|_| polled.is_whole()) else {
         return;
     };
     let objects = &context.metrics.objects;
@@ -175,7 +174,7 @@ pub(super) fn moves<'q>(
     polled: &'q Polled,
     before: Testimony,
 ) -> Moves<&'q ObjectKey> {
-    let Some(Ok(inventory)) = &polled.look else {
+    let Some(Ok(inventory)) = polled.look.as_ref().filter(|_| polled.is_whole()) else {
         return Moves::none(before);
     };
     let objects = queue.judged(&polled.scope);
@@ -226,7 +225,7 @@ pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
         .filter(|(key, _, waiting)| {
             let secret_key = (key.namespace.clone(), waiting.secret.name.clone());
             match secrets.get(&secret_key) {
-                Some(Ok(secret)) => match read(secret.as_deref(), &waiting.secret) {
+                Some(Ok(secret)) => match credential(secret.as_deref(), &waiting.secret) {
                     Ok(_) => true,
                     Err(problem) => problem != waiting.problem,
                 },
@@ -237,7 +236,7 @@ pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
         .collect()
 }
 
-fn read(secret: Option<&SecretData>, by: &SecretRef) -> Result<Credential, SecretProblem> {
+fn credential(secret: Option<&SecretData>, by: &SecretRef) -> Result<Credential, SecretProblem> {
     let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
     let secret = secret.ok_or(SecretProblem::NotFound)?;
     Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)

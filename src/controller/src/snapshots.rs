@@ -104,7 +104,7 @@ struct State {
     /// When the last LIST of all began.
     swept_at: Option<Timestamp>,
     pace: Pace,
-    ended: Option<Instant>,
+    ended_at: Option<Instant>,
     /// How long the last LIST of all took.
     took: Duration,
     failures: u32,
@@ -158,6 +158,25 @@ impl Snapshots {
             takes_failure: false,
         };
         self.shared(reader, instance, asked).await
+    }
+
+    /// The inventory with what changed last, where a page or a few tell; what was deleted may still be in
+    /// it. `None` where only a LIST of all would tell, or SWR just failed: nobody needs to know now.
+    pub(super) async fn changes(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+    ) -> Option<Arc<Inventory>> {
+        let it = self.instance(instance);
+        let mut state = it.state.lock().await;
+        if state.is_within_failure_gap() {
+            return None;
+        }
+        state.take_notes(&it);
+        state.pace.begins(Instant::now());
+        let (look, _) = state.newest(&it, reader, instance).await?;
+        state.ended(&look);
+        look.ok()
     }
 
     /// One registry before it is updated (rule 9), by a SHOW. Where so many ask that a LIST of all costs
@@ -246,11 +265,7 @@ impl Snapshots {
             let look = state.look(&it, &reader, &instance, asked.need);
             let look = AssertUnwindSafe(look).catch_unwind();
             let look = look.await.unwrap_or_else(|_| Err(broken()));
-            state.ended = Some(Instant::now());
-            state.failures = match &look {
-                Ok(_) => 0,
-                Err(_) => state.failures.saturating_add(1),
-            };
+            state.ended(&look);
             look
         });
         looking.await.unwrap_or_else(|_| Err(broken()))
@@ -325,7 +340,7 @@ impl State {
             inventory: None,
             swept_at: None,
             pace: Pace::default(),
-            ended: None,
+            ended_at: None,
             took: Duration::ZERO,
             failures: 0,
         }
@@ -344,16 +359,25 @@ impl State {
         (is_fresh || is_failing).then(|| look.clone())
     }
 
+    /// A look is over.
+    fn ended(&mut self, look: &Look) {
+        self.ended_at = Some(Instant::now());
+        self.failures = match look {
+            Ok(_) => 0,
+            Err(_) => self.failures.saturating_add(1),
+        };
+    }
+
     fn is_within_failure_gap(&self) -> bool {
         let doublings = self.failures.saturating_sub(1).min(10);
         let gap = (FAILURE_FIRST * 2u32.pow(doublings)).min(FAILURE_MAX);
-        self.ended.is_some_and(|ended| ended.elapsed() < gap)
+        self.ended_at.is_some_and(|ended| ended.elapsed() < gap)
     }
 
     /// When the next look may begin.
     fn next_at(&self, need: Need) -> Instant {
         let now = Instant::now();
-        let Some(ended) = self.ended else {
+        let Some(ended) = self.ended_at else {
             return now;
         };
         let paced = self.pace.next(now);
@@ -379,7 +403,8 @@ impl State {
     ) -> Look {
         self.take_notes(it);
         if need == Need::Changes
-            && let Some(look) = self.newest(it, reader, instance).await
+            && let Some((look, tells_all)) = self.newest(it, reader, instance).await
+            && tells_all
         {
             return look;
         }
@@ -399,20 +424,21 @@ impl State {
         self.keep(it, begun, look)
     }
 
-    /// What changed last. `None` if that does not tell everything, so that all must be listed.
+    /// What changed last, and whether that tells everything, so that nobody must list all. `None` where
+    /// it cannot be asked for.
     async fn newest(
         &mut self,
         it: &Instance,
         reader: &Reader,
         instance: &InstanceId,
-    ) -> Option<Look> {
+    ) -> Option<(Look, bool)> {
         let begun = clock::now();
         let read = self.recent.newest(self.inventory.as_ref()?, begun)?;
         let read = match reader.newest(instance, read).await {
             Ok(read) => read,
             // An order that SWR does not take. It takes the other, or says why not.
             Err(failure) if failure.class == Class::Invalid => return None,
-            Err(failure) => return Some(self.keep(it, begun, Err(failure))),
+            Err(failure) => return Some((self.keep(it, begun, Err(failure)), true)),
         };
         self.take_notes(it);
         // Nobody else's, where nobody holds it any more: it is changed in its place.
@@ -421,13 +447,10 @@ impl State {
         let mut inventory = self.inventory.take()?;
         let outcome = self.recent.merge(read, &mut inventory, clock::now());
         let look = self.keep(it, begun, Ok(inventory));
-        match outcome {
-            Outcome::Current => Some(look),
-            Outcome::Partial(why) => {
-                tracing::debug!(%instance, ?why, "the newest changes do not tell everything");
-                None
-            }
+        if let Outcome::Partial(why) = outcome {
+            tracing::debug!(%instance, ?why, "the newest changes do not tell everything");
         }
+        Some((look, outcome == Outcome::Current))
     }
 
     fn keep(&mut self, it: &Instance, begun: Timestamp, look: Look) -> Look {

@@ -47,6 +47,8 @@ pub struct Options {
     pub read_only: bool,
     /// Time between two looks at a Secret that is missing or unusable.
     pub secret_retry: Duration,
+    /// Seconds between two reads of what changed last in an instance; `None` for polls alone.
+    pub drift_secs: Option<i64>,
     /// What events give as their source.
     pub pod_name: String,
     /// Where everything is counted.

@@ -143,6 +143,11 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_POLL_INTERVAL", default_value = "10m", value_parser = duration)]
     pub(crate) poll_interval: Duration,
 
+    /// How often, between two polls, the newest changes of an instance are read so that drift shows
+    /// early: one request each time. `off` leaves the polls alone.
+    #[arg(long, env = "SWR_OPERATOR_DRIFT_INTERVAL", default_value = "30s", value_parser = drift_interval)]
+    pub(crate) drift_interval: DriftInterval,
+
     /// After this time a request without an answer has been carried out or never will be. Must be
     /// at least twice the write deadline.
     #[arg(long, env = "SWR_OPERATOR_SETTLE", default_value = "120s", value_parser = duration)]
@@ -214,6 +219,25 @@ pub(crate) enum MetricsAddress {
     At(SocketAddr),
 }
 
+/// How often the newest changes are read, if at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DriftInterval {
+    /// Never.
+    Off,
+    /// This often.
+    Every(Duration),
+}
+
+impl DriftInterval {
+    /// In seconds, `None` for never.
+    pub(crate) fn secs(self) -> Option<i64> {
+        match self {
+            DriftInterval::Off => None,
+            DriftInterval::Every(interval) => Some(secs(interval)),
+        }
+    }
+}
+
 /// Windows that contradict each other.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -230,7 +254,6 @@ impl RunArgs {
     /// # Errors
     /// When T_settle is not at least twice as long as a write can take.
     pub(crate) fn windows(&self) -> Result<Windows, WindowsError> {
-        let secs = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         if self.settle < self.write_deadline * 2 {
             return Err(WindowsError {
                 settle_secs: self.settle.as_secs(),
@@ -266,12 +289,25 @@ impl RunArgs {
     }
 }
 
+fn secs(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     swr_operator_core::desired::duration_secs(text)
         .and_then(|secs| u64::try_from(secs).ok())
         .filter(|secs| *secs > 0)
         .map(Duration::from_secs)
         .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
+}
+
+fn drift_interval(text: &str) -> Result<DriftInterval, String> {
+    if text == "off" {
+        return Ok(DriftInterval::Off);
+    }
+    duration(text)
+        .map(DriftInterval::Every)
+        .map_err(|error| format!("{error}, or off"))
 }
 
 fn metrics_address(text: &str) -> Result<MetricsAddress, String> {

@@ -84,6 +84,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         windows,
         read_only: args.read_only,
         secret_retry: args.secret_retry,
+        drift_secs: args.drift_interval.secs(),
         pod_name: args.pod_name,
         metrics,
     };

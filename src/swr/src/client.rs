@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::error::{self, Operation, malformed};
 use super::exchange::{Call, Caller, Verdict, exchange};
 use super::http::{Lost, Transport};
-use super::limit::{Limiter, Limits, Permit, Windows};
+use super::limit::{Limiter, Limits, Permit, Turn, Windows};
 use super::observe::ObserveAccount;
 use super::pages::{List, Next, Pages, Part};
 use super::sign::{self, AccessKey};
@@ -53,11 +53,12 @@ pub struct Client(Arc<Account>);
 #[derive(Clone)]
 pub struct Reader(Arc<Account>);
 
-/// Writes, until a time.
-#[derive(Clone)]
+/// Writes once, until a time.
 pub struct Writer {
     account: Arc<Account>,
     not_after: Timestamp,
+    /// Room that was kept for it.
+    turn: Option<Turn>,
 }
 
 struct Account {
@@ -65,7 +66,7 @@ struct Account {
     endpoint: Endpoint,
     project: ProjectId,
     key: AccessKey,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
     meter: Arc<dyn ObserveAccount>,
     sealer: Arc<Sealer>,
     /// The last page of each instance's list, the last time it was read whole.
@@ -105,7 +106,7 @@ impl Client {
             endpoint,
             project,
             key,
-            limiter: Limiter::new(limits, Windows::default(), circuit),
+            limiter: Arc::new(Limiter::new(limits, Windows::default(), circuit)),
             meter,
             sealer,
             last_pages: Mutex::default(),
@@ -124,6 +125,21 @@ impl Client {
         Reader(Arc::clone(&self.0))
     }
 
+    /// Room for one write within the limits of the account, kept until it is used or dropped.
+    ///
+    /// # Errors
+    /// `Throttled` or `OwnLimits` when there is none in time, and the last refusal of the key while the
+    /// key is not tried.
+    pub async fn turn(&self) -> Result<Turn, Failure> {
+        let begun = Instant::now();
+        let turn = self.0.limiter.turn().await;
+        self.0.meter.waited(begun.elapsed());
+        if turn.is_err() {
+            self.0.tell_circuit();
+        }
+        turn
+    }
+
     /// What writes. No request begins after `not_after` by [`clock::now`](swr_operator_clock::now),
     /// which counts the machine's sleep, however long it waited for the rate limit (`TooLate`,
     /// `OwnLimits`); one that has begun ends within the write deadline.
@@ -131,6 +147,7 @@ impl Client {
         Writer {
             account: Arc::clone(&self.0),
             not_after,
+            turn: None,
         }
     }
 }
@@ -309,12 +326,17 @@ fn undecodable(operation: Operation, instance: &InstanceId) -> Failure {
 }
 
 impl Writer {
+    /// The same with the room that was kept for it, so that the rate does not make it wait.
+    pub fn in_turn(self, turn: Option<Turn>) -> Self {
+        Writer { turn, ..self }
+    }
+
     /// Creates a registry. `None`: SWR took it and gave no id.
     ///
     /// # Errors
     /// `Unknown` if nobody can tell whether it was created.
     pub async fn create(
-        &self,
+        self,
         instance: &InstanceId,
         body: &Body<'_>,
         audit: &Audit,
@@ -328,7 +350,7 @@ impl Writer {
     /// # Errors
     /// `Unknown` if nobody can tell whether it was replaced.
     pub async fn update(
-        &self,
+        self,
         instance: &InstanceId,
         id: RegistryId,
         body: &Body<'_>,
@@ -344,7 +366,7 @@ impl Writer {
     /// # Errors
     /// `Unknown` if nobody can tell whether it was deleted.
     pub async fn delete(
-        &self,
+        self,
         instance: &InstanceId,
         id: RegistryId,
         audit: &Audit,
@@ -355,7 +377,7 @@ impl Writer {
     }
 
     async fn write(
-        &self,
+        self,
         operation: Operation,
         instance: &InstanceId,
         id: Option<RegistryId>,
@@ -363,7 +385,7 @@ impl Writer {
         audit: &Audit,
     ) -> Result<Option<RegistryId>, Failure> {
         let account = &self.account;
-        let permit = account.admit(Some(self.not_after)).await?;
+        let permit = account.admit(Some(self.not_after), self.turn).await?;
         let mut line = AuditLine {
             audit,
             operation,
@@ -428,7 +450,7 @@ impl Account {
         path: &str,
         query: &str,
     ) -> Result<(Verdict, Timestamp), Failure> {
-        let permit = self.admit(None).await?;
+        let permit = self.admit(None, None).await?;
         let requested_at = clock::now();
         let call = Call {
             operation,
@@ -442,9 +464,13 @@ impl Account {
         Ok((verdict, requested_at))
     }
 
-    async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
+    async fn admit(
+        &self,
+        not_after: Option<Timestamp>,
+        turn: Option<Turn>,
+    ) -> Result<Permit<'_>, Failure> {
         let begun = Instant::now();
-        let permit = self.limiter.admit(not_after).await;
+        let permit = self.limiter.admit(not_after, turn).await;
         self.meter.waited(begun.elapsed());
         if permit.is_err() {
             self.tell_circuit();

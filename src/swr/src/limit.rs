@@ -60,6 +60,8 @@ pub(super) struct Limiter {
     windows: Windows,
     circuit: Arc<Circuit>,
     in_flight: Semaphore,
+    /// Who waits for a turn, one after the other.
+    line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -80,6 +82,22 @@ pub(super) struct Permit<'a> {
     admitted_at: Instant,
     _trial: Trial<'a>,
     _slot: SemaphorePermit<'a>,
+}
+
+/// Room for one request within the rate, for who must know beforehand that it may be sent. Whether it
+/// may be under way beside others is asked when it is sent. Unused, the room goes to others.
+pub struct Turn {
+    limiter: Arc<Limiter>,
+    is_used: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_used {
+            let limiter = &self.limiter;
+            limiter.lock().give_back(limiter.limits.burst);
+        }
+    }
 }
 
 /// What stands between a request and its admission.
@@ -116,6 +134,7 @@ impl Limiter {
             windows,
             circuit,
             in_flight: Semaphore::new(limits.in_flight as usize),
+            line: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 tokens: f64::from(limits.burst),
                 refilled_at: now,
@@ -127,13 +146,48 @@ impl Limiter {
         }
     }
 
-    /// Waits until a request may go, at most until `not_after`.
+    /// Waits until the rate allows a request.
+    ///
+    /// # Errors
+    /// As [`Limiter::admit`].
+    pub(super) async fn turn(self: &Arc<Self>) -> Result<Turn, Failure> {
+        let deadline = Instant::now() + self.windows.wait_max;
+        self.circuit.check(Instant::now())?;
+        // One at a time looks for room, so that who came first goes first.
+        let _line = timeout_at(deadline, self.line.lock())
+            .await
+            .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?;
+        loop {
+            let now = Instant::now();
+            self.circuit.check(now)?;
+            let taken = self.lock().take_token(now, &self.limits);
+            match taken {
+                Ok(()) => {
+                    return Ok(Turn {
+                        limiter: Arc::clone(self),
+                        is_used: false,
+                    });
+                }
+                Err((until, limit)) if until > deadline => {
+                    return Err(gave_up(limit, Some(until - now)));
+                }
+                Err((until, _)) => sleep_until(until).await,
+            }
+        }
+    }
+
+    /// Waits until a request may go, at most until `not_after`. One that has its turn waits for no
+    /// other, only until SWR wants to be asked again and fewer are under way.
     ///
     /// # Errors
     /// `Throttled` or `OwnLimits` when that would take too long, by whose limit it is that the
     /// request waits for; `TooLate` when `not_after` has passed; and the last refusal of the key
     /// while the key is not tried.
-    pub(super) async fn admit(&self, not_after: Option<Timestamp>) -> Result<Permit<'_>, Failure> {
+    pub(super) async fn admit(
+        &self,
+        not_after: Option<Timestamp>,
+        turn: Option<Turn>,
+    ) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
         // How long to wait is the timer's matter, which stands still while the machine sleeps;
         // whether it is too late is asked of the clock that does not.
@@ -154,9 +208,14 @@ impl Limiter {
             if not_after.is_some_and(|at| clock::now() > at) {
                 return Err(too_late());
             }
-            let taken = self.lock().take(now, &self.limits, &self.circuit);
+            let taken = self
+                .lock()
+                .take(now, &self.limits, &self.circuit, turn.is_some());
             match taken {
                 Ok(trial) => {
+                    if let Some(mut turn) = turn {
+                        turn.is_used = true;
+                    }
                     return Ok(Permit {
                         limiter: self,
                         admitted_at: now,
@@ -195,11 +254,34 @@ impl State {
         now: Instant,
         limits: &Limits,
         circuit: &'a Circuit,
+        has_turn: bool,
     ) -> Result<Trial<'a>, Held> {
         circuit.check(now).map_err(Held::Refuse)?;
-        if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Err(Held::Wait(until, WaitsFor::Swr));
+        let waits = |(until, limit)| Held::Wait(until, limit);
+        let room = match has_turn {
+            true => self.not_paused(now),
+            false => self.has_token(now, limits),
+        };
+        room.map_err(waits)?;
+        let trial = circuit.enter(now).map_err(Held::Refuse)?;
+        let trial = trial.ok_or(Held::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
+        if !has_turn {
+            self.tokens -= 1.0;
         }
+        Ok(trial)
+    }
+
+    /// SWR did not ask for a pause.
+    fn not_paused(&self, now: Instant) -> Result<(), (Instant, WaitsFor)> {
+        match self.paused_until.filter(|until| *until > now) {
+            Some(until) => Err((until, WaitsFor::Swr)),
+            None => Ok(()),
+        }
+    }
+
+    /// The rate allows one more request; if not, when and by whose limit.
+    fn has_token(&mut self, now: Instant, limits: &Limits) -> Result<(), (Instant, WaitsFor)> {
+        self.not_paused(now)?;
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
         self.tokens = (self.tokens + passed * self.rate).min(f64::from(limits.burst));
@@ -210,12 +292,19 @@ impl State {
                 true => WaitsFor::Swr,
                 false => WaitsFor::OwnLimits,
             };
-            return Err(Held::Wait(now + missing, limit));
+            return Err((now + missing, limit));
         }
-        let trial = circuit.enter(now).map_err(Held::Refuse)?;
-        let trial = trial.ok_or(Held::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
+        Ok(())
+    }
+
+    fn take_token(&mut self, now: Instant, limits: &Limits) -> Result<(), (Instant, WaitsFor)> {
+        self.has_token(now, limits)?;
         self.tokens -= 1.0;
-        Ok(trial)
+        Ok(())
+    }
+
+    fn give_back(&mut self, burst: u32) {
+        self.tokens = (self.tokens + 1.0).min(f64::from(burst));
     }
 }
 

@@ -10,7 +10,9 @@ use swr_simulator::{Options, Server, serve};
 use super::*;
 use swr_operator_clock as clock;
 use swr_operator_core::credential::{Credential, Sealer, Sensitive};
-use swr_operator_core::desired::{self, InstanceId, ProjectId, Region, RegistryId, Target};
+use swr_operator_core::desired::{
+    self, InstanceId, ProjectId, Region, Registry, RegistryId, Target,
+};
 use swr_operator_core::failure::{Cause, Class, Code, Failure};
 
 mod canned;
@@ -114,10 +116,12 @@ async fn create_as(
     name: &str,
     credential: &Credential,
 ) -> Result<Option<RegistryId>, Failure> {
-    let registry = registry(name);
+    let registry = Registry {
+        description: "dr [tag]".to_owned(),
+        ..registry(name)
+    };
     let body = Body {
         registry: &registry,
-        description: "dr [tag]",
         credential,
     };
     writer(client).create(&instance(), &body, &audit()).await
@@ -206,10 +210,12 @@ async fn a_registry_is_created_listed_shown_updated_and_deleted() {
     assert_eq!(truth(&server)[0]["credential"]["access_secret"], SECRET);
 
     let credential = credential();
-    let renamed = registry("renamed");
+    let renamed = Registry {
+        description: String::new(),
+        ..registry("renamed")
+    };
     let body = Body {
         registry: &renamed,
-        description: "",
         credential: &credential,
     };
     for reply in ["empty", "object", "204"] {

@@ -15,10 +15,8 @@ use swr_operator_core::observed::{Health, Record};
 /// What a create or an update sends: always the whole registry with its real credential, because
 /// SWR replaces everything (swr-api.md 3).
 pub struct Body<'a> {
-    /// The registry.
+    /// The registry; its description as it is sent, with the tag.
     pub registry: &'a Registry,
-    /// Its description with the tag.
-    pub description: &'a str,
     /// Its credential.
     pub credential: &'a Credential,
 }
@@ -80,7 +78,7 @@ pub(super) fn encode(body: &Body<'_>) -> Zeroizing<Vec<u8>> {
         name,
         url,
         insecure,
-        description: _, // The caller gives it with the tag.
+        description,
         target,
     } = body.registry;
     let (ids, dns_hosts) = match target {
@@ -94,7 +92,7 @@ pub(super) fn encode(body: &Body<'_>) -> Zeroizing<Vec<u8>> {
     };
     let out = RegistryOut {
         name,
-        description: body.description,
+        description,
         type_: target.type_name(),
         project_id: ids.map(|(project, _, _)| project.as_str()),
         region_id: ids.map(|(_, region, _)| region.as_str()),

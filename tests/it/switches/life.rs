@@ -154,7 +154,14 @@ impl<'a> Life<'a> {
             self.logins.borrow_mut().insert(name.to_owned(), login);
         }
         self.overcome(self.case.create.as_ref());
-        for object in self.settled() {
+        for wish in &self.case.objects {
+            // What was asked for by annotation may come ten seconds later, and is no part of what follows.
+            let object = self.await_settled(wish, "settled", |object| {
+                let asked = &object["metadata"]["annotations"]["swr.huaweicloud.com/requestedAt"];
+                asked.is_null()
+                    || is_stuck(object)
+                    || object["status"]["lastHandledReconcileAt"] == *asked
+            });
             if !is_stuck(&object) {
                 assert_eq!(self.sent(&object), Ok(()), "created {}", name_of(&object));
             }

@@ -66,8 +66,8 @@ pub struct Change {
     pub observed: String,
 }
 
-/// At least one change.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// At least one change, but for what is new.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Changes(Vec<Change>);
 
 impl Changes {
@@ -256,6 +256,15 @@ pub fn tag_missing(desired: &Registry) -> Changes {
         field: Field::Description,
         desired: format!("{} (with the ownership tag)", desired.description),
         observed: "(without the ownership tag)".to_owned(),
+    }])
+}
+
+/// Our tag, where it is to come off.
+pub fn tag_present(desired: &Registry) -> Changes {
+    Changes(vec![Change {
+        field: Field::Description,
+        desired: desired.description.clone(),
+        observed: format!("{} (with the ownership tag)", desired.description),
     }])
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
-use crate::api::registry::Binding;
+use crate::api::registry::ReplicationRegistryStatus;
 use crate::credential::Sealed;
-use crate::desired::{Desired, RegistryId, SecretRef};
+use crate::desired::{Desired, Registry, RegistryId, SecretRef};
 use crate::diff::Changes;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectKey};
@@ -80,11 +80,17 @@ pub enum Effect {
         /// Takes the object with the finalizer.
         then: AddingFinalizer,
     },
+    /// Waits until the limits of the account leave room for the write that an intent announces, and keeps
+    /// that room: an intent that waits in vain costs two writes to the object.
+    AwaitTurn {
+        /// Takes whether there is room.
+        then: AwaitingTurn,
+    },
     /// Notes in the status that a registry is about to be created or adopted, if the object is
     /// still at its version (rule 4).
     RecordIntent {
-        /// When the attempt begins.
-        started_at: Timestamp,
+        /// The status with the intent.
+        status: Box<ReplicationRegistryStatus>,
         /// Takes the object with the intent, and the permission to use it.
         then: RecordingIntent,
     },
@@ -92,13 +98,15 @@ pub enum Effect {
     Create {
         /// The permission.
         intent: Intent,
+        /// What is sent.
+        sent: Sent,
         /// Takes the id, `None` if SWR created it without saying which.
         then: Creating,
     },
     /// Notes the id in the status and clears the intent, because the LIST is late (rule 6).
     RecordId {
-        /// The id that SWR gave.
-        id: RegistryId,
+        /// The status with the id that SWR gave.
+        status: Box<ReplicationRegistryStatus>,
         /// Takes the object with the id.
         then: RecordingId,
     },
@@ -106,8 +114,8 @@ pub enum Effect {
     Update {
         /// Which one.
         target: Owned,
-        /// What differs.
-        changes: Changes,
+        /// What is sent.
+        sent: Sent,
         /// Takes the outcome.
         then: Updating,
     },
@@ -117,6 +125,8 @@ pub enum Effect {
         intent: Intent,
         /// Which one.
         target: Adoptable,
+        /// What is sent.
+        sent: Sent,
         /// Takes the outcome.
         then: Adopting,
     },
@@ -124,6 +134,8 @@ pub enum Effect {
     Untag {
         /// Which one.
         target: Owned,
+        /// What is sent.
+        sent: Sent,
         /// Takes the outcome.
         then: Untagging,
     },
@@ -153,6 +165,7 @@ impl Effect {
             Effect::Show { .. } => "Show",
             Effect::FindOwner { .. } => "FindOwner",
             Effect::AddFinalizer { .. } => "AddFinalizer",
+            Effect::AwaitTurn { .. } => "AwaitTurn",
             Effect::RecordIntent { .. } => "RecordIntent",
             Effect::Create { .. } => "Create",
             Effect::RecordId { .. } => "RecordId",
@@ -163,6 +176,18 @@ impl Effect {
             Effect::RemoveFinalizer { .. } => "RemoveFinalizer",
         }
     }
+}
+
+/// A whole registry, because SWR replaces everything (swr-api.md 3); but for the credential, which stays
+/// with the executor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sent {
+    /// The registry; its description ends with our tag, unless that is to come off.
+    pub registry: Registry,
+    /// Why it is sent.
+    pub why: Why,
+    /// What differs from the registry that it replaces; nothing if it is new.
+    pub changes: Changes,
 }
 
 /// Permission to create or adopt once, given only by a recorded intent (rule 4).
@@ -406,6 +431,13 @@ pub struct FindingOwner {
     pub(crate) found: Adoptable,
 }
 
+/// Waits for room within the limits of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AwaitingTurn {
+    pub(crate) keep: Keep,
+    pub(crate) intended: Intended,
+}
+
 /// Waits for the intent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordingIntent {
@@ -441,6 +473,7 @@ pub struct Updating {
 pub struct Adopting {
     pub(crate) keep: Keep,
     pub(crate) target: Adoptable,
+    pub(crate) why: Why,
 }
 
 /// Waits for the outcome of the PUT without tag.
@@ -481,6 +514,7 @@ object_of!(
     ReadingSecret.work,
     FindingOwner.keep.work,
     AddingFinalizer.keep.work,
+    AwaitingTurn.keep.work,
     RecordingIntent.keep.work,
     Creating.keep.work,
     RecordingId.keep.work,
@@ -498,39 +532,6 @@ impl ReadingObject {
     }
 }
 
-impl RecordingIntent {
-    /// Counts the attempts.
-    pub fn attempt(&self) -> i64 {
-        self.keep
-            .work
-            .object
-            .status
-            .create_intent
-            .as_ref()
-            .map_or(1, |intent| intent.attempt.saturating_add(1))
-    }
-
-    /// Where the registry is about to be created.
-    pub fn binding(&self) -> Binding {
-        self.keep.binding()
-    }
-
-    /// Whether the id in the status is certainly gone and must be forgotten with this write.
-    pub fn forgets_id(&self) -> bool {
-        match self.intended {
-            Intended::Create => true,
-            Intended::Adopt { .. } => false,
-        }
-    }
-}
-
-impl RecordingId {
-    /// When SWR answered the POST.
-    pub fn created_at(&self) -> Timestamp {
-        self.wrote.at
-    }
-}
-
 macro_rules! kept {
     ($($state:ident),* $(,)?) => {
         $(impl $state {
@@ -542,26 +543,14 @@ macro_rules! kept {
     };
 }
 
-kept!(Creating, Updating, Adopting, Untagging);
-
-impl Updating {
-    /// Why the registry is updated.
-    pub fn why(&self) -> Why {
-        self.why
-    }
-}
-
-impl Adopting {
-    /// Why the registry is taken: allowed by the spec, or ours before its tag was taken off.
-    pub fn why(&self) -> Why {
-        Why::of_adoption(&self.target, self.work().object.known_id())
-    }
-}
+kept!(Creating, Updating, Adopting);
 
 /// The answers, by the effect that asks.
 pub type ObjectAnswer = Result<Option<Object>, KubeFailure>;
 /// Answer to a write to the object: the object as it is with the write.
 pub type ObjectWritten = Result<Object, KubeFailure>;
+/// Answer to [`Effect::AwaitTurn`].
+pub type TurnAnswer = Result<(), Failure>;
 /// Answer to [`Effect::ReadAccount`].
 pub type AccountAnswer = Result<Account, AccountProblem>;
 /// Answer to [`Effect::ReadSecret`].

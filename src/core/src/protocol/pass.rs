@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::answer::Account;
 use crate::api::registry::{Binding, CreateIntent};
 use crate::credential::Sealed;
-use crate::desired::{Desired, RegistryId, Scope};
+use crate::desired::{Desired, Registry, RegistryId, Scope};
 use crate::object::{Object, ObjectKey};
 use crate::observed::{Inventory, Lookout, View};
 use crate::tag::Owner;
@@ -248,6 +248,15 @@ impl Keep {
     /// What the spec asks for.
     pub fn desired(&self) -> &Desired {
         &self.desired
+    }
+
+    /// The registry as it is to be in SWR, with our tag.
+    pub(crate) fn tagged(&self) -> Registry {
+        let registry = &self.desired.registry;
+        Registry {
+            description: self.work.pass.owner.describe(&registry.description),
+            ..registry.clone()
+        }
     }
 
     /// Which records of an inventory concern the object, once its registry has this id.

@@ -35,7 +35,7 @@ fn refused() -> Failure {
 /// Sends one request that goes as told, and says how long it waited.
 async fn send(limiter: &Limiter, result: Result<(), Failure>) -> Result<Duration, Failure> {
     let from = Instant::now();
-    let permit = limiter.admit(None).await?;
+    let permit = limiter.admit(None, None).await?;
     let waited = from.elapsed();
     permit.settle(result.as_ref().copied());
     Ok(waited)
@@ -45,7 +45,7 @@ async fn send(limiter: &Limiter, result: Result<(), Failure>) -> Result<Duration
 async fn n_within(limiter: &Limiter, secs: u64) -> u32 {
     let end = clock::after(Duration::from_secs(secs));
     let mut n = 0;
-    while let Ok(permit) = limiter.admit(Some(end)).await {
+    while let Ok(permit) = limiter.admit(Some(end), None).await {
         permit.settle(Ok(()));
         n += 1;
     }
@@ -69,14 +69,20 @@ async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
 #[tokio::test(start_paused = true)]
 async fn no_more_are_under_way_than_allowed() {
     let limiter = limiter(100.0, 100, 2);
-    let one = limiter.admit(None).await.expect("room");
-    let _two = limiter.admit(None).await.expect("room");
+    let one = limiter.admit(None, None).await.expect("room");
+    let _two = limiter.admit(None, None).await.expect("room");
     let soon = Some(clock::after(Duration::from_secs(1)));
-    assert_eq!(limiter.admit(soon).await.err(), Some(own_limits(None)));
-    assert_eq!(limiter.admit(None).await.err(), Some(own_limits(None)));
+    assert_eq!(
+        limiter.admit(soon, None).await.err(),
+        Some(own_limits(None))
+    );
+    assert_eq!(
+        limiter.admit(None, None).await.err(),
+        Some(own_limits(None))
+    );
     drop(one);
     let later = Some(clock::after(WINDOWS.wait_max));
-    assert!(limiter.admit(later).await.is_ok());
+    assert!(limiter.admit(later, None).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,21 +90,60 @@ async fn a_write_never_begins_late() {
     let limiter = limiter(1.0, 1, 4);
     let late = Failure::new(Class::Transient, Cause::TooLate);
     let in_half_a_second = clock::after(Duration::from_millis(500));
-    assert!(limiter.admit(Some(in_half_a_second)).await.is_ok());
+    assert!(limiter.admit(Some(in_half_a_second), None).await.is_ok());
     // The next token comes after the time, so it is not waited for.
     let from = Instant::now();
     assert_eq!(
-        limiter.admit(Some(in_half_a_second)).await.err(),
+        limiter.admit(Some(in_half_a_second), None).await.err(),
         Some(own_limits(Some(1)))
     );
     assert_eq!(from.elapsed(), Duration::ZERO);
     // With a token at hand, a time that has passed is still too late.
     tokio::time::advance(Duration::from_secs(5)).await;
     assert_eq!(
-        limiter.admit(Some(in_half_a_second)).await.err(),
+        limiter.admit(Some(in_half_a_second), None).await.err(),
         Some(late)
     );
-    assert!(limiter.admit(None).await.is_ok());
+    assert!(limiter.admit(None, None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_keeps_room_until_it_is_used_or_dropped() {
+    let limiter = Arc::new(limiter(0.1, 1, 1));
+    let turn = limiter.turn().await.expect("room");
+    let from = Instant::now();
+    let soon = || Some(clock::after(Duration::from_secs(1)));
+    let own = own_limits(Some(10));
+    assert_eq!(limiter.admit(soon(), None).await.err(), Some(own.clone()));
+    // Who has it waits for no other.
+    let permit = limiter.admit(soon(), Some(turn)).await.expect("its turn");
+    permit.settle(Ok(()));
+    assert_eq!(from.elapsed(), Duration::ZERO);
+    assert_eq!(limiter.admit(soon(), None).await.err(), Some(own));
+    // The next has waited ten seconds for it; dropped, it is anybody's.
+    drop(limiter.turn().await.expect("room in time"));
+    assert_eq!(from.elapsed().as_secs(), 10);
+    assert!(limiter.admit(soon(), None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_go_to_those_who_came_first_and_the_others_are_told() {
+    let limiter = Arc::new(limiter(0.1, 1, 4));
+    let from = Instant::now();
+    let mut asking = Vec::new();
+    for limiter in (0..10).map(|_| Arc::clone(&limiter)) {
+        asking.push(tokio::spawn(async move { limiter.turn().await }));
+    }
+    let mut turns = Vec::new();
+    for asks in asking {
+        turns.push(asks.await.expect("no panic"));
+    }
+    let n_given = turns.iter().filter(|turn| turn.is_ok()).count();
+    // One at once, and one each ten seconds of a minute.
+    assert_eq!((n_given, from.elapsed().as_secs()), (7, 60));
+    assert!(turns[..7].iter().all(Result::is_ok));
+    let told: Vec<Failure> = turns.into_iter().filter_map(Result::err).collect();
+    assert!(told.iter().all(|failure| failure.cause == Cause::OwnLimits));
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +152,7 @@ async fn who_gives_up_says_whose_limit_it_waited_for() {
     let soon = || Some(clock::after(Duration::from_millis(500)));
     send(&limiter, Ok(())).await.expect("admitted");
     let own = own_limits(Some(1));
-    assert_eq!(limiter.admit(soon()).await.err(), Some(own));
+    assert_eq!(limiter.admit(soon(), None).await.err(), Some(own));
     // That is no refusal by SWR: rate and key are as they were.
     assert!((limiter.lock().rate - 1.0).abs() < 1e-9);
     assert_eq!(limiter.refusal(), None);
@@ -115,7 +160,7 @@ async fn who_gives_up_says_whose_limit_it_waited_for() {
     // Since SWR said so, the account is slower than its own limits.
     send(&limiter, Err(too_many(None))).await.expect("admitted");
     let swr = too_many(Some(2));
-    assert_eq!(limiter.admit(soon()).await.err(), Some(swr));
+    assert_eq!(limiter.admit(soon(), None).await.err(), Some(swr));
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +186,7 @@ async fn requests_that_were_under_way_together_halve_the_rate_once() {
     let limiter = limiter(16.0, 4, 4);
     let mut permits = Vec::new();
     for _ in 0..4 {
-        permits.push(limiter.admit(None).await.expect("room"));
+        permits.push(limiter.admit(None, None).await.expect("room"));
     }
     tokio::time::advance(Duration::from_millis(1)).await;
     for permit in permits {
@@ -164,7 +209,10 @@ async fn retry_after_pauses_the_whole_account() {
         .await
         .expect("admitted");
     let from = Instant::now();
-    assert_eq!(limiter.admit(None).await.err(), Some(too_many(Some(900))));
+    assert_eq!(
+        limiter.admit(None, None).await.err(),
+        Some(too_many(Some(900)))
+    );
     assert_eq!(from.elapsed(), Duration::ZERO);
     // A shorter pause does not cut a longer one.
     tokio::time::advance(Duration::from_secs(850)).await;
@@ -228,8 +276,8 @@ async fn those_who_wait_for_room_learn_that_the_key_is_refused() {
     for _ in 0..4 {
         send(&limiter, Err(refused())).await.expect("admitted");
     }
-    let fifth = limiter.admit(None).await.expect("admitted");
-    let waiting = limiter.admit(None);
+    let fifth = limiter.admit(None, None).await.expect("admitted");
+    let waiting = limiter.admit(None, None);
     let refusing = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         fifth.settle(Err(&refused()));
@@ -242,6 +290,6 @@ async fn those_who_wait_for_room_learn_that_the_key_is_refused() {
 async fn senseless_limits_are_put_right() {
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
         let limiter = limiter(rate, 0, 0);
-        assert!(limiter.admit(None).await.is_ok(), "{rate}");
+        assert!(limiter.admit(None, None).await.is_ok(), "{rate}");
     }
 }

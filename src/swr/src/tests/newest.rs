@@ -76,7 +76,6 @@ impl Known {
         let (registry, credential) = (registry("edited"), credential());
         let body = Body {
             registry: &registry,
-            description: "",
             credential: &credential,
         };
         writer(&self.client)

@@ -21,16 +21,19 @@ fn registry(target: Target, insecure: bool) -> Registry {
         name: "test112".to_owned(),
         url: "https://target.example.test".to_owned(),
         insecure,
-        description: "must not be sent without the tag".to_owned(),
+        description: "replaced below".to_owned(),
         target,
     }
 }
 
 fn encoded(registry: &Registry, description: &str) -> String {
     let credential = credential();
+    let registry = Registry {
+        description: description.to_owned(),
+        ..registry.clone()
+    };
     let bytes = encode(&Body {
-        registry,
-        description,
+        registry: &registry,
         credential: &credential,
     });
     String::from_utf8(bytes.to_vec()).expect("UTF-8")

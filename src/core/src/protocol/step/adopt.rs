@@ -10,7 +10,7 @@ use super::written::is_fight;
 use super::{ask, finished};
 use crate::diff::tag_missing;
 use crate::effect::{
-    Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, ShowAnswer, Wrote,
+    Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, Sent, ShowAnswer, Wrote,
 };
 use crate::failure::Failure;
 use crate::observed::{Adoptable, Health, Record, Standing, View, standing};
@@ -35,7 +35,7 @@ pub(super) fn consider_adoption(
     }
     let id = found.id();
     if found.tag().is_none() {
-        return intend(keep, Intended::Adopt { id, tag: None }, now);
+        return intend(keep, Intended::Adopt { id, tag: None });
     }
     let look = look_of(found.record(), keep.work.pass.witness.is_believed);
     let known = keep.work.pass.memory.untouched;
@@ -73,7 +73,7 @@ fn look_of(record: &Record, tells: bool) -> u64 {
 
 impl FindingOwner {
     /// Takes whether the object whose tag this is exists.
-    pub fn resume(self, exists: bool, now: Timestamp) -> Next {
+    pub fn resume(self, exists: bool, _now: Timestamp) -> Next {
         let FindingOwner { mut keep, found } = self;
         if exists {
             // That object may go without any change in SWR.
@@ -84,7 +84,7 @@ impl FindingOwner {
             id: found.id(),
             tag: found.tag().map(str::to_owned),
         };
-        intend(keep, intended, now)
+        intend(keep, intended)
     }
 }
 
@@ -98,14 +98,17 @@ pub(super) fn shown_before_adoption(
         Ok(record) => match standing(record, &keep.work.pass.owner) {
             // As it was decided upon, to the letter.
             Standing::Untagged(target) | Standing::Predecessor(target) if target.tag() == tag => {
-                let then = Adopting {
-                    keep,
-                    target: target.clone(),
+                let sent = Sent {
+                    registry: keep.tagged(),
+                    why: Why::of_adoption(&target, keep.work.object.known_id()),
+                    changes: tag_missing(&keep.desired.registry),
                 };
+                let why = sent.why;
                 ask(Effect::Adopt {
                     intent,
-                    target,
-                    then,
+                    sent,
+                    target: target.clone(),
+                    then: Adopting { keep, target, why },
                 })
             }
             // Ours already: an earlier adoption landed. The next pass finds it by its tag.
@@ -138,8 +141,11 @@ pub(super) fn shown_before_adoption(
 impl Adopting {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
-        let why = self.why();
-        let Adopting { mut keep, target } = self;
+        let Adopting {
+            mut keep,
+            target,
+            why,
+        } = self;
         let settled = match &answer {
             Ok(()) => false,
             Err(failure) => failure.class.changed_nothing(),

@@ -1,22 +1,25 @@
-//! The way to a POST: finalizer, intent, POST, id (rules 2, 4, 5 and 6). An adoption goes the same
-//! way up to its intent.
+//! The way to a POST: finalizer, turn, intent, POST, id (rules 2, 4, 5 and 6). An adoption goes the
+//! same way up to its intent.
 
 use jiff::Timestamp;
 
 use super::{ask, finished, kube_verdict, settled};
+use crate::api::registry::CreateIntent;
 use crate::desired::RegistryId;
+use crate::diff::Changes;
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Creating, Effect, Intended, Intent, Listing, Next,
-    ObjectWritten, RecordingId, RecordingIntent, Showing, Wrote,
+    AddingFinalizer, AfterFinalizer, AwaitingTurn, Creating, Effect, Intended, Intent, Listing,
+    Next, ObjectWritten, RecordingId, RecordingIntent, Sent, Showing, TurnAnswer, Wrote,
 };
 use crate::failure::Failure;
 use crate::pass::{Keep, KnownIntent};
 use crate::plan::Why;
+use crate::status::with_intent;
 use crate::summary::{Operation, Summary, Verdict};
 use crate::time::after;
 
 /// Rules 2, 4 and 5: finalizer, then intent, and no intent before an older one has settled.
-pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
+pub(super) fn intend(keep: Keep, intended: Intended) -> Next {
     if let Some(settled_at) = settled(&keep.work) {
         // The LIST that showed none of ours must have begun after the settle time, so the time
         // at which the object was read counts: the LIST began after that, and maybe just after.
@@ -25,7 +28,7 @@ pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
         }
     }
     if keep.work.object.has_finalizer() {
-        record_intent(keep, intended, now)
+        await_turn(keep, intended)
     } else {
         ask(Effect::AddFinalizer {
             then: AddingFinalizer {
@@ -36,15 +39,42 @@ pub(super) fn intend(keep: Keep, intended: Intended, now: Timestamp) -> Next {
     }
 }
 
-pub(super) fn record_intent(keep: Keep, intended: Intended, now: Timestamp) -> Next {
-    ask(Effect::RecordIntent {
-        started_at: now,
-        then: RecordingIntent {
-            keep,
-            intended,
-            started_at: now,
-        },
+/// The finalizer is on.
+pub(super) fn await_turn(keep: Keep, intended: Intended) -> Next {
+    ask(Effect::AwaitTurn {
+        then: AwaitingTurn { keep, intended },
     })
+}
+
+impl AwaitingTurn {
+    /// Takes whether the write that is intended may follow at once.
+    pub fn resume(self, answer: TurnAnswer, now: Timestamp) -> Next {
+        let AwaitingTurn { keep, intended } = self;
+        if let Err(failure) = answer {
+            let operation = match intended {
+                Intended::Create => Operation::Create,
+                Intended::Adopt { .. } => Operation::Update,
+            };
+            return finished(&keep, Verdict::Swr { operation, failure });
+        }
+        let object = &keep.work.object;
+        let before = object.status.create_intent.as_ref();
+        let intent = CreateIntent {
+            attempt: before.map_or(1, |intent| intent.attempt.saturating_add(1)),
+            started_at: now,
+        };
+        // An id that is still known is that of a registry that is certainly gone.
+        let forgets_id = intended == Intended::Create;
+        let status = with_intent(object, intent, keep.binding(), forgets_id, now);
+        ask(Effect::RecordIntent {
+            status: Box::new(status),
+            then: RecordingIntent {
+                keep,
+                intended,
+                started_at: now,
+            },
+        })
+    }
 }
 
 impl RecordingIntent {
@@ -74,6 +104,11 @@ impl RecordingIntent {
         match intended {
             Intended::Create => ask(Effect::Create {
                 intent,
+                sent: Sent {
+                    registry: keep.tagged(),
+                    why: Why::Missing,
+                    changes: Changes::default(),
+                },
                 then: Creating { keep },
             }),
             Intended::Adopt { id, tag } => ask(Effect::Show {

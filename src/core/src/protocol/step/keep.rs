@@ -9,7 +9,7 @@ use super::{ask, failed, finished, gap, only_observes, show_before_write};
 use crate::api::registry::Applied;
 use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
+    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, Sent, ShowAnswer, Showing,
     Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
@@ -215,7 +215,7 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
             let summary = Summary::of(&keep, Verdict::ReadOnly(Held::Update(changes)));
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
-        Action::Create => intend(keep, Intended::Create, now),
+        Action::Create => intend(keep, Intended::Create),
         Action::Adopt(found) => consider_adoption(keep, found, why, now),
         Action::Update(owned, changes) => consider_update(keep, &owned, changes, why, now),
     }
@@ -385,7 +385,11 @@ pub(super) fn shown_before_update(
                     }
                     Some(changes) => ask(Effect::Update {
                         target: target.clone(),
-                        changes,
+                        sent: Sent {
+                            registry: keep.tagged(),
+                            why,
+                            changes,
+                        },
                         then: Updating { keep, target, why },
                     }),
                 }

@@ -22,6 +22,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
 use crate::pass::{Keep, Pass, Removed, Watched, Work};
+use crate::status::with_id;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
@@ -299,7 +300,7 @@ impl Listing {
             }
             // Rule 6: the id must not wait for a LIST that is late or fails.
             (Listing::Created(keep, wrote, id), Ok(None) | Err(_)) => ask(Effect::RecordId {
-                id,
+                status: Box::new(with_id(&keep.work.object, id, wrote.at)),
                 then: RecordingId { keep, wrote, id },
             }),
             (Listing::CreatedNoted(keep, wrote, id), Ok(None) | Err(_)) => {
@@ -356,7 +357,7 @@ impl AddingFinalizer {
             Err(failure) => return finished(&keep, kube_verdict(failure)),
         }
         match then {
-            AfterFinalizer::Intend(intended) => intent::record_intent(keep, intended, now),
+            AfterFinalizer::Intend(intended) => intent::await_turn(keep, intended),
             AfterFinalizer::Update(id, why) => {
                 show_before_write(id, Showing::BeforeUpdate(keep, why), now)
             }

@@ -5,13 +5,15 @@ use jiff::Timestamp;
 use super::{ask, finish, gap, kube_verdict, only_observes, orphans, settled, show_before_write};
 use crate::answer::KubeFailure;
 use crate::desired::RegistryId;
+use crate::diff::tag_present;
 use crate::effect::{
     Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, Removal,
-    RemovingFinalizer, ShowAnswer, Showing, Untagging,
+    RemovingFinalizer, Sent, ShowAnswer, Showing, Untagging,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Standing, standing};
 use crate::pass::{Keep, Removed, Work};
+use crate::plan::Why;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
@@ -242,6 +244,11 @@ pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp)
         }
         Ok(Standing::Ours(target)) => ask(Effect::Untag {
             target,
+            sent: Sent {
+                registry: keep.desired.registry.clone(),
+                why: Why::ObjectOrphaned,
+                changes: tag_present(&keep.desired.registry),
+            },
             then: Untagging { keep },
         }),
         Ok(Standing::Untagged(_)) => orphan(work, Removed::Untagged, now),

@@ -10,13 +10,13 @@ use crate::answer::SecretProblem;
 use crate::api::account::{Grant, Targets};
 use crate::api::registry::CreateIntent;
 use crate::credential::{Credential, Sealed, Sealer, Sensitive};
-use crate::desired::{Desired, ProjectId, Region, RegistryId};
+use crate::desired::{ProjectId, Region, Registry, RegistryId};
 use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
 use crate::observed::{Inventory, Record, View};
 use crate::pass::{Memory, Windows, Witness};
-use crate::status::{status, with_id, with_intent};
+use crate::status::status;
 
 const WINDOWS: Windows = Windows {
     settle_secs: 120,
@@ -158,16 +158,13 @@ impl World {
         }
     }
 
-    fn put(&mut self, id: i64, desired: &Desired, description: String) {
-        let mut stored = record(id, &desired.registry.name, &(self.keeps)(description));
+    fn put(&mut self, id: i64, sent: &Registry) {
+        let kept = (self.keeps)(sent.description.clone());
+        let mut stored = record(id, &sent.name, &kept);
         stored.updated_at = Some(self.now.to_string());
-        stored.url.clone_from(&desired.registry.url);
-        stored.insecure = Some(desired.registry.insecure);
-        desired
-            .registry
-            .target
-            .type_name()
-            .clone_into(&mut stored.type_);
+        stored.url.clone_from(&sent.url);
+        stored.insecure = Some(sent.insecure);
+        sent.target.type_name().clone_into(&mut stored.type_);
         self.records.insert(id, stored);
     }
 
@@ -219,9 +216,9 @@ impl World {
         let name = effect.name();
         let shown = match &effect {
             Effect::Show { id, .. } => format!("Show {id}"),
-            Effect::Update {
-                target, changes, ..
-            } => format!("Update {}: {changes}", target.id()),
+            Effect::Update { target, sent, .. } => {
+                format!("Update {}: {}", target.id(), sent.changes)
+            }
             Effect::Delete { target, .. } => format!("Delete {}", target.id()),
             Effect::Untag { target, .. } => format!("Untag {}", target.id()),
             Effect::Adopt { target, .. } => format!("Adopt {}", target.id()),
@@ -232,6 +229,7 @@ impl World {
             | Effect::List { .. }
             | Effect::FindOwner { .. }
             | Effect::AddFinalizer { .. }
+            | Effect::AwaitTurn { .. }
             | Effect::RecordIntent { .. }
             | Effect::Create { .. }
             | Effect::RecordId { .. }
@@ -271,56 +269,42 @@ impl World {
                 });
                 then.resume(answer, now)
             }
-            Effect::RecordIntent { started_at, then } => {
-                let intent = CreateIntent {
-                    attempt: then.attempt(),
-                    started_at,
-                };
-                let (binding, forgets) = (then.binding(), then.forgets_id());
+            Effect::AwaitTurn { then } => {
+                let answer = self.swr(name, |_| ());
+                then.resume(answer, now)
+            }
+            Effect::RecordIntent { status, then } => {
                 let answer = self.write(name, &then.work().object().version.clone(), |object| {
-                    object.status = with_intent(object, intent, binding, forgets, started_at);
+                    object.status = *status;
                 });
                 then.resume(answer, now)
             }
-            Effect::Create { then, .. } => {
+            Effect::Create { sent, then, .. } => {
                 let answer = self.swr(name, |world| {
                     let id = world.records.keys().max().unwrap_or(&0) + 1;
-                    let desired = then.desired();
-                    let description = owner().describe(&desired.registry.description);
-                    world.put(id, desired, description);
+                    world.put(id, &sent.registry);
                     Some(RegistryId(id))
                 });
                 then.resume(answer, now)
             }
-            Effect::RecordId { id, then } => {
-                let created_at = then.created_at();
+            Effect::RecordId { status, then } => {
                 let answer = self.write(name, &then.work().object().version.clone(), |object| {
-                    object.status = with_id(object, id, created_at);
+                    object.status = *status;
                 });
                 then.resume(answer, now)
             }
-            Effect::Update { target, then, .. } => {
-                let answer = self.swr(name, |world| {
-                    let desired = then.desired();
-                    let description = owner().describe(&desired.registry.description);
-                    world.put(target.id().0, desired, description);
-                });
+            Effect::Update { target, sent, then } => {
+                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
                 then.resume(answer, now)
             }
-            Effect::Adopt { target, then, .. } => {
-                let answer = self.swr(name, |world| {
-                    let desired = then.desired();
-                    let description = owner().describe(&desired.registry.description);
-                    world.put(target.record().id.0, desired, description);
-                });
+            Effect::Adopt {
+                target, sent, then, ..
+            } => {
+                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
                 then.resume(answer, now)
             }
-            Effect::Untag { target, then } => {
-                let answer = self.swr(name, |world| {
-                    let desired = then.desired().clone();
-                    let description = desired.registry.description.clone();
-                    world.put(target.id().0, &desired, description);
-                });
+            Effect::Untag { target, sent, then } => {
+                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
                 then.resume(answer, now)
             }
             Effect::Delete { target, then } => {
@@ -382,6 +366,7 @@ fn a_registry_is_created_with_finalizer_and_intent_before_the_post() {
         ReadSecret
         List
         AddFinalizer
+        AwaitTurn
         RecordIntent
         Create
         List
@@ -424,6 +409,21 @@ fn no_post_without_a_recorded_intent() {
 }
 
 #[test]
+fn without_room_within_the_limits_of_the_account_nothing_is_noted_and_nothing_sent() {
+    let mut world = World::new(|_| {});
+    let class = Class::Throttled {
+        after_secs: Some(9),
+    };
+    let failure = Failure::new(class, Cause::OwnLimits);
+    world.failures.insert("AwaitTurn", failure.clone());
+    let ended = world.pass();
+    let operation = Operation::Create;
+    assert_eq!(ended, Verdict::Swr { operation, failure });
+    assert!(!world.trace.contains(&"RecordIntent".to_owned()));
+    assert!(world.object.expect("object").status.create_intent.is_none());
+}
+
+#[test]
 fn a_definite_refusal_clears_the_intent_and_an_unknown_outcome_keeps_it() {
     let intent_after = |class| {
         let mut world = World::new(|_| {});
@@ -463,6 +463,7 @@ fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
         ReadAccount
         ReadSecret
         List
+        AwaitTurn
         RecordIntent
         Create
         List
@@ -509,10 +510,11 @@ fn a_late_list_does_not_keep_the_id_waiting() {
         ReadSecret
         List
         AddFinalizer
+        AwaitTurn
         RecordIntent
         Create
         List
-        -> NotVisible { until: 1970-01-01T02:48:47Z }
+        -> NotVisible { until: 1970-01-01T02:48:48Z }
     "#]]);
     let status = &world.object.as_ref().expect("object").status;
     assert_eq!(
@@ -626,6 +628,7 @@ fn a_registry_that_is_gone_is_made_anew_only_when_that_is_certain() {
         List
         Show 1
         List
+        AwaitTurn
         RecordIntent
         Create
         List

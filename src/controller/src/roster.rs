@@ -1,0 +1,217 @@
+//! The accounts that the watch shows, and when the key of each is read next. A data structure
+//! without tasks: time comes in as an argument.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use swr_operator_api::account::SwrAccount;
+
+/// The accounts that there are.
+#[derive(Default)]
+pub(super) struct Roster {
+    accounts: BTreeMap<String, Entry>,
+    /// Those that are there and do not fit our CRD.
+    unfit: HashSet<String>,
+    /// Those whose key is being read.
+    reading: HashSet<String>,
+    /// What the list under way has shown.
+    listed: Option<HashSet<String>>,
+    /// Whether there was a complete list.
+    was_listed: bool,
+}
+
+struct Entry {
+    account: SwrAccount,
+    read_at: Timestamp,
+}
+
+/// What became of an account while its key was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// It is there.
+    Stayed,
+    /// It does not fit our CRD any more, and is not what was read.
+    Unfit,
+    /// It was deleted.
+    Gone,
+}
+
+impl Roster {
+    /// A complete list begins.
+    pub(super) fn listing(&mut self) {
+        self.listed = Some(HashSet::new());
+    }
+
+    /// The list is complete. The accounts that it did not show are gone.
+    pub(super) fn listed(&mut self) -> Vec<String> {
+        let listed = self.listed.take().unwrap_or_default();
+        self.was_listed = true;
+        let known = self.accounts.keys().chain(&self.unfit);
+        let gone: Vec<String> = known
+            .filter(|name| !listed.contains(*name))
+            .cloned()
+            .collect();
+        for name in &gone {
+            self.deleted(name);
+        }
+        gone
+    }
+
+    /// The watch shows an account. Says whether it did not fit our CRD before.
+    pub(super) fn fits(&mut self, name: &str, account: SwrAccount, now: Timestamp) -> bool {
+        self.shown(name);
+        let spec_of =
+            |account: &SwrAccount| (account.metadata.uid.clone(), account.metadata.generation);
+        let known = self.accounts.get(name);
+        // Our own write of its status changes neither.
+        let is_same = known.is_some_and(|known| spec_of(&known.account) == spec_of(&account));
+        let read_at = known.map_or(now, |known| known.read_at);
+        let entry = Entry {
+            account,
+            read_at: if is_same { read_at } else { now },
+        };
+        self.accounts.insert(name.to_owned(), entry);
+        self.unfit.remove(name)
+    }
+
+    /// The watch shows an account that cannot be understood: whatever it said before does not count.
+    pub(super) fn does_not_fit(&mut self, name: &str) {
+        self.shown(name);
+        self.accounts.remove(name);
+        self.unfit.insert(name.to_owned());
+    }
+
+    fn shown(&mut self, name: &str) {
+        if let Some(listed) = &mut self.listed {
+            listed.insert(name.to_owned());
+        }
+    }
+
+    /// An account is gone.
+    pub(super) fn deleted(&mut self, name: &str) {
+        self.accounts.remove(name);
+        self.unfit.remove(name);
+    }
+
+    /// Whether every account is known, and no list is under way.
+    pub(super) fn is_complete(&self) -> bool {
+        self.was_listed && self.listed.is_none()
+    }
+
+    /// The accounts that fit our CRD.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
+    /// Whether there is an account of this name that fits our CRD.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.accounts.contains_key(name)
+    }
+
+    /// The accounts whose key is to be read now. Each counts as being read until [`Roster::read`].
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(String, SwrAccount)> {
+        let mut due = Vec::new();
+        for (name, entry) in &mut self.accounts {
+            if entry.read_at <= now && self.reading.insert(name.clone()) {
+                entry.read_at = Timestamp::MAX;
+                due.push((name.clone(), entry.account.clone()));
+            }
+        }
+        due
+    }
+
+    /// When the next key is to be read.
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        let waiting = self
+            .accounts
+            .iter()
+            .filter(|(name, _)| !self.reading.contains(*name));
+        waiting.map(|(_, entry)| entry.read_at).min()
+    }
+
+    /// A key was read, and is read again at this time; at once, if its account changed meanwhile.
+    pub(super) fn read(&mut self, name: &str, again_at: Timestamp) -> Meanwhile {
+        self.reading.remove(name);
+        if let Some(entry) = self.accounts.get_mut(name) {
+            entry.read_at = entry.read_at.min(again_at);
+            return Meanwhile::Stayed;
+        }
+        match self.unfit.contains(name) {
+            true => Meanwhile::Unfit,
+            false => Meanwhile::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(secs).expect("a time")
+    }
+
+    fn account(generation: i64) -> SwrAccount {
+        let account = json!({
+            "metadata": {"name": "a", "uid": "uid", "generation": generation},
+            "spec": {"region": "r", "auth": {"accessKeySecretRef": {"name": "key"}}, "grants": []},
+        });
+        serde_json::from_value(account).expect("an account")
+    }
+
+    fn due(roster: &mut Roster, secs: i64) -> Vec<String> {
+        let due = roster.due(at(secs)).into_iter();
+        due.map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_key_is_read_at_first_sight_again_in_time_and_at_once_after_an_edit() {
+        let mut roster = Roster::default();
+        roster.fits("a", account(1), at(0));
+        assert_eq!(due(&mut roster, 0), ["a"]);
+        assert_eq!((due(&mut roster, 0), roster.next_at()), (vec![], None));
+        assert_eq!(roster.read("a", at(60)), Meanwhile::Stayed);
+        // Our own write of its status.
+        roster.fits("a", account(1), at(1));
+        assert_eq!(roster.next_at(), Some(at(60)));
+        assert_eq!(due(&mut roster, 60), ["a"]);
+        // An edit while it is read: once more when that is over.
+        roster.fits("a", account(2), at(61));
+        assert_eq!(due(&mut roster, 61), [""; 0]);
+        assert_eq!(roster.read("a", at(120)), Meanwhile::Stayed);
+        assert_eq!(roster.next_at(), Some(at(61)));
+    }
+
+    #[test]
+    fn an_account_that_goes_or_is_spoilt_while_its_key_is_read_does_not_come_back() {
+        let mut roster = Roster::default();
+        roster.fits("a", account(1), at(0));
+        due(&mut roster, 0);
+        roster.does_not_fit("a");
+        assert_eq!(roster.read("a", at(60)), Meanwhile::Unfit);
+        assert!(roster.fits("a", account(2), at(1)), "it fits again");
+        assert_eq!(due(&mut roster, 1), ["a"]);
+        roster.deleted("a");
+        assert_eq!(roster.read("a", at(60)), Meanwhile::Gone);
+        assert_eq!(roster.next_at(), None);
+    }
+
+    #[test]
+    fn what_a_complete_list_does_not_show_is_gone() {
+        let mut roster = Roster::default();
+        assert!(!roster.is_complete());
+        roster.listing();
+        roster.fits("a", account(1), at(0));
+        roster.does_not_fit("b");
+        roster.does_not_fit("c");
+        assert_eq!(roster.listed(), [""; 0]);
+        assert!(roster.is_complete());
+        roster.listing();
+        assert!(!roster.is_complete());
+        roster.does_not_fit("c");
+        assert_eq!(roster.listed(), ["a", "b"]);
+        assert_eq!(roster.names().count(), 0);
+    }
+}

@@ -1,0 +1,173 @@
+//! The part of the loop that follows the accounts and reads their keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use swr_operator_api::account::SwrAccount;
+use swr_operator_clock as clock;
+use swr_operator_core::account::{AccountVerdict, Usage, account_status};
+use swr_operator_kube::{Event, SeenAccount};
+use tokio::task::{self, JoinError};
+
+use super::super::accounts::retries_soon;
+use super::super::context::Context;
+use super::super::roster::Meanwhile;
+use super::{Loop, later};
+
+/// An account's key is read again after this time, so that a rotated key is in use within it.
+const REFRESH: Duration = Duration::from_secs(60);
+/// For this long after the start, objects wait for the first look at every account.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a read of a key found.
+pub(super) struct Refreshed {
+    verdict: AccountVerdict,
+    changed: bool,
+}
+
+impl Loop {
+    /// Whether every account was looked at once. Before that an object would be told that its
+    /// account does not exist, which costs a write per object at every start.
+    pub(super) fn accounts_are_known(&mut self, now: Timestamp) -> bool {
+        if !self.accounts_are_known {
+            let mut names = self.roster.names();
+            let is_each_known = names.all(|name| self.context.accounts.knows(name));
+            self.accounts_are_known = (self.roster.is_complete() && is_each_known)
+                || now > later(self.context.started_at, PATIENCE);
+        }
+        self.accounts_are_known
+    }
+
+    pub(super) fn account_event(&mut self, event: Event<SeenAccount>) {
+        match event {
+            Event::Listing => self.roster.listing(),
+            Event::Listed => {
+                for name in self.roster.listed() {
+                    self.forget_account(&name);
+                }
+                self.health.accounts_listed();
+            }
+            Event::Applied(SeenAccount { name, account }) => {
+                if !self.context.accounts.serves(&name) {
+                    return;
+                }
+                match account {
+                    Ok(account) => {
+                        if self.roster.fits(&name, *account, clock::now()) {
+                            self.context.accounts.fits(&name);
+                        }
+                    }
+                    Err(error) => self.account_does_not_fit(&name, &error),
+                }
+            }
+            Event::Deleted(SeenAccount { name, .. }) => self.forget_account(&name),
+            Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
+        }
+    }
+
+    fn forget_account(&mut self, name: &str) {
+        self.roster.deleted(name);
+        self.context.accounts.forget(name);
+        self.context.metrics.objects.account_forgotten(name);
+        self.queue.account_changed(name, clock::now());
+    }
+
+    /// An account that cannot be understood is not used, whatever it said before.
+    fn account_does_not_fit(&mut self, name: &str, error: &str) {
+        tracing::warn!(
+            account = name,
+            error,
+            "this SwrAccount does not fit the CRD of this operator and is not served"
+        );
+        self.roster.does_not_fit(name);
+        self.context.metrics.objects.account_forgotten(name);
+        if self.context.accounts.does_not_fit(name) {
+            self.queue.account_changed(name, clock::now());
+        }
+    }
+
+    pub(super) fn start_refreshes(&mut self, now: Timestamp) {
+        for (name, account) in self.roster.due(now) {
+            let context = Arc::clone(&self.context);
+            let objects = self.queue.users_of(&name);
+            let refresh = refresh(context, name.clone(), account, objects);
+            let task = self.refreshes.spawn(refresh);
+            self.of_refresh.insert(task.id(), name);
+        }
+    }
+
+    pub(super) fn account_refreshed(
+        &mut self,
+        refreshed: Result<(task::Id, Refreshed), JoinError>,
+    ) {
+        let now = clock::now();
+        let id = refreshed.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(name) = self.of_refresh.remove(&id) else {
+            return;
+        };
+        let wait = match &refreshed {
+            Ok((_, refreshed)) if retries_soon(&refreshed.verdict) => self.secret_retry,
+            Ok(_) | Err(_) => REFRESH,
+        };
+        let meanwhile = self.roster.read(&name, later(now, clock::jittered(wait)));
+        let Ok((_, refreshed)) = refreshed else {
+            tracing::error!(
+                account = name,
+                "a look at an account panicked; this is a bug, please report it"
+            );
+            return;
+        };
+        match meanwhile {
+            Meanwhile::Stayed if refreshed.changed => self.queue.account_changed(&name, now),
+            Meanwhile::Stayed => {}
+            Meanwhile::Unfit => self.context.metrics.objects.account_forgotten(&name),
+            // The look brought it back.
+            Meanwhile::Gone => self.forget_account(&name),
+        }
+    }
+}
+
+async fn refresh(
+    context: Arc<Context>,
+    name: String,
+    account: SwrAccount,
+    objects: usize,
+) -> Refreshed {
+    let look = context
+        .accounts
+        .refresh(&account, &context.secrets, &context.sealer);
+    let (verdict, changed) = look.await;
+    let old = account.status.clone().unwrap_or_default();
+    let generation = account.metadata.generation.unwrap_or_default();
+    let usage = Usage {
+        objects,
+        instances: context
+            .accounts
+            .get(&name)
+            .map(|usable| usable.instances())
+            .unwrap_or_default(),
+    };
+    let new = account_status(&verdict, &usage, &old, generation, clock::now());
+    let shown = new.as_ref().unwrap_or(&old);
+    context
+        .metrics
+        .objects
+        .account_shown(&name, &shown.conditions);
+    if let Some(new) = new {
+        // A lost race is no loss: the next look writes it.
+        let written = context.objects.write_account_status(&account, &new).await;
+        if written.is_ok()
+            && let Some(ready) = new.conditions.first()
+        {
+            tracing::info!(
+                account = name,
+                ready = ready.status.as_str(),
+                reason = ready.reason,
+                message = ready.message,
+                "status of account written"
+            );
+        }
+    }
+    Refreshed { verdict, changed }
+}

@@ -1,0 +1,150 @@
+//! The part of the loop that reads instances, and the Secrets that objects wait for.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use swr_operator_clock as clock;
+use swr_operator_core::desired::Scope;
+use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::object::ObjectKey;
+use swr_operator_core::witness::Testimony;
+use tokio::task::{self, JoinError};
+
+use super::super::lanes::Lane;
+use super::super::poll::{self, Polled, ReadSecrets};
+use super::super::schedule::Purpose;
+use super::{Loop, later};
+
+impl Loop {
+    pub(super) fn start_reads(&mut self, now: Timestamp) {
+        let polls = self.queue.scopes(self.context.windows.poll_secs);
+        self.schedule.polls(&polls, now);
+        let waits = self.queue.instances_waited_for();
+        self.schedule.waited_for(waits, now);
+        for (scope, purpose) in self.schedule.due(now) {
+            let secrets = match purpose {
+                Purpose::Poll => poll::secrets_of(&self.queue, &scope),
+                Purpose::Changes | Purpose::Retry => BTreeSet::new(),
+            };
+            let context = Arc::clone(&self.context);
+            let read = poll::read(context, scope.clone(), purpose, secrets);
+            let task = self.reads.spawn(read);
+            self.of_read.insert(task.id(), (scope, purpose));
+        }
+    }
+
+    pub(super) fn instance_read(&mut self, read: Result<(task::Id, Polled), JoinError>) {
+        let now = clock::now();
+        let id = read.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some((scope, purpose)) = self.of_read.remove(&id) else {
+            return;
+        };
+        self.schedule.ended(&scope, purpose, now);
+        // What panics here costs this instance one read.
+        let judged = read.ok().and_then(|(_, polled)| {
+            let judge = || {
+                let before = self.schedule.testimony(&scope);
+                let moves = poll::moves(&self.queue, &polled, before);
+                let differing = poll::differing(&self.context, &self.queue, &polled);
+                poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
+                let moved: Vec<ObjectKey> = moves.moved.into_iter().cloned().collect();
+                (differing, (moves.testimony, moved, moves.may_send))
+            };
+            let (differing, moves) = catch_unwind(AssertUnwindSafe(judge)).ok()?;
+            Some((polled, differing, moves))
+        });
+        let Some((polled, differing, moves)) = judged else {
+            tracing::error!(
+                account = scope.account,
+                instance = %scope.instance,
+                "a read of an instance panicked; this is a bug, please report it"
+            );
+            let broken = Failure::new(Class::Transient, Cause::Malformed);
+            self.instance_fails(&scope, &broken, now);
+            return;
+        };
+        tracing::debug!(
+            account = scope.account,
+            instance = %scope.instance,
+            ?purpose,
+            differing = differing.len(),
+            "instance read"
+        );
+        match &polled.look {
+            Some(Err(failure)) => self.instance_fails(&scope, failure, now),
+            Some(Ok(_)) => self.instance_answers(&scope, now),
+            // Without its account an object has something else to say than that it waits.
+            None if purpose != Purpose::Changes => self.instance_answers(&scope, now),
+            None => {}
+        }
+        for key in differing {
+            self.queue.wake(&key, Lane::Sweep, now);
+        }
+        // So many at a poll; reads in between are for those that wait, and for what shows.
+        if purpose == Purpose::Poll && matches!(&polled.look, Some(Ok(_))) {
+            let (testimony, moved, may_send) = moves;
+            self.testifies(&scope, testimony);
+            for (n, key) in moved.iter().enumerate() {
+                self.queue.moved(key, n < may_send, now);
+            }
+        }
+    }
+
+    /// A LIST of the instance succeeded, whoever made it: so would one of those who wait for it.
+    pub(super) fn instance_answers(&mut self, scope: &Scope, now: Timestamp) {
+        self.schedule.answers(scope);
+        self.queue.instance_answers(scope, now);
+    }
+
+    fn instance_fails(&mut self, scope: &Scope, failure: &Failure, now: Timestamp) {
+        self.schedule.fails(scope, failure, now);
+        self.queue.instance_fails(scope, failure.cause, now);
+    }
+
+    /// Notes what a poll tells of the instance's `updated_at`, and says once that it tells nothing.
+    fn testifies(&mut self, scope: &Scope, testimony: Testimony) {
+        if self.schedule.testifies(scope, testimony) {
+            tracing::warn!(
+                account = scope.account,
+                instance = %scope.instance,
+                "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
+            );
+        }
+    }
+
+    pub(super) fn start_secret_look(&mut self, now: Timestamp) {
+        let waits = self.queue.waiting().next().is_some();
+        let at = match (waits, self.secret_look_at) {
+            (false, _) => {
+                self.secret_look_at = None;
+                return;
+            }
+            (true, None) => *self.secret_look_at.insert(later(now, self.secret_retry)),
+            (true, Some(at)) => at,
+        };
+        if at <= now && self.secret_looks.is_empty() {
+            let secrets = poll::secrets_waited_for(&self.queue);
+            let context = Arc::clone(&self.context);
+            self.secret_looks
+                .spawn(async move { poll::read_secrets(&context, secrets).await });
+        }
+    }
+
+    pub(super) fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
+        self.secret_look_at = None;
+        let released = secrets.ok().and_then(|secrets| {
+            let judge = || poll::released(&self.queue, &secrets);
+            catch_unwind(AssertUnwindSafe(judge)).ok()
+        });
+        let Some(released) = released else {
+            // It is begun anew.
+            tracing::error!("a look at Secrets panicked; this is a bug, please report it");
+            return;
+        };
+        for key in released {
+            self.queue.wake(&key, Lane::Sweep, clock::now());
+        }
+    }
+}
