@@ -3,7 +3,7 @@
 //!
 //! The modelled world is an API server with one object name, an SWR instance and one or two
 //! controllers. Everything that a controller decides is decided by the product: `start`,
-//! `resume`, `status`, `requeue`, `with_intent`, `with_id` and the comparison of a poll.
+//! `resume`, `status`, `requeue`, `with_intent`, `with_id`, `with_found` and the comparison of a poll.
 //!
 //! What may happen, each as often as the configuration allows: a controller crashes before any
 //! effect, with requests still on the wire; a request is refused, lost, carried out without an

@@ -307,13 +307,17 @@ impl World {
         }
     }
 
-    /// Whether this is a copy that dies with nothing: only a lost id leaves room for the thought
-    /// that it is the registry that was made.
+    /// Whether this is a copy that dies with nothing: only an id that was lost, and found again by the
+    /// tag when the copy alone was left, leaves room for the thought that it is the registry that was
+    /// made.
     fn stays(&self, state: &State, at: usize, uid: u8) -> bool {
         let object = state.object.map(|object| self.core.object(object));
         let object = object.filter(|object| object.uid_number() == uid);
-        let may_be_ours =
-            object.is_some_and(|object| object.known().is_none() && object.intent_at().is_some());
+        let this = state.registries[at].and_then(|registry| registry.truth);
+        let may_be_ours = object.is_some_and(|object| {
+            let known = object.known();
+            object.intent_at().is_some() && known == this.map(|shown| shown.id)
+        });
         state.registries[at].is_some_and(|registry| registry.cloned) && !may_be_ours
     }
 

@@ -6,6 +6,7 @@
 
 mod client;
 mod event;
+mod guard;
 mod object;
 mod observe;
 mod patch;

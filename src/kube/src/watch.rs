@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
 use kube::api::Api;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::guard::Guarded;
 use swr_operator_api::FINALIZER;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
@@ -24,6 +24,9 @@ use swr_operator_core::object::{ObjectKey, Version, requested_at};
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// Objects of one page of a list, which are in memory at once: 250 KiB of JSON. kube's 500 would be
+/// the peak of the process.
+const LIST_PAGE: u32 = 100;
 /// E3: a list that gives nothing for this long hangs. After the list silence proves nothing: kube
 /// shows neither bookmarks nor the regular ends of a watch, and a dead body is ended by the
 /// client's read timeout.
@@ -65,9 +68,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn of(guarded: &DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+    fn of(guarded: &Guarded<ReplicationRegistry>) -> Option<Seen> {
         let meta = guarded.meta();
-        let cr = guarded.0.as_ref().ok();
+        let cr = guarded.0.as_deref().ok();
         Some(Seen {
             key: ObjectKey {
                 namespace: meta.namespace.clone()?,
@@ -91,7 +94,7 @@ impl Seen {
 }
 
 /// What panics here costs the object, not the watch.
-fn seen(guarded: DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
+fn seen(guarded: Guarded<ReplicationRegistry>) -> Option<Seen> {
     let seen = catch_unwind(AssertUnwindSafe(|| Seen::of(&guarded)));
     let seen = seen.unwrap_or_else(|_| {
         let name = guarded.meta().name.as_deref().unwrap_or_default();
@@ -103,7 +106,7 @@ fn seen(guarded: DeserializeGuard<ReplicationRegistry>) -> Option<Seen> {
     });
     // Most events are of our own writes, and nobody needs more of those.
     Some(Seen {
-        object: guarded.0.ok().map(Box::new),
+        object: guarded.0.ok(),
         ..seen?
     })
 }
@@ -128,7 +131,7 @@ pub fn watch_objects(
     client: Client,
     namespace: Option<&str>,
 ) -> impl Stream<Item = Event<Seen>> + Send + use<> {
-    let api: Api<DeserializeGuard<ReplicationRegistry>> = match namespace {
+    let api: Api<Guarded<ReplicationRegistry>> = match namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
@@ -153,10 +156,10 @@ pub struct SeenAccount {
 }
 
 impl SeenAccount {
-    fn of(guarded: DeserializeGuard<SwrAccount>) -> Self {
+    fn of(guarded: Guarded<SwrAccount>) -> Self {
         let name = guarded.meta().name.clone().unwrap_or_default();
         let account = match guarded.0 {
-            Ok(account) => Ok(Box::new(account)),
+            Ok(account) => Ok(account),
             Err(invalid) => Err(invalid.error),
         };
         SeenAccount { name, account }
@@ -166,7 +169,7 @@ impl SeenAccount {
 /// Watches the accounts of the cluster. One that does not fit our CRD is shown, too: whatever it
 /// said before does not count any more.
 pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SeenAccount>> + Send {
-    let api: Api<DeserializeGuard<SwrAccount>> = Api::all(client);
+    let api: Api<Guarded<SwrAccount>> = Api::all(client);
     resilient(api).map(|event| match event {
         Event::Listing => Event::Listing,
         Event::Listed => Event::Listed,
@@ -194,7 +197,9 @@ where
     let fresh = move || Generation {
         events: Box::pin(watcher(
             api.clone(),
-            watcher::Config::default().timeout(timeout),
+            watcher::Config::default()
+                .timeout(timeout)
+                .page_size(LIST_PAGE),
         )),
         born: monotonic(),
         age_max: clock::jittered(AGE_MAX),

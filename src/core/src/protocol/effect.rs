@@ -103,9 +103,11 @@ pub enum Effect {
         /// Takes the id, `None` if SWR created it without saying which.
         then: Creating,
     },
-    /// Notes the id in the status and clears the intent, because the LIST is late (rule 6).
+    /// Notes the id in the status, if the object is still at its version: of a registry that was just
+    /// created and that a LIST is late to show (rule 6), or of one that was found by its tag and is
+    /// to be deleted or let go (rule 8), after which nothing else would tell it from its copies.
     RecordId {
-        /// The status with the id that SWR gave.
+        /// The status with the id.
         status: Box<ReplicationRegistryStatus>,
         /// Takes the object with the id.
         then: RecordingId,
@@ -455,9 +457,36 @@ pub struct Creating {
 /// Waits for the id to be noted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordingId {
-    pub(crate) keep: Keep,
-    pub(crate) wrote: Wrote,
     pub(crate) id: RegistryId,
+    pub(crate) then: AfterId,
+}
+
+/// What comes once the id is noted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AfterId {
+    /// It was just created: to see it.
+    Created(Keep, Wrote),
+    /// It was found: to delete it.
+    Delete(Removal),
+    /// It was found: to take the tag off.
+    Untag(Keep),
+}
+
+impl RecordingId {
+    /// The object at its newest known version.
+    pub fn work(&self) -> &Work {
+        match &self.then {
+            AfterId::Created(keep, _) | AfterId::Untag(keep) => &keep.work,
+            AfterId::Delete(removal) => &removal.work,
+        }
+    }
+
+    pub(crate) fn work_mut(&mut self) -> &mut Work {
+        match &mut self.then {
+            AfterId::Created(keep, _) | AfterId::Untag(keep) => &mut keep.work,
+            AfterId::Delete(removal) => &mut removal.work,
+        }
+    }
 }
 
 /// Waits for the outcome of a PUT.
@@ -517,7 +546,6 @@ object_of!(
     AwaitingTurn.keep.work,
     RecordingIntent.keep.work,
     Creating.keep.work,
-    RecordingId.keep.work,
     Updating.keep.work,
     Adopting.keep.work,
     Untagging.keep.work,

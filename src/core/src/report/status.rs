@@ -175,6 +175,19 @@ pub fn with_id(
     new
 }
 
+/// The status with the id of a registry that was found by its tag before it is deleted or let go
+/// (rule 8). An intent stays: what it announced may still be made.
+pub fn with_found(
+    object: &Object,
+    id: RegistryId,
+    shown: Option<&Record>,
+) -> ReplicationRegistryStatus {
+    let mut new = object.status.clone();
+    new.registry_id = Some(id.0);
+    new.observed = shown.map(observed);
+    new
+}
+
 /// Whether nothing changed that is worth a write. What only informs goes along with the next one.
 fn same(new: &ReplicationRegistryStatus, old: &ReplicationRegistryStatus) -> bool {
     let without_information = |status: &ReplicationRegistryStatus| {

@@ -3,13 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finished, kube_verdict, settled};
+use super::{ask, finish, finished, kube_verdict, settled, show_before_write};
 use crate::api::registry::CreateIntent;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, AwaitingTurn, Creating, Effect, Intended, Intent, Listing,
-    Next, ObjectWritten, RecordingId, RecordingIntent, Sent, Showing, TurnAnswer, Wrote,
+    AddingFinalizer, AfterFinalizer, AfterId, AwaitingTurn, Creating, Effect, Intended, Intent,
+    Listing, Next, ObjectWritten, RecordingId, RecordingIntent, Sent, Showing, TurnAnswer, Wrote,
 };
 use crate::failure::Failure;
 use crate::pass::{Keep, KnownIntent};
@@ -162,20 +162,28 @@ impl Creating {
 
 impl RecordingId {
     /// Takes the object with the id.
-    pub fn resume(self, answer: ObjectWritten, now: Timestamp) -> Next {
-        let RecordingId {
-            mut keep,
-            wrote,
-            id,
-        } = self;
+    pub fn resume(mut self, answer: ObjectWritten, now: Timestamp) -> Next {
+        let id = self.id;
+        let work = self.work_mut();
         match answer {
-            Ok(object) => keep.work.object = object,
+            Ok(object) => {
+                work.object = object;
+                work.proven_at = Some(now);
+                let known = work.pass.memory.id.filter(|(known, _)| *known == id);
+                work.pass.memory.id = known.or(Some((id, now)));
+            }
             // The intent stays, so rule 5 finds the registry by its tag.
-            Err(failure) => return finished(&keep, kube_verdict(failure)),
+            Err(failure) => return finish(work, kube_verdict(failure)),
         }
-        ask(Effect::List {
-            started_after: now,
-            then: Listing::CreatedNoted(keep, wrote, id),
-        })
+        match self.then {
+            AfterId::Created(keep, wrote) => ask(Effect::List {
+                started_after: now,
+                then: Listing::CreatedNoted(keep, wrote, id),
+            }),
+            AfterId::Delete(removal) => {
+                show_before_write(id, Showing::BeforeDelete(removal, id), now)
+            }
+            AfterId::Untag(keep) => show_before_write(id, Showing::BeforeUntag(keep), now),
+        }
     }
 }

@@ -14,9 +14,9 @@ use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
 use crate::api::registry::{Binding, DeletionPolicy, Mode};
 use crate::desired::{Desired, RegistryId};
 use crate::effect::{
-    AccountAnswer, AddingFinalizer, AfterFinalizer, ConfirmingObject, Effect, ListAnswer, Listing,
-    Next, ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject, ReadingSecret,
-    RecordingId, SecretAnswer, ShowAnswer, Showing,
+    AccountAnswer, AddingFinalizer, AfterFinalizer, AfterId, ConfirmingObject, Effect, ListAnswer,
+    Listing, Next, ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject,
+    ReadingSecret, RecordingId, SecretAnswer, ShowAnswer, Showing,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
@@ -301,7 +301,10 @@ impl Listing {
             // Rule 6: the id must not wait for a LIST that is late or fails.
             (Listing::Created(keep, wrote, id), Ok(None) | Err(_)) => ask(Effect::RecordId {
                 status: Box::new(with_id(&keep.work.object, id, wrote.at)),
-                then: RecordingId { keep, wrote, id },
+                then: RecordingId {
+                    id,
+                    then: AfterId::Created(keep, wrote),
+                },
             }),
             (Listing::CreatedNoted(keep, wrote, id), Ok(None) | Err(_)) => {
                 written::created(&keep, &wrote, id, None, now)

@@ -7,13 +7,14 @@ use crate::answer::KubeFailure;
 use crate::desired::RegistryId;
 use crate::diff::tag_present;
 use crate::effect::{
-    Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, Removal,
-    RemovingFinalizer, Sent, ShowAnswer, Showing, Untagging,
+    AfterId, Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, RecordingId,
+    Removal, RemovingFinalizer, Sent, ShowAnswer, Showing, Untagging,
 };
 use crate::failure::{Cause, Class, Failure};
-use crate::observed::{Standing, standing};
+use crate::observed::{Record, Standing, standing};
 use crate::pass::{Keep, Removed, Work};
 use crate::plan::Why;
+use crate::status::with_found;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
@@ -76,6 +77,15 @@ pub(super) fn look(work: Work, now: Timestamp) -> Next {
 
 fn show(removal: Removal, id: RegistryId, now: Timestamp) -> Next {
     show_before_write(id, Showing::BeforeDelete(removal, id), now)
+}
+
+fn record_id(id: RegistryId, shown: Option<&Record>, then: AfterId) -> Next {
+    let then = RecordingId { id, then };
+    let status = with_found(&then.work().object, id, shown);
+    ask(Effect::RecordId {
+        status: Box::new(status),
+        then,
+    })
 }
 
 fn list(removal: Removal, now: Timestamp) -> Next {
@@ -173,8 +183,12 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
         .filter(|id| Some(*id) != *done)
         .collect();
     let clones = match (others.as_slice(), done) {
-        // One whose id was lost before it was noted.
-        ([only], None) => return show(removal.clone(), *only, now),
+        // One whose id was lost before it was noted. Once it is deleted, only its id tells that what
+        // still carries the tag is a copy.
+        ([only], None) => {
+            let then = AfterId::Delete(removal.clone());
+            return record_id(*only, inventory.get(*only), then);
+        }
         ([], None) => Vec::new(),
         // Nothing tells which of them we made.
         (_, None) => {
@@ -229,7 +243,7 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
         Err(failure) => return untag_failed(keep.work, operation, failure, now),
     };
     match inventory.carriers(&keep.work.pass.owner).as_slice() {
-        [only] => show_before_write(*only, Showing::BeforeUntag(keep), now),
+        [only] => record_id(*only, inventory.get(*only), AfterId::Untag(keep)),
         [] if inventory.is_whole() => orphan(keep.work, Removed::Nothing, now),
         _ => orphan(keep.work, Removed::LeftAlone, now),
     }

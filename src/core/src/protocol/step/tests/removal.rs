@@ -256,12 +256,55 @@ fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() 
         ReadAccount
         ReadSecret
         List
+        RecordId
         Show 1
         Untag 1
         RemoveFinalizer
         -> Released { removed: Untagged, clones: [] }
     "#]]);
     assert_eq!(world.records[&1].description, "");
+}
+
+/// Where the finalizer's write is not answered, the next pass must not take the copy for ours.
+#[test]
+fn a_registry_whose_id_was_lost_is_noted_before_it_is_deleted_and_its_copy_stays() {
+    let mut world = World::new(|_| {});
+    world.failures.insert("Create", unknown());
+    world.pass();
+    world.failures.clear();
+    world.object.as_mut().expect("object").deleting = true;
+    world
+        .records
+        .insert(1, record(1, "harbor-dr", owner().tag()));
+    world.now += 121;
+    world
+        .kube_failures
+        .insert("RemoveFinalizer", KubeFailure::Unavailable);
+    world.trace.clear();
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        List
+        RecordId
+        Show 1
+        Delete 1
+        List
+        RemoveFinalizer
+        -> KubernetesUnavailable
+    "#]]);
+    world
+        .records
+        .insert(2, record(2, "harbor-dr", owner().tag()));
+    world.kube_failures.clear();
+    world.now += 121;
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        Show 1
+        List
+        RemoveFinalizer
+        -> Released { removed: Deleted, clones: [RegistryId(2)] }
+    "#]]);
 }
 
 #[test]
