@@ -93,7 +93,7 @@ fn points_of(story: Story) -> Vec<Point> {
         }
         bed.terminate();
     });
-    // Polls go on while the test looks on; the first of a kind, and the second where a pass
+    // Polls go on while the test looks on; the first of a kind, and the second where a reconcile
     // makes two, are all that a story itself makes.
     points.retain(|point| match point {
         // A deletion reads no Secret: this was a poll before it.

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use swr_operator_core::object::Object;
-use swr_operator_core::pass::{KnownIntent, Memory};
+use swr_operator_core::reconcile::{KnownIntent, Memory};
 
 use crate::core::{Core, tick, time};
 use crate::world::{Index, Tick};

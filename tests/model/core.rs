@@ -17,7 +17,7 @@ use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Sent, Show
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
-use swr_operator_core::pass::{Memory, Pass, Windows, Witness};
+use swr_operator_core::reconcile::{Memory, Reconcile, Windows, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
@@ -351,21 +351,21 @@ impl Core {
         *self.endings.all[index as usize]
     }
 
-    /// A pass begins with a read of the object.
+    /// A reconcile begins with a read of the object.
     pub(crate) fn start(&mut self, uid: u8, process: &Controller, read_only: bool) -> Index {
         let key = (uid, read_only, process.memory);
         if let Some(effect) = self.starts.get(&key) {
             return *effect;
         }
-        let Next::Do(effect) = step::start(self.pass(uid, process, read_only), None) else {
-            panic!("without an object a pass begins with an effect");
+        let Next::Do(effect) = step::start(self.reconcile(uid, process, read_only), None) else {
+            panic!("without an object a reconcile begins with an effect");
         };
         let effect = self.effects.keep(*effect);
         self.starts.insert(key, effect);
         effect
     }
 
-    /// A pass begins with what the watch shows, which comes now by the clock of the process.
+    /// A reconcile begins with what the watch shows, which comes now by the clock of the process.
     pub(crate) fn start_shown(
         &mut self,
         uid: u8,
@@ -378,18 +378,18 @@ impl Core {
         if let Some(outcome) = self.shown_starts.get(&key) {
             return *outcome;
         }
-        let shown = swr_operator_core::pass::Watched {
+        let shown = swr_operator_core::reconcile::Watched {
             object: Object::clone(&self.objects.get(object)),
             at: time(now),
         };
-        let next = step::start(self.pass(uid, process, read_only), Some(shown));
+        let next = step::start(self.reconcile(uid, process, read_only), Some(shown));
         let outcome = self.outcome(next, now);
         self.shown_starts.insert(key, outcome);
         outcome
     }
 
-    fn pass(&self, uid: u8, process: &Controller, read_only: bool) -> Pass {
-        Pass {
+    fn reconcile(&self, uid: u8, process: &Controller, read_only: bool) -> Reconcile {
+        Reconcile {
             key: swr_operator_core::object::ObjectKey {
                 namespace: NAMESPACE.to_owned(),
                 name: NAME.to_owned(),
@@ -551,7 +551,7 @@ impl Core {
         self.objects.all[one as usize].status == self.objects.all[other as usize].status
     }
 
-    /// The version of the object that a pass is about.
+    /// The version of the object that a reconcile is about.
     pub(crate) fn version_held(&self, effect: Index) -> u16 {
         let work = match &*self.effects.all[effect as usize] {
             Effect::ReadObject { .. } => return 0,
@@ -747,7 +747,7 @@ impl Core {
         Inventory::new(view.iter().flatten().map(|shown| self.record(*shown)))
     }
 
-    /// Whether a poll finds that what the last pass judged by does not hold any more.
+    /// Whether a poll finds that what the last reconcile judged by does not hold any more.
     pub(crate) fn differs(&mut self, judged: Index, view: &View, uid: u8, secret: u8) -> bool {
         let key = (judged, *view, uid, secret);
         if let Some(differs) = self.polls.get(&key) {

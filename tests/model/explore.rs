@@ -330,12 +330,12 @@ fn how(how: How) -> &'static str {
 pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
     match *label {
         Label::Watched(k, uid, went) => format!(
-            "{} begins a pass with what the watch shows (uid {uid}){}",
+            "{} begins a reconcile with what the watch shows (uid {uid}){}",
             controller(k, swapped),
             how(went)
         ),
         Label::Start(k, uid, went) => format!(
-            "{} begins a pass and reads the object (queued under uid {uid}){}",
+            "{} begins a reconcile and reads the object (queued under uid {uid}){}",
             controller(k, swapped),
             how(went)
         ),

@@ -8,7 +8,7 @@
 //! What may happen, each as often as the configuration allows: a controller crashes before any
 //! effect, with requests still on the wire; a request is refused, lost, carried out without an
 //! answer, carried out late, answered slowly or without an id; LIST and SHOW show a registry as
-//! it was before its last writes; passes begin at any time, also for an older incarnation; the
+//! it was before its last writes; reconciles begin at any time, also for an older incarnation; the
 //! user edits, deletes, creates anew, suspends, changes the deletion policy; the Secret is
 //! rotated; the console edits, deletes, takes the tag off, copies our registry with its tag,
 //! changes what no answer shows; a foreign registry comes and goes; a restore from a backup puts
@@ -24,7 +24,7 @@
 //! are left, which decide nothing by any clock that may read them; times of a status are made
 //! equal, for nothing is decided by them, but for an intent's, which tells it from others;
 //! versions are reused once nobody holds them; of the queue only its promises are kept (a change
-//! after the look, a due time, or a poll that differs leads to a pass). Accounts, grants and the
+//! after the look, a due time, or a poll that differs leads to a reconcile). Accounts, grants and the
 //! Secret's absence do not change; the target is always healthy. Assumed: a request to SWR lands,
 //! and is visible, within the write window after it was sent or never; a status write that was
 //! given up lands before its writer looks at the object again or never. Both assumptions are

@@ -44,7 +44,7 @@ pub(crate) enum Lie {
     KnownLongAgo,
     /// A process starts with what the one before remembered, as if their clocks were one.
     ClocksAreOne,
-    /// The machine sleeps in the middle of a pass, and the clock does not notice.
+    /// The machine sleeps in the middle of a reconcile, and the clock does not notice.
     ClockSleeps,
     /// The object names the copy of its registry instead of the registry.
     NamesTheCopy,
@@ -107,7 +107,7 @@ pub(crate) enum How {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Label {
     Start(usize, u8, How),
-    /// A pass begins with what the watch shows.
+    /// A reconcile begins with what the watch shows.
     Watched(usize, u8, How),
     Effect(usize, Index, How, Option<Answer>),
     Status(usize, Index, How),
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// The steps of a controller that is in a pass, the one without trouble first.
+    /// The steps of a controller that is in a reconcile, the one without trouble first.
     pub(crate) fn go_on(&mut self, state: &State, k: usize, out: &mut Vec<Step>) {
         out.clear();
         match state.controllers[k].at {
@@ -363,7 +363,7 @@ impl World {
         }
     }
 
-    /// Passes that begin with what the watch shows: what stands, or what stood before.
+    /// Reconciles that begin with what the watch shows: what stands, or what stood before.
     fn watched(&mut self, state: &State, k: usize, uid: u8, out: &mut Vec<Step>) {
         if self.config.left.stale == 0 {
             return;
@@ -427,7 +427,7 @@ impl World {
         controller.held = held;
     }
 
-    /// A pass begins and reads the object. `None` if it was queued under an older uid and ends
+    /// A reconcile begins and reads the object. `None` if it was queued under an older uid and ends
     /// at once, as it should: the queue does not even note that.
     pub(crate) fn start(&mut self, state: &State, k: usize, uid: u8) -> Option<Step> {
         let shown = self.shown_object(state, uid);
@@ -525,7 +525,7 @@ impl World {
         Answer::Secret(state.secret)
     }
 
-    /// A pass is over.
+    /// A reconcile is over.
     pub(crate) fn close(
         &mut self,
         state: &mut State,

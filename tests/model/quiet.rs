@@ -1,6 +1,6 @@
 //! The quiet continuation of a state: no more trouble, requests on the wire land, changes of the
 //! object wake its controllers, requeues come due, polls compare. From every state it must come
-//! to rest, at rest everything must be right, and further passes must write nothing.
+//! to rest, at rest everything must be right, and further reconciles must write nothing.
 
 use swr_operator_api::ConditionStatus;
 use swr_operator_api::registry::AdoptionPolicy;
@@ -15,7 +15,7 @@ use crate::world::{At, Budget, Controller, Mark, Registry, Shown, State, Tick};
 const STEPS_MAX: usize = 600;
 /// Of a counterexample that never ends, this much is told.
 const LINES_MAX: usize = 40;
-/// This many passes in a row that change nothing are rest.
+/// This many reconciles in a row that change nothing are rest.
 const IDLE_PASSES: usize = 8;
 /// Who looks again this much later is at rest: the hourly look of a condition that a person
 /// must end.
@@ -180,7 +180,7 @@ impl Quiet {
         for _ in 0..2 {
             for k in 0..world.config.controllers {
                 let Some((_, next)) = begin(world, &now, k, uid) else {
-                    return Err("a controller cannot begin a pass at rest");
+                    return Err("a controller cannot begin a reconcile at rest");
                 };
                 now = next;
                 for _ in 0..STEPS_MAX {

@@ -194,7 +194,7 @@ impl World {
         let object = state.object.map(|object| self.core.object(object));
         let object = object.filter(|object| object.uid_number() == controller.uid);
         if object.is_none() && state.taken_away & 1 << controller.uid != 0 {
-            // The object was taken away in the middle of a pass.
+            // The object was taken away in the middle of a reconcile.
             return None;
         }
         let held = object.as_ref().is_some_and(|object| object.has_finalizer());

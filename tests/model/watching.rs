@@ -1,4 +1,4 @@
-//! Passes that begin with what the watch shows (rule 1).
+//! Reconciles that begin with what the watch shows (rule 1).
 
 use crate::configs::{NOTHING, adopting, one, two};
 use crate::moves::Config;

@@ -121,7 +121,7 @@ pub(crate) enum Sent {
 /// Where a controller stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum At {
-    /// Between passes.
+    /// Between reconciles.
     Idle,
     /// About to carry out this effect.
     Effect(Index),
@@ -135,7 +135,7 @@ pub(crate) enum At {
     },
 }
 
-/// What the last pass read of the object: a change since then asks for another pass.
+/// What the last reconcile read of the object: a change since then asks for another reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Looked {
     pub(crate) uid: u8,
@@ -157,12 +157,12 @@ pub(crate) struct Controller {
     /// What the next poll compares with; 0 for nothing.
     pub(crate) judged: Index,
     pub(crate) looked: Option<Looked>,
-    /// The version that the watch showed and the last pass decided upon, if that neither read the
-    /// object nor wrote to it; 0 if it did. When the watch shows another, it asks for another pass.
+    /// The version that the watch showed and the last reconcile decided upon, if that neither read the
+    /// object nor wrote to it; 0 if it did. When the watch shows another, it asks for another reconcile.
     pub(crate) upon: u16,
     /// When it looks again by itself.
     pub(crate) due: Tick,
-    // What follows is about the pass under way.
+    // What follows is about the reconcile under way.
     /// The version that the watch showed it, if it began so.
     pub(crate) watched: u16,
     /// The credential that the executor holds.
@@ -173,7 +173,7 @@ pub(crate) struct Controller {
     pub(crate) held: bool,
     /// Whether reads lagged, or the console took a tag off, since.
     pub(crate) excused: bool,
-    /// When the acknowledged intent of this pass started.
+    /// When the acknowledged intent of this reconcile started.
     pub(crate) intent: Tick,
 }
 
@@ -219,7 +219,7 @@ impl Controller {
         }
     }
 
-    /// Forgets what is about one pass only.
+    /// Forgets what is about one reconcile only.
     pub(crate) fn rest(&mut self) {
         *self = Controller {
             at: At::Idle,
@@ -263,7 +263,7 @@ pub(crate) struct Budget {
     pub(crate) restores: u8,
     /// Edits by the console that no answer shows.
     pub(crate) unseen: u8,
-    /// Passes that begin with the object before its last change, as a watch that lags shows it.
+    /// Reconciles that begin with the object before its last change, as a watch that lags shows it.
     pub(crate) stale: u8,
 }
 

@@ -1,10 +1,10 @@
-//! What every pass shares.
+//! What every reconcile shares.
 
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use swr_operator_core::credential::Sealer;
-use swr_operator_core::pass::Windows;
+use swr_operator_core::reconcile::Windows;
 use swr_operator_core::tag::Installation;
 use swr_operator_kube::{Events, Objects};
 
@@ -13,7 +13,7 @@ use super::present::Present;
 use super::secrets::SharedSecrets;
 use crate::metrics::Metrics;
 
-/// What every pass shares.
+/// What every reconcile shares.
 pub(super) struct Context {
     pub(super) installation: Installation,
     pub(super) windows: Windows,

@@ -17,15 +17,15 @@ use swr_operator_core::effect::{
 use swr_operator_core::event::{self, Event};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::Record;
-use swr_operator_core::pass::Work;
 use swr_operator_core::plan::Why;
+use swr_operator_core::reconcile::Work;
 use swr_operator_swr::{Audit, Body, Turn, Writer};
 
 use super::accounts::Usable;
 use super::context::Context;
 use super::snapshots::{Need, Own};
 
-/// Executes the effects of one pass.
+/// Executes the effects of one reconcile.
 pub(super) struct Executor<'a> {
     context: &'a Context,
     account: Option<Arc<Usable>>,
@@ -231,7 +231,7 @@ impl<'a> Executor<'a> {
     }
 
     fn read_account(&mut self, work: &Work) -> AccountAnswer {
-        // One look for the whole pass: an account that changes meanwhile leads the next pass.
+        // One look for the whole reconcile: an account that changes meanwhile leads the next reconcile.
         let usable = self.context.accounts.get(&work.scope().account)?;
         let account = usable.account.clone();
         self.account = Some(usable);

@@ -7,11 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
 
-/// Passes of one instance under way at once. Each waits most of its time for a look that it shares or
+/// Reconciles of one instance under way at once. Each waits most of its time for a look that it shares or
 /// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
 /// within what an intent allows.
 pub(super) const AT_ONCE: usize = 64;
-/// Passes of all instances under way at once. Each takes some 20 KiB, 10 MiB in all.
+/// Reconciles of all instances under way at once. Each takes some 20 KiB, 10 MiB in all.
 pub(super) const ALL_AT_ONCE: usize = 512;
 /// An instance with fewer than so many under way does not wait for the others: however many of them
 /// are slow, it goes on.
@@ -37,7 +37,7 @@ pub(super) struct Lanes {
     instances: HashMap<Option<Scope>, Instance>,
     /// Those that have something waiting, the next one first.
     order: VecDeque<Option<Scope>>,
-    /// Passes under way.
+    /// Reconciles under way.
     under_way: usize,
 }
 
@@ -102,7 +102,7 @@ impl Lanes {
         None
     }
 
-    /// A pass of this instance begins.
+    /// A reconcile of this instance begins.
     pub(super) fn begins(&mut self, scope: Option<&Scope>) {
         let instance = self.instances.entry(scope.cloned()).or_default();
         instance.under_way += 1;

@@ -1,6 +1,6 @@
 //! The look that costs least: one LIST, or a page of what changed last, and one GET per distinct
 //! Secret tell for every object of an instance whether what it was judged by still holds. Only those
-//! for which it does not get a pass of their own.
+//! for which it does not get a reconcile of their own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -11,14 +11,14 @@ use swr_operator_core::answer::SecretProblem;
 use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::failure::Cause;
 use swr_operator_core::object::{Object, ObjectKey, Version};
-use swr_operator_core::pass::{Memory, Watched};
+use swr_operator_core::reconcile::{Memory, Watched};
 use swr_operator_core::requeue::{Requeue, backoff_secs};
 use swr_operator_core::summary::{Blocker, Judged, Verdict};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
 use super::lanes::{Lane, Lanes};
-use super::pass::Ended;
+use super::reconcile::Ended;
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
@@ -44,7 +44,7 @@ enum State {
 struct Entry {
     seen: Seen,
     state: State,
-    /// Passes in a row that ended in a failure.
+    /// Reconciles in a row that ended in a failure.
     failures: u32,
     due: Option<Timestamp>,
     memory: Memory,
@@ -58,11 +58,11 @@ struct Entry {
     changed_at: VecDeque<Timestamp>,
     /// When the last of too many changes is looked at.
     held_until: Option<Timestamp>,
-    /// Whether the next pass may send a registry that shows no difference.
+    /// Whether the next reconcile may send a registry that shows no difference.
     may_resend: bool,
     /// The version that the watch showed and that stands as long as it shows no other.
     upon: Option<Version>,
-    /// The object as the watch showed it, for the pass that it asks for.
+    /// The object as the watch showed it, for the reconcile that it asks for.
     watched: Option<Box<Watched>>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Turn {
     pub(super) scope: Option<Scope>,
     /// Those in whose lane it waited: the object may have changed its account since.
     pub(super) lane: Option<Scope>,
-    /// Whether this pass may send a registry that shows no difference.
+    /// Whether this reconcile may send a registry that shows no difference.
     pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
     pub(super) queued_at: Timestamp,
@@ -168,7 +168,7 @@ impl Queue {
         }
     }
 
-    /// Keeps what the watch showed for the pass that waits for its turn. While a pass is under way it
+    /// Keeps what the watch showed for the reconcile that waits for its turn. While a reconcile is under way it
     /// is not kept, because that may write; nor where nobody waits.
     fn show(&mut self, key: &ObjectKey, cr: Option<Box<ReplicationRegistry>>, now: Timestamp) {
         self.take_watched(key);
@@ -321,7 +321,7 @@ impl Queue {
         }
     }
 
-    /// Puts an object into its lane; after the pass under way, if there is one.
+    /// Puts an object into its lane; after the reconcile under way, if there is one.
     pub(super) fn wake(&mut self, key: &ObjectKey, lane: Lane, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
@@ -428,12 +428,12 @@ impl Queue {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// A pass that began in this lane is over, whatever became of its object.
+    /// A reconcile that began in this lane is over, whatever became of its object.
     pub(super) fn ended_in(&mut self, lane: Option<&Scope>) {
         self.lanes.ended(lane);
     }
 
-    /// A pass is over. `jitter` spreads waits.
+    /// A reconcile is over. `jitter` spreads waits.
     pub(super) fn finished(
         &mut self,
         key: &ObjectKey,

@@ -1,5 +1,5 @@
 //! The one loop: what the watches show and what has ended comes in, and what is due is started.
-//! Nothing is awaited here but the next of these; every pass and every read is a task of its own.
+//! Nothing is awaited here but the next of these; every reconcile and every read is a task of its own.
 //! Which object is next is told by `queue`, which instance is read next by `schedule`, whose key by
 //! `roster`.
 
@@ -21,7 +21,7 @@ use crate::health::Health;
 use swr_operator_clock as clock;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
-use swr_operator_core::pass::Witness;
+use swr_operator_core::reconcile::Witness;
 use swr_operator_core::requeue::Requeue;
 use swr_operator_core::time;
 use swr_operator_kube::{Event, Seen, watch_accounts, watch_objects};
@@ -29,9 +29,9 @@ use swr_operator_kube::{Event, Seen, watch_accounts, watch_objects};
 use self::accounts::Refreshed;
 use super::context::Context;
 use super::lanes;
-use super::pass::{self, Ended};
 use super::poll::{Polled, ReadSecrets};
 use super::queue::Queue;
+use super::reconcile::{self, Ended};
 use super::roster::Roster;
 use super::schedule::{Purpose, Schedule};
 use super::start::{Options, Running};
@@ -42,13 +42,13 @@ const ROUND: Duration = Duration::from_millis(250);
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// Passes that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
+/// Reconciles that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
 /// and the process must be gone after 25.
 const SHUTDOWN: Duration = Duration::from_secs(22);
 /// What passes have told people last may take this long to be written.
 const EVENTS_SHUTDOWN: Duration = Duration::from_secs(2);
 
-struct EndedPass {
+struct EndedReconcile {
     lane: Option<Scope>,
     key: ObjectKey,
     uid: String,
@@ -61,8 +61,8 @@ struct Loop {
     publishing: JoinHandle<()>,
     secret_retry: Duration,
     queue: Queue,
-    passes: JoinSet<EndedPass>,
-    /// Whose pass a task is, for the one that panics.
+    reconciles: JoinSet<EndedReconcile>,
+    /// Whose reconcile a task is, for the one that panics.
     of_task: HashMap<tokio::task::Id, (ObjectKey, String, Option<Scope>)>,
     /// When each instance is read.
     schedule: Schedule,
@@ -103,7 +103,7 @@ impl Running {
             publishing,
             secret_retry: options.secret_retry,
             queue: Queue::default(),
-            passes: JoinSet::new(),
+            reconciles: JoinSet::new(),
             of_task: HashMap::new(),
             schedule: Schedule::new(options.drift_secs, clock::jittered),
             reads: JoinSet::new(),
@@ -140,8 +140,8 @@ impl Running {
                 Some(event) = accounts.next() => {
                     state.contained("an event of an account", |state| state.account_event(event));
                 }
-                Some(ended) = state.passes.join_next_with_id() => {
-                    state.contained("the end of a pass", |state| state.pass_ended(ended));
+                Some(ended) = state.reconciles.join_next_with_id() => {
+                    state.contained("the end of a reconcile", |state| state.reconcile_ended(ended));
                 }
                 Some(read) = state.reads.join_next_with_id() => state.instance_read(read),
                 Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
@@ -244,10 +244,10 @@ impl Loop {
                 may_send: turn.may_resend,
             };
             let context = Arc::clone(&self.context);
-            let task = self.passes.spawn(async move {
+            let task = self.reconciles.spawn(async move {
                 let _counted = counted;
                 let (key, uid) = (turn.key.clone(), turn.uid.clone());
-                let ended = Box::pin(pass::run(
+                let ended = Box::pin(reconcile::run(
                     context,
                     key,
                     uid,
@@ -255,7 +255,7 @@ impl Loop {
                     turn.memory,
                     witness,
                 ));
-                EndedPass {
+                EndedReconcile {
                     ended: ended.await,
                     lane: turn.lane,
                     key: turn.key,
@@ -296,7 +296,7 @@ impl Loop {
         let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
         let in_a_round = self.schedule.next_at().into_iter().chain(secret_look);
         let in_a_round = in_a_round.map(|at| at.max(self.round_at));
-        // What cannot begin before a pass ends is woken by that end.
+        // What cannot begin before a reconcile ends is woken by that end.
         let due = self.queue.next_due().filter(|_| self.accounts_are_known);
         in_a_round
             .chain(self.roster.next_at())
@@ -305,14 +305,14 @@ impl Loop {
             .map_or(TURN_MAX, |at| clock::until(at).min(TURN_MAX))
     }
 
-    fn pass_ended(&mut self, ended: Result<(tokio::task::Id, EndedPass), JoinError>) {
+    fn reconcile_ended(&mut self, ended: Result<(tokio::task::Id, EndedReconcile), JoinError>) {
         let now = clock::now();
         let ended = match ended {
             Ok((task, ended)) => {
                 self.of_task.remove(&task);
                 ended
             }
-            // A pass contains its own panics; this is one in what contains them, or an abort.
+            // A reconcile contains its own panics; this is one in what contains them, or an abort.
             Err(error) => {
                 if let Some((key, uid, lane)) = self.of_task.remove(&error.id()) {
                     self.queue.ended_in(lane.as_ref());
@@ -326,7 +326,7 @@ impl Loop {
         self.queue.ended_in(ended.lane.as_ref());
         let outcome = ended.ended.outcome();
         self.context.metrics.controller.ended(outcome);
-        // A LIST that succeeded for one succeeded for all. One pass may list twice: the last counts.
+        // A LIST that succeeded for one succeeded for all. One reconcile may list twice: the last counts.
         let listed = ended.ended.judged.is_some()
             && !matches!(ended.ended.requeue, Requeue::Instance { .. });
         let scope = self.queue.scope_of(&ended.key).filter(|_| listed).cloned();
@@ -349,14 +349,17 @@ impl Loop {
             .context
             .no_write_after
             .set(clock::after(SHUTDOWN.saturating_sub(write)));
-        let under_way = self.passes.len();
+        let under_way = self.reconciles.len();
         tracing::info!(under_way, "stopping");
         let ended = tokio::time::timeout(SHUTDOWN, async {
-            while self.passes.join_next().await.is_some() {}
+            while self.reconciles.join_next().await.is_some() {}
         });
         if ended.await.is_err() {
             // What they would have written down is found by its tag at the next start.
-            tracing::warn!(abandoned = self.passes.len(), "passes did not end in time");
+            tracing::warn!(
+                abandoned = self.reconciles.len(),
+                "reconciles did not end in time"
+            );
         }
         let publishing = self.publishing;
         let _ = tokio::time::timeout(EVENTS_SHUTDOWN, async {

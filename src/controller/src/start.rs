@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::credential::Sealer;
-use swr_operator_core::pass::Windows;
+use swr_operator_core::reconcile::Windows;
 use swr_operator_core::tag::Installation;
 use swr_operator_kube::{Connection, InstallationKeyError, Objects, Secrets, publisher};
 use swr_operator_swr::{Endpoints, Transport};

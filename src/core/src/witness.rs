@@ -133,7 +133,7 @@ fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
         return Sight::Nothing;
     }
     if judged.lookout.view_as_if(inventory, health) != judged.view {
-        // Something else differs, and an ordinary pass sees to it.
+        // Something else differs, and an ordinary reconcile sees to it.
         return Sight::Nothing;
     }
     match (health.is_some(), has_moved) {

@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::LogFormat;
-use swr_operator_core::pass::Windows;
+use swr_operator_core::reconcile::Windows;
 use swr_operator_swr::{Endpoint, Endpoints, Proxy};
 
 /// Keeps the target registries of Huawei Cloud SWR Enterprise equal to ReplicationRegistry

@@ -231,7 +231,7 @@ fn first_pass(site: &Site) {
         }
         site.await_ready(&name);
     }
-    panic!("{ATTEMPTS} first passes went by too quickly");
+    panic!("{ATTEMPTS} first reconciles went by too quickly");
 }
 
 fn secret_missing(site: &Site) {

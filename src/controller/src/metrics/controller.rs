@@ -25,7 +25,7 @@ const RECONCILE_BUCKETS: [f64; 40] = [
     25.0, 30.0, 40.0, 50.0, 60.0,
 ];
 
-/// Passes and their queue.
+/// Reconciles and their queue.
 #[derive(Clone)]
 pub struct Controller {
     reconciles: Family<ResultLabel, Counter>,
@@ -47,7 +47,7 @@ struct ResultLabel {
     result: &'static str,
 }
 
-/// How a pass ended, in controller-runtime's words.
+/// How a reconcile ended, in controller-runtime's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// There is nothing to wait for but a poll or a change.
@@ -95,35 +95,35 @@ impl Controller {
         for result in ["success", "error", "requeue", "requeue_after"] {
             drop(controller.reconciles.get_or_create(&ResultLabel { result }));
         }
-        let passes = registry.sub_registry_with_label(("controller".into(), NAME.into()));
-        passes.register(
+        let reconciles = registry.sub_registry_with_label(("controller".into(), NAME.into()));
+        reconciles.register(
             "controller_runtime_reconcile",
-            "Passes over an object by result",
+            "Reconciles of an object by result",
             controller.reconciles.clone(),
         );
-        passes.register(
+        reconciles.register(
             "controller_runtime_reconcile_errors",
-            "Passes that failed",
+            "Reconciles that failed",
             controller.errors.clone(),
         );
-        passes.register(
+        reconciles.register(
             "controller_runtime_terminal_reconcile_errors",
-            "Passes that failed for a reason that a person must mend",
+            "Reconciles that failed for a reason that a person must mend",
             controller.terminal_errors.clone(),
         );
-        passes.register(
+        reconciles.register(
             "controller_runtime_reconcile_panics",
-            "Passes that panicked",
+            "Reconciles that panicked",
             controller.panics.clone(),
         );
-        passes.register(
+        reconciles.register(
             "controller_runtime_reconcile_time_seconds",
-            "Duration of a pass",
+            "Duration of a reconcile",
             controller.time.clone(),
         );
-        passes.register(
+        reconciles.register(
             "controller_runtime_active_workers",
-            "Passes under way",
+            "Reconciles under way",
             controller.active.clone(),
         );
         let queue = registry.sub_registry_with_label(("name".into(), NAME.into()));
@@ -149,14 +149,14 @@ impl Controller {
         );
         queue.register(
             "workqueue_retries",
-            "Passes that are to be repeated after a failure",
+            "Reconciles that are to be repeated after a failure",
             controller.retries.clone(),
         );
         registry.register_collector(Box::new(controller.running.clone()));
         controller
     }
 
-    /// How many passes may be under way at once.
+    /// How many reconciles may be under way at once.
     pub fn at_once(&self, max: usize) {
         self.running.locked().at_once = max;
     }
@@ -169,8 +169,8 @@ impl Controller {
         self.adds.inc_by(new);
     }
 
-    /// A pass begins, for an object that waited for this long. The answer says when it ends.
-    pub fn begins(&self, waited: Duration) -> Pass {
+    /// A reconcile begins, for an object that waited for this long. The answer says when it ends.
+    pub fn begins(&self, waited: Duration) -> Reconcile {
         self.queue_duration.observe(waited.as_secs_f64());
         self.active.inc();
         let begun = Instant::now();
@@ -179,14 +179,14 @@ impl Controller {
         let number = running.last;
         running.begun.insert(number, begun);
         drop(running);
-        Pass {
+        Reconcile {
             controller: self.clone(),
             number,
             begun,
         }
     }
 
-    /// What came of a pass.
+    /// What came of a reconcile.
     pub fn ended(&self, outcome: Outcome) {
         let (result, failed) = match outcome {
             Outcome::Success => ("success", false),
@@ -213,14 +213,14 @@ impl Controller {
     }
 }
 
-/// A pass under way; it ends when this goes, however that comes about.
-pub struct Pass {
+/// A reconcile under way; it ends when this goes, however that comes about.
+pub struct Reconcile {
     controller: Controller,
     number: u64,
     begun: Instant,
 }
 
-impl Drop for Pass {
+impl Drop for Reconcile {
     fn drop(&mut self) {
         let took = self.begun.elapsed().as_secs_f64();
         self.controller.running.locked().begun.remove(&self.number);
@@ -230,7 +230,7 @@ impl Drop for Pass {
     }
 }
 
-/// Since when each pass has been under way. How long that is, a scrape asks.
+/// Since when each reconcile has been under way. How long that is, a scrape asks.
 #[derive(Clone, Default)]
 struct Running(Arc<Mutex<UnderWay>>);
 
@@ -267,19 +267,19 @@ impl Collector for Running {
         for (name, help, label, value) in [
             (
                 "controller_runtime_max_concurrent_reconciles",
-                "Passes that may be under way at once.",
+                "Reconciles that may be under way at once.",
                 "controller",
                 at_once,
             ),
             (
                 "workqueue_longest_running_processor_seconds",
-                "How long the longest pass under way has taken so far.",
+                "How long the longest reconcile under way has taken so far.",
                 "name",
                 longest.as_secs_f64(),
             ),
             (
                 "workqueue_unfinished_work_seconds",
-                "How long all passes under way have taken so far, added up.",
+                "How long all reconciles under way have taken so far, added up.",
                 "name",
                 sum.as_secs_f64(),
             ),

@@ -45,9 +45,9 @@ struct FieldLabel {
     field: &'static str,
 }
 
-/// An object as a pass left it.
+/// An object as a reconcile left it.
 pub struct Shown<'a> {
-    /// As the pass read it.
+    /// As the reconcile read it.
     pub object: &'a Object,
     /// Its generation that the status speaks of.
     pub observed_generation: i64,
@@ -55,7 +55,7 @@ pub struct Shown<'a> {
     pub conditions: &'a [Condition],
     /// Seconds between two polls of it.
     pub poll_secs: i64,
-    /// Whether the pass compared it with what SWR holds.
+    /// Whether the reconcile compared it with what SWR holds.
     pub was_compared: bool,
 }
 
@@ -98,7 +98,7 @@ struct OfObject {
     deleting_since: Option<Timestamp>,
 }
 
-/// What the last pass left.
+/// What the last reconcile left.
 #[derive(Clone)]
 struct Last {
     observed_generation: i64,
@@ -223,7 +223,7 @@ impl Objects {
         self.locked().objects.retain(|key, _| is_watched(key));
     }
 
-    /// A pass ended and left the object so.
+    /// A reconcile ended and left the object so.
     pub fn shown(&self, shown: &Shown<'_>, now: Timestamp) {
         let object = shown.object;
         let mut series = self.locked();

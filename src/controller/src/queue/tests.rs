@@ -356,8 +356,8 @@ fn what_the_watch_shows_last_before_a_turn_comes_along_and_what_it_shows_during_
     queue.applied(edit, at(1));
     let uid = "uid-a";
     queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);
-    let turn = queue.next(at(2)).expect("the edit asks for a pass");
-    assert_eq!(turn.watched, None, "the pass may have written since");
+    let turn = queue.next(at(2)).expect("the edit asks for a reconcile");
+    assert_eq!(turn.watched, None, "the reconcile may have written since");
     assert_eq!(queue.watched_bytes, 0);
 }
 
@@ -389,7 +389,7 @@ fn what_was_decided_upon_the_watch_is_decided_again_when_it_shows_another_versio
     assert!(queue.next(at(0)).is_none());
     queue.applied(shown("a", "2", 0), at(1));
     assert!(queue.next(at(1)).is_some(), "it was older than what stood");
-    // The same, if the newer one came during the pass.
+    // The same, if the newer one came during the reconcile.
     queue.finished(&key("a"), uid, upon("1"), at(1), |wait| wait);
     assert!(queue.next(at(1)).is_some());
     queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);

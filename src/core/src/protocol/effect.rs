@@ -14,16 +14,16 @@ use crate::diff::Changes;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectKey};
 use crate::observed::{Adoptable, Health, Inventory, Owned, Record};
-use crate::pass::{Keep, Pass, Removed, Work};
 use crate::plan::Why;
+use crate::reconcile::{Keep, Reconcile, Removed, Work};
 use crate::summary::Summary;
 
-/// What comes next in a pass.
+/// What comes next in a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Next {
     /// Ask the world, and give the answer to the effect's `then`.
     Do(Box<Effect>),
-    /// The pass is over.
+    /// The reconcile is over.
     Finished(Box<Summary>),
 }
 
@@ -210,7 +210,7 @@ impl Intent {
 /// Waits for the object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadingObject {
-    pub(crate) pass: Pass,
+    pub(crate) reconcile: Reconcile,
 }
 
 /// Waits for the proof that the object is as it was decided upon, to show this registry and write it.
@@ -258,7 +258,7 @@ pub struct ReadingSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Removal {
     pub(crate) work: Work,
-    /// The registry that this pass has dealt with, so that a LIST that lags does not bring it back
+    /// The registry that this reconcile has dealt with, so that a LIST that lags does not bring it back
     /// to it for ever.
     pub(crate) done: Option<RegistryId>,
     /// Whether that is not ours any more, and so stays.
@@ -314,7 +314,7 @@ impl Listing {
                 // Nobody writes the health, so it may change without being among what was written.
                 status.create_intent.is_some()
                     || health == Some(Health::Unhealthy)
-                    || keep.work.pass.memory.looks_at_all
+                    || keep.work.reconcile.memory.looks_at_all
             }
             Listing::DecidingAgain(_)
             | Listing::ConfirmingGone(_)
@@ -556,7 +556,7 @@ object_of!(
 impl ReadingObject {
     /// The object that is read.
     pub fn key(&self) -> &ObjectKey {
-        &self.pass.key
+        &self.reconcile.key
     }
 }
 

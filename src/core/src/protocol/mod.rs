@@ -1,5 +1,5 @@
 //! One action -> single requests, each safe whatever crashed before it (docs/protocol.md).
 
 pub mod effect;
-pub mod pass;
+pub mod reconcile;
 pub mod step;

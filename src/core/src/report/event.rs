@@ -6,8 +6,8 @@ use crate::api::reason::Reason;
 use crate::api::registry::ReplicationRegistryStatus;
 use crate::desired::{Desired, RegistryId};
 use crate::diff::Changes;
-use crate::pass::Removed;
 use crate::plan::Why;
+use crate::reconcile::Removed;
 use crate::summary::{Operation, Verdict};
 
 /// `note` of events.k8s.io/v1 takes 1,024 bytes; a longer one is refused (measured).

@@ -1,4 +1,4 @@
-//! What a pass found and did -> what people read, and when to look again.
+//! What a reconcile found and did -> what people read, and when to look again.
 
 pub mod account;
 pub mod event;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::answer::SecretProblem;
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::Health;
-use crate::pass::Windows;
+use crate::reconcile::Windows;
 use crate::status::believed_until;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
@@ -73,7 +73,7 @@ pub fn look_secs(failures: u32) -> i64 {
     (1 << doublings).min(LOOK_SECS_MAX)
 }
 
-/// When to look again after a pass.
+/// When to look again after a reconcile.
 pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue {
     const BACKOFF: Requeue = Requeue::Backoff { min_secs: 0 };
     const HOURLY: Requeue = Requeue::Backoff {
@@ -191,7 +191,7 @@ fn after_failure(failure: &Failure) -> Requeue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pass::Memory;
+    use crate::reconcile::Memory;
 
     #[test]
     fn a_permanent_failure_costs_at_most_15_attempts_in_the_first_hour_and_7_in_each_later_one() {

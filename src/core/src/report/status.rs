@@ -17,7 +17,7 @@ use crate::diff::Changes;
 use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::observed::{Health, Record};
-use crate::pass::Windows;
+use crate::reconcile::Windows;
 use crate::summary::{Blocker, Held, Note, Operation, Summary, Verdict};
 use crate::time;
 
@@ -50,7 +50,7 @@ pub struct Judgement {
     pub keeps_ready: bool,
 }
 
-/// The status after a pass, `None` if there is nothing to write: no object, nothing learnt, or
+/// The status after a reconcile, `None` if there is nothing to write: no object, nothing learnt, or
 /// nothing changed.
 pub fn status(
     summary: &Summary,
@@ -296,7 +296,7 @@ fn reconciling_reason(reason: Reason) -> &'static str {
     }
 }
 
-/// What the conditions say after a pass; `None` when nothing was learnt about the object.
+/// What the conditions say after a reconcile; `None` when nothing was learnt about the object.
 fn judge(
     summary: &Summary,
     object: &Object,
@@ -482,7 +482,7 @@ fn suspended(object: &Object) -> Judgement {
     }
 }
 
-/// Whether the pass failed in a way that passes by itself.
+/// Whether the reconcile failed in a way that passes by itself.
 fn is_passing(summary: &Summary, judgement: &Judgement) -> bool {
     let failed = matches!(summary.verdict, Verdict::NoAccount(_) | Verdict::Swr { .. });
     failed && judgement.reason.progress() == Progress::Reconciling
@@ -535,7 +535,7 @@ pub(crate) fn believed_until(
 }
 
 /// A failure that passes by itself. An object that was ready for this very spec stays ready for
-/// the first passes.
+/// the first reconciles.
 fn passing(
     summary: &Summary,
     object: &Object,

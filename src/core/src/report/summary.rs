@@ -1,4 +1,4 @@
-//! What a pass found and did: the one value from which status, requeue and the next poll follow.
+//! What a reconcile found and did: the one value from which status, requeue and the next poll follow.
 
 use jiff::Timestamp;
 
@@ -11,14 +11,14 @@ use crate::failure::{Class, Failure};
 use crate::grant::Denied;
 use crate::object::Object;
 use crate::observed::{Health, Lookout, Owned, Record, View};
-use crate::pass::{Keep, Memory, Removed, Windows, Work};
 use crate::plan::Foreign;
+use crate::reconcile::{Keep, Memory, Removed, Windows, Work};
 use crate::time::after;
 
 /// How long a Secret that lacks a key may be on its way.
 const SECRET_GRACE_SECS: i64 = 60;
 
-/// How a pass ended.
+/// How a reconcile ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// There is no such object any more; nothing is to be written.
@@ -36,7 +36,7 @@ pub enum Verdict {
     KubernetesUnavailable,
     /// The API server refuses our read or write.
     KubernetesRefuses,
-    /// The pass panicked.
+    /// The reconcile panicked.
     Panicked,
     /// `spec.suspend`.
     Suspended,
@@ -123,7 +123,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the pass learnt anything about the object; if not, its status says what it said.
+    /// Whether the reconcile learnt anything about the object; if not, its status says what it said.
     pub fn is_of_object(&self) -> bool {
         !matches!(
             self,
@@ -139,7 +139,7 @@ impl Verdict {
         )
     }
 
-    /// Whether the pass stopped at something that passes, so that what a person asked for by
+    /// Whether the reconcile stopped at something that passes, so that what a person asked for by
     /// annotation is still to be done.
     pub fn is_tried_again(&self) -> bool {
         matches!(
@@ -148,7 +148,7 @@ impl Verdict {
         )
     }
 
-    /// Whether SWR holds something else than the pass acted upon: what is to be written is gone, or
+    /// Whether SWR holds something else than the reconcile acted upon: what is to be written is gone, or
     /// another registry is in its way.
     fn is_of_something_else(&self) -> bool {
         if let Verdict::Swr { failure, .. } = self {
@@ -262,12 +262,12 @@ pub enum Note<T> {
     Clear,
 }
 
-/// The result of a pass.
+/// The result of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// The object at its newest known version; `None` if there is nothing to write to.
     pub object: Option<Object>,
-    /// How the pass ended.
+    /// How the reconcile ended.
     pub verdict: Verdict,
     /// The id of our registry.
     pub id: Note<RegistryId>,
@@ -287,7 +287,7 @@ pub struct Summary {
     pub observed: Option<Record>,
     /// What the next poll compares with.
     pub judged: Option<Judged>,
-    /// What the next pass of this process starts from.
+    /// What the next reconcile of this process starts from.
     pub memory: Memory,
 }
 
@@ -318,11 +318,11 @@ pub struct Left {
 }
 
 impl Summary {
-    /// A pass that ended before the credential was known.
+    /// A reconcile that ended before the credential was known.
     pub fn new(work: &Work, verdict: Verdict) -> Self {
-        let mut memory = work.pass.memory.clone();
-        // A pass that read the object itself after the settle time saw whatever was going to land.
-        let settle_secs = work.pass.windows.settle_secs;
+        let mut memory = work.reconcile.memory.clone();
+        // A reconcile that read the object itself after the settle time saw whatever was going to land.
+        let settle_secs = work.reconcile.windows.settle_secs;
         memory.unanswered_at = memory
             .unanswered_at
             .filter(|at| work.proven_at.is_none() || work.read_at < after(*at, settle_secs));
@@ -339,7 +339,7 @@ impl Summary {
         }
     }
 
-    /// A pass that got as far as the credential.
+    /// A reconcile that got as far as the credential.
     pub(crate) fn of(keep: &Keep, verdict: Verdict) -> Self {
         let mut summary = Summary::new(&keep.work, verdict);
         if keep.known_is_gone {
@@ -382,7 +382,7 @@ impl Summary {
     /// Our finalizer is off.
     pub(crate) fn released(work: &Work, removed: Removed, clones: Vec<RegistryId>) -> Self {
         let verdict = Verdict::Released { removed, clones };
-        Summary::unread(work.pass.memory.clone(), verdict)
+        Summary::unread(work.reconcile.memory.clone(), verdict)
     }
 
     /// This registry is ours: note its id, and that no create is open.

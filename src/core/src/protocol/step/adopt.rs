@@ -14,8 +14,8 @@ use crate::effect::{
 };
 use crate::failure::Failure;
 use crate::observed::{Adoptable, Health, Record, Standing, View, standing};
-use crate::pass::{Keep, Untouched};
 use crate::plan::{Foreign, Why};
+use crate::reconcile::{Keep, Untouched};
 use crate::summary::{Operation, Summary, Verdict};
 use crate::time::after;
 
@@ -37,8 +37,8 @@ pub(super) fn consider_adoption(
     if found.tag().is_none() {
         return intend(keep, Intended::Adopt { id, tag: None });
     }
-    let look = look_of(found.record(), keep.work.pass.witness.is_believed);
-    let known = keep.work.pass.memory.untouched;
+    let look = look_of(found.record(), keep.work.reconcile.witness.is_believed);
+    let known = keep.work.reconcile.memory.untouched;
     let untouched = known
         .filter(|known| (known.id, known.look) == (id, look))
         .unwrap_or(Untouched {
@@ -46,8 +46,8 @@ pub(super) fn consider_adoption(
             look,
             since: now,
         });
-    keep.work.pass.memory.untouched = Some(untouched);
-    let until = after(untouched.since, keep.work.pass.windows.settle_secs);
+    keep.work.reconcile.memory.untouched = Some(untouched);
+    let until = after(untouched.since, keep.work.reconcile.windows.settle_secs);
     if now < until {
         return finished(&keep, Verdict::Rebuilding { until });
     }
@@ -95,7 +95,7 @@ pub(super) fn shown_before_adoption(
     answer: ShowAnswer,
 ) -> Next {
     match answer {
-        Ok(record) => match standing(record, &keep.work.pass.owner) {
+        Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             // As it was decided upon, to the letter.
             Standing::Untagged(target) | Standing::Predecessor(target) if target.tag() == tag => {
                 let sent = Sent {
@@ -111,7 +111,7 @@ pub(super) fn shown_before_adoption(
                     then: Adopting { keep, target, why },
                 })
             }
-            // Ours already: an earlier adoption landed. The next pass finds it by its tag.
+            // Ours already: an earlier adoption landed. The next reconcile finds it by its tag.
             Standing::Ours(_) => finished(&keep, Verdict::Stale),
             // It changed hands: look again, with no intent in the way.
             Standing::Untagged(_) | Standing::Predecessor(_) => {
@@ -150,7 +150,7 @@ impl Adopting {
             Ok(()) => false,
             Err(failure) => failure.class.changed_nothing(),
         };
-        keep.work.pass.memory.adopts_again = settled;
+        keep.work.reconcile.memory.adopts_again = settled;
         match answer {
             Ok(()) => {
                 let wrote = Wrote {

@@ -12,8 +12,8 @@ use crate::effect::{
     Listing, Next, ObjectWritten, RecordingId, RecordingIntent, Sent, Showing, TurnAnswer, Wrote,
 };
 use crate::failure::Failure;
-use crate::pass::{Keep, KnownIntent};
 use crate::plan::Why;
+use crate::reconcile::{Keep, KnownIntent};
 use crate::status::with_intent;
 use crate::summary::{Operation, Summary, Verdict};
 use crate::time::after;
@@ -92,12 +92,12 @@ impl RecordingIntent {
         }
         let recorded = keep.work.object.status.create_intent.as_ref();
         // This process wrote it, and so knows it since it read its own clock for it.
-        keep.work.pass.memory.intent = recorded.map(|intent| KnownIntent {
+        keep.work.reconcile.memory.intent = recorded.map(|intent| KnownIntent {
             attempt: intent.attempt,
             started_at: intent.started_at,
             since: started_at,
         });
-        let windows = &keep.work.pass.windows;
+        let windows = &keep.work.reconcile.windows;
         let intent = Intent {
             not_after: after(started_at, windows.send_secs()),
         };
@@ -169,8 +169,8 @@ impl RecordingId {
             Ok(object) => {
                 work.object = object;
                 work.proven_at = Some(now);
-                let known = work.pass.memory.id.filter(|(known, _)| *known == id);
-                work.pass.memory.id = known.or(Some((id, now)));
+                let known = work.reconcile.memory.id.filter(|(known, _)| *known == id);
+                work.reconcile.memory.id = known.or(Some((id, now)));
             }
             // The intent stays, so rule 5 finds the registry by its tag.
             Err(failure) => return finish(work, kube_verdict(failure)),

@@ -14,8 +14,8 @@ use crate::effect::{
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
-use crate::pass::Keep;
 use crate::plan::{Action, Facts, Foreign, Plan, Resend, Why, plan};
+use crate::reconcile::Keep;
 use crate::summary::{Held, Operation, Summary, Verdict};
 use crate::time::after;
 
@@ -44,7 +44,7 @@ fn wanted(keep: &Keep) -> Wanted<'_> {
 
 fn claim(keep: &Keep, inventory: &Inventory) -> Claim {
     let succeeds = keep.desired.adoption.takes_predecessor();
-    inventory.claim(&keep.work.pass.owner, wanted(keep), succeeds)
+    inventory.claim(&keep.work.reconcile.owner, wanted(keep), succeeds)
 }
 
 /// Whether the registry is to be sent again although nothing that SWR shows differs.
@@ -53,10 +53,10 @@ fn resend(keep: &Keep, claim: &Claim) -> Resend {
     let Claim::Ours(owned) = claim else {
         return Resend::No;
     };
-    let writes = !only_observes(object) && !keep.work.pass.read_only;
+    let writes = !only_observes(object) && !keep.work.reconcile.read_only;
     let is_asked = object.requested_at.is_some()
         && object.requested_at != object.status.last_handled_reconcile_at;
-    let witness = keep.work.pass.witness;
+    let witness = keep.work.reconcile.witness;
     // Who does not write need not be careful: it says at every look what it sees.
     let may_send = witness.may_send || !writes;
     // A field that SWR leaves out says nothing.
@@ -76,7 +76,7 @@ fn is_moved(keep: &Keep, record: &Record) -> bool {
     let left = keep.work.object.status.applied.as_ref();
     let left = left.and_then(|applied| applied.updated_at.as_ref());
     let has_moved = left.is_some_and(|left| record.updated_at.as_ref() != Some(left));
-    let may_be_ours = keep.work.pass.memory.unseen_write;
+    let may_be_ours = keep.work.reconcile.memory.unseen_write;
     has_moved && !may_be_ours && !health_changed(keep, record)
 }
 
@@ -116,7 +116,7 @@ pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> N
             }),
         };
     };
-    match inventory.owned(&keep.work.pass.owner, id) {
+    match inventory.owned(&keep.work.reconcile.owner, id) {
         // Rule 8: others with our tag are copies.
         Some(owned) => carry_out(keep, Claim::Ours(owned), now),
         // The LIST may lag, or the tag was altered: ask for the registry itself.
@@ -183,7 +183,7 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
         // Sending the same again is no difference, only due.
         Action::Update(owned, _)
             if why.only_repeats()
-                && (keep.work.pass.read_only || only_observes(&keep.work.object)) =>
+                && (keep.work.reconcile.read_only || only_observes(&keep.work.object)) =>
         {
             rest(keep, owned)
         }
@@ -205,13 +205,13 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
                 None => finished(&keep, Verdict::Conflict(foreign)),
             }
         }
-        Action::Create if keep.work.pass.read_only => {
+        Action::Create if keep.work.reconcile.read_only => {
             finished(&keep, Verdict::ReadOnly(Held::Create))
         }
-        Action::Adopt(_) if keep.work.pass.read_only => {
+        Action::Adopt(_) if keep.work.reconcile.read_only => {
             finished(&keep, Verdict::ReadOnly(Held::Adopt))
         }
-        Action::Update(owned, changes) if keep.work.pass.read_only => {
+        Action::Update(owned, changes) if keep.work.reconcile.read_only => {
             let summary = Summary::of(&keep, Verdict::ReadOnly(Held::Update(changes)));
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
@@ -224,7 +224,7 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
 /// SWR is equal to the spec.
 fn rest(keep: Keep, owned: Owned) -> Next {
     // Rule 2 the other way round: what exists must not outlive its object unnoticed.
-    let writes = !only_observes(&keep.work.object) && !keep.work.pass.read_only;
+    let writes = !only_observes(&keep.work.object) && !keep.work.reconcile.read_only;
     if !keep.work.object.has_finalizer() && writes {
         return ask(Effect::AddFinalizer {
             then: AddingFinalizer {
@@ -250,7 +250,7 @@ pub(super) fn in_sync(keep: &Keep, owned: &Owned) -> Next {
     Next::Finished(Box::new(summary))
 }
 
-/// What is known of a registry that was found equal without a write in this pass.
+/// What is known of a registry that was found equal without a write in this reconcile.
 fn rested(keep: &Keep, record: &Record) -> Applied {
     let status = &keep.work.object.status;
     let left = status
@@ -259,7 +259,7 @@ fn rested(keep: &Keep, record: &Record) -> Applied {
         .and_then(|applied| applied.updated_at.clone());
     // The end of our own last write is seen only now; and a change of health that moves
     // `updated_at` along must not look like somebody's change afterwards.
-    let is_ours = keep.work.pass.memory.unseen_write;
+    let is_ours = keep.work.reconcile.memory.unseen_write;
     let is_explained = left.is_some() && health_changed(keep, record);
     Applied {
         unshown: keep.desired.registry.unshown(),
@@ -274,9 +274,9 @@ fn rested(keep: &Keep, record: &Record) -> Applied {
 /// A difference is written unless the same was just written and is not visible yet, was written
 /// in vain, or is a fight.
 fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: Timestamp) -> Next {
-    let memory = &keep.work.pass.memory;
+    let memory = &keep.work.reconcile.memory;
     if let Some(update) = memory.update.filter(|update| update.asked == asked(&keep)) {
-        let visible_by = after(update.at, keep.work.pass.windows.settle_secs);
+        let visible_by = after(update.at, keep.work.reconcile.windows.settle_secs);
         if now < visible_by {
             let verdict = Verdict::NotVisible { until: visible_by };
             return Next::Finished(Box::new(Summary::of(&keep, verdict).holds(&keep, owned)));
@@ -308,7 +308,7 @@ fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: T
 
 pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     match answer {
-        Ok(record) => match standing(record, &keep.work.pass.owner) {
+        Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             Standing::Ours(owned) => {
                 keep.view = Some(View::NONE);
                 carry_out(keep, Claim::Ours(owned), now)
@@ -317,7 +317,7 @@ pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) 
                 let object = &keep.work.object;
                 // Another spec may have a description with which the tag is kept.
                 let is_new = object.status.observed_generation != object.generation
-                    || keep.work.pass.memory.adopts_again;
+                    || keep.work.reconcile.memory.adopts_again;
                 let was_told = object.status.tag_not_kept;
                 // Never with our tag since it was made or adopted: not lost, but not kept (rule
                 // 3), or a SHOW that lags behind the adoption.
@@ -355,11 +355,11 @@ pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) 
 
 /// Rule 7: T_settle since this process made the registry or first saw its id, or an intent.
 fn not_found_is_believed_at(keep: &Keep) -> Timestamp {
-    let memory = &keep.work.pass.memory;
+    let memory = &keep.work.reconcile.memory;
     let known = memory.id.map(|(_, since)| since);
     let intended = memory.intent.map(|known| known.since);
     let since = known.max(intended).unwrap_or(keep.work.read_at);
-    after(since, keep.work.pass.windows.settle_secs)
+    after(since, keep.work.reconcile.windows.settle_secs)
 }
 
 pub(super) fn shown_before_update(
@@ -369,7 +369,7 @@ pub(super) fn shown_before_update(
     now: Timestamp,
 ) -> Next {
     match answer {
-        Ok(record) => match standing(record, &keep.work.pass.owner) {
+        Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             Standing::Ours(target) => {
                 let facts = sent_facts(&keep);
                 // Rule 9: only for a difference that is still there, or to send the same again, with
@@ -422,7 +422,7 @@ impl Updating {
                     then: Listing::Updated(keep, wrote, target.id()),
                 })
             }
-            // Whether it landed or not, the next pass reads before it writes again.
+            // Whether it landed or not, the next reconcile reads before it writes again.
             Err(failure) => {
                 let operation = Operation::Update;
                 let may_land = !failure.class.changed_nothing();

@@ -21,28 +21,33 @@ use crate::effect::{
 use crate::failure::{Cause, Class, Failure};
 use crate::grant::{self, Denied};
 use crate::object::Object;
-use crate::pass::{Keep, Pass, Removed, Watched, Work};
+use crate::reconcile::{Keep, Reconcile, Removed, Watched, Work};
 use crate::status::with_id;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
-/// Begins a pass, with what the watch showed if that is at hand. Rule 1: what is created or adopted
+/// Begins a reconcile, with what the watch showed if that is at hand. Rule 1: what is created or adopted
 /// by it is preceded by writes that fail if it is not what stands, what is updated by another read.
 /// A deletion begins with a quorum GET.
-pub fn start(pass: Pass, watched: Option<Watched>) -> Next {
-    let is_it = |watched: &Watched| watched.object.uid == pass.uid && !watched.object.deleting;
+pub fn start(reconcile: Reconcile, watched: Option<Watched>) -> Next {
+    let is_it = |watched: &Watched| watched.object.uid == reconcile.uid && !watched.object.deleting;
     match watched.filter(is_it) {
-        Some(Watched { object, at }) => begin(pass, object, at, None),
+        Some(Watched { object, at }) => begin(reconcile, object, at, None),
         None => ask(Effect::ReadObject {
-            then: ReadingObject { pass },
+            then: ReadingObject { reconcile },
         }),
     }
 }
 
-fn begin(mut pass: Pass, object: Object, read_at: Timestamp, proven_at: Option<Timestamp>) -> Next {
-    pass.memory.met(&object, read_at);
+fn begin(
+    mut reconcile: Reconcile,
+    object: Object,
+    read_at: Timestamp,
+    proven_at: Option<Timestamp>,
+) -> Next {
+    reconcile.memory.met(&object, read_at);
     let work = Work {
-        pass,
+        reconcile,
         object,
         read_at,
         proven_at,
@@ -75,8 +80,8 @@ fn finish(work: &Work, verdict: Verdict) -> Next {
 /// Rule 5: when the open intent has settled, if there is one. Counted since this process knows it:
 /// the time in it is another clock's.
 fn settled(work: &Work) -> Option<Timestamp> {
-    let known = work.pass.memory.intent?;
-    Some(after(known.since, work.pass.windows.settle_secs))
+    let known = work.reconcile.memory.intent?;
+    Some(after(known.since, work.reconcile.windows.settle_secs))
 }
 
 /// A LIST in which a record could not be read proves no absence.
@@ -84,7 +89,7 @@ fn gap() -> Failure {
     Failure::new(Class::Transient, Cause::ListHasGaps)
 }
 
-/// What a refused or lost write to the object means for the pass.
+/// What a refused or lost write to the object means for the reconcile.
 fn kube_verdict(failure: KubeFailure) -> Verdict {
     match failure {
         // The object is another than the one decided upon: decide again.
@@ -98,15 +103,17 @@ fn kube_verdict(failure: KubeFailure) -> Verdict {
 impl ReadingObject {
     /// Takes the object, or `None` if there is none of this name.
     pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
-        let ReadingObject { pass } = self;
+        let ReadingObject { reconcile } = self;
         match answer {
-            Ok(Some(object)) if object.uid == pass.uid => begin(pass, object, now, Some(now)),
+            Ok(Some(object)) if object.uid == reconcile.uid => {
+                begin(reconcile, object, now, Some(now))
+            }
             // Rule 1: a namesake with another uid is not the object that was queued.
             Ok(Some(_) | None) | Err(KubeFailure::NotFound) => {
-                Next::Finished(Box::new(Summary::gone(pass.memory)))
+                Next::Finished(Box::new(Summary::gone(reconcile.memory)))
             }
             Err(failure) => Next::Finished(Box::new(Summary::unread(
-                pass.memory,
+                reconcile.memory,
                 kube_verdict(failure),
             ))),
         }

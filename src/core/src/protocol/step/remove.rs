@@ -12,8 +12,8 @@ use crate::effect::{
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Record, Standing, standing};
-use crate::pass::{Keep, Removed, Work};
 use crate::plan::Why;
+use crate::reconcile::{Keep, Removed, Work};
 use crate::status::with_found;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
@@ -22,7 +22,7 @@ pub(super) fn begin(work: Work) -> Next {
     let object = &work.object;
     if !object.has_finalizer() {
         // Not ours to hold: others' finalizers are the only thing left on it.
-        return Next::Finished(Box::new(Summary::gone(work.pass.memory.clone())));
+        return Next::Finished(Box::new(Summary::gone(work.reconcile.memory.clone())));
     }
     if object.suspended {
         return finish(&work, Verdict::DeletionSuspended);
@@ -40,7 +40,9 @@ pub(super) fn begin(work: Work) -> Next {
         let desired = object.desired.clone();
         return match desired {
             // The tag would stay, and nobody could adopt the registry any more.
-            Ok(_) if !is_way_out && work.pass.read_only => finish(&work, Verdict::DeletionReadOnly),
+            Ok(_) if !is_way_out && work.reconcile.read_only => {
+                finish(&work, Verdict::DeletionReadOnly)
+            }
             Ok(desired) if !is_way_out => ask(Effect::ReadAccount {
                 then: ReadingAccount {
                     work,
@@ -50,7 +52,7 @@ pub(super) fn begin(work: Work) -> Next {
             Ok(_) | Err(_) => release(work, Removed::LeftAlone, Vec::new()),
         };
     }
-    if work.pass.read_only {
+    if work.reconcile.read_only {
         return finish(&work, Verdict::DeletionReadOnly);
     }
     ask(Effect::ReadAccount {
@@ -104,7 +106,7 @@ pub(super) fn shown(
     removal.done = Some(id);
     let work = &removal.work;
     match answer {
-        Ok(record) => match standing(record, &work.pass.owner) {
+        Ok(record) => match standing(record, &work.reconcile.owner) {
             Standing::Ours(target) => ask(Effect::Delete {
                 then: Deleting {
                     target: id,
@@ -134,8 +136,8 @@ pub(super) fn shown(
 
 /// Rule 7: until when a 404 proves nothing, because the registry may not be visible yet.
 fn unbelieved(work: &Work, id: RegistryId, now: Timestamp) -> Option<Timestamp> {
-    let known = work.pass.memory.id.filter(|(known, _)| *known == id);
-    let believed_at = known.map(|(_, since)| after(since, work.pass.windows.settle_secs));
+    let known = work.reconcile.memory.id.filter(|(known, _)| *known == id);
+    let believed_at = known.map(|(_, since)| after(since, work.reconcile.windows.settle_secs));
     believed_at.filter(|at| now < *at)
 }
 
@@ -146,7 +148,7 @@ impl Deleting {
         match answer {
             Ok(()) => list(removal, now),
             Err(failure) if failure.class == Class::NotFound => list(removal, now),
-            // An unknown outcome is read before it is repeated: the next pass begins with SHOW.
+            // An unknown outcome is read before it is repeated: the next reconcile begins with SHOW.
             Err(failure) => finish(&removal.work, cannot(Operation::Delete, failure)),
         }
     }
@@ -168,13 +170,13 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
             return finish(work, cannot(Operation::List, failure));
         }
     };
-    let carriers = inventory.carriers(&work.pass.owner);
+    let carriers = inventory.carriers(&work.reconcile.owner);
     if done.is_some_and(|id| !leaves && inventory.get(id).is_some()) {
-        // The LIST still shows what was deleted; the next pass asks for the registry itself.
+        // The LIST still shows what was deleted; the next reconcile asks for the registry itself.
         return finish(
             work,
             Verdict::DeletionSettling {
-                until: after(now, work.pass.windows.settle_secs),
+                until: after(now, work.reconcile.windows.settle_secs),
             },
         );
     }
@@ -242,7 +244,7 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
         }
         Err(failure) => return untag_failed(keep.work, operation, failure, now),
     };
-    match inventory.carriers(&keep.work.pass.owner).as_slice() {
+    match inventory.carriers(&keep.work.reconcile.owner).as_slice() {
         [only] => record_id(*only, inventory.get(*only), AfterId::Untag(keep)),
         [] if inventory.is_whole() => orphan(keep.work, Removed::Nothing, now),
         _ => orphan(keep.work, Removed::LeftAlone, now),
@@ -251,7 +253,7 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
 
 pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     let work = keep.work.clone();
-    match answer.map(|record| standing(record, &work.pass.owner)) {
+    match answer.map(|record| standing(record, &work.reconcile.owner)) {
         // Each PUT without an answer is waited for, so there must be a last one.
         Ok(Standing::Ours(_)) if has_tried_to_the_end(&work) => {
             orphan(work, Removed::StillTagged, now)
@@ -288,7 +290,7 @@ impl Untagging {
             Ok(()) => orphan(work, Removed::Untagged, now),
             Err(failure) => {
                 if !failure.class.changed_nothing() {
-                    work.pass.memory.put_unanswered_at = Some(now);
+                    work.reconcile.memory.put_unanswered_at = Some(now);
                 }
                 untag_failed(work, Operation::Update, failure, now)
             }
@@ -311,16 +313,16 @@ fn untag_failed(work: Work, operation: Operation, failure: Failure, now: Timesta
 
 /// Whether a request to take the tag off was given up when the patience was over already.
 fn has_tried_to_the_end(work: &Work) -> bool {
-    let memory = &work.pass.memory;
+    let memory = &work.reconcile.memory;
     let sent = memory.orphaning_since.zip(memory.put_unanswered_at);
-    sent.is_some_and(|(since, at)| at >= after(since, work.pass.windows.orphan_secs))
+    sent.is_some_and(|(since, at)| at >= after(since, work.reconcile.windows.orphan_secs))
 }
 
 /// With its tag on nobody can adopt the registry, so what passes is waited for; but a namespace
 /// must not hang for ever on a registry that stays in any case.
 pub(super) fn orphan_later(mut work: Work, blocker: Blocker, now: Timestamp) -> Next {
-    let since = *work.pass.memory.orphaning_since.get_or_insert(now);
-    let until = after(since, work.pass.windows.orphan_secs);
+    let since = *work.reconcile.memory.orphaning_since.get_or_insert(now);
+    let until = after(since, work.reconcile.windows.orphan_secs);
     if now < until {
         finish(&work, Verdict::CannotUntag { blocker, until })
     } else {
@@ -332,10 +334,10 @@ pub(super) fn orphan_later(mut work: Work, blocker: Blocker, now: Timestamp) -> 
 /// without any, it would strip the tag of the next owner. That is one of this process whose answer
 /// is lost, and, if the object had a history when this process came, one of another.
 pub(super) fn orphan(work: Work, removed: Removed, now: Timestamp) -> Next {
-    let memory = &work.pass.memory;
+    let memory = &work.reconcile.memory;
     let of_another = memory.met.filter(|met| met.had_history).map(|met| met.at);
     let newest = memory.put_unanswered_at.max(of_another);
-    let settle_secs = work.pass.windows.settle_secs;
+    let settle_secs = work.reconcile.windows.settle_secs;
     let until = newest.map(|at| after(at, settle_secs));
     let status = &work.object.status;
     // With neither there was nothing to take the tag off.

@@ -1,4 +1,4 @@
-//! Passes over a small world: which effects a pass asks for, in which order, and how it ends.
+//! Reconciles in a small world: which effects a reconcile asks for, in which order, and how it ends.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
 use crate::observed::{Inventory, Record, View};
-use crate::pass::{Memory, Windows, Witness};
+use crate::reconcile::{Memory, Windows, Witness};
 use crate::status::status;
 
 const WINDOWS: Windows = Windows {
@@ -108,7 +108,7 @@ impl World {
     /// A world in which the object's registry was created and is in sync.
     fn settled(edit: impl FnOnce(&mut serde_json::Value)) -> Self {
         let mut world = World::new(|_| {});
-        world.pass();
+        world.reconcile();
         world.trace.clear();
         let status = world.object.take().expect("object").status;
         let fresh = World::new(|value| {
@@ -168,19 +168,19 @@ impl World {
         self.records.insert(id, stored);
     }
 
-    /// Runs a pass to its end, writes the status, and returns how it ended.
-    fn pass(&mut self) -> Verdict {
-        self.pass_from(None)
+    /// Runs a reconcile to its end, writes the status, and returns how it ended.
+    fn reconcile(&mut self) -> Verdict {
+        self.reconcile_from(None)
     }
 
-    /// A pass that begins with what the watch shows: the object, or an older one.
-    fn pass_watched(&mut self, object: Object) -> Verdict {
+    /// A reconcile that begins with what the watch shows: the object, or an older one.
+    fn reconcile_watched(&mut self, object: Object) -> Verdict {
         let at = at(self.now);
-        self.pass_from(Some(Watched { object, at }))
+        self.reconcile_from(Some(Watched { object, at }))
     }
 
-    fn pass_from(&mut self, watched: Option<Watched>) -> Verdict {
-        let pass = Pass {
+    fn reconcile_from(&mut self, watched: Option<Watched>) -> Verdict {
+        let reconcile = Reconcile {
             key: ObjectKey {
                 namespace: "images".to_owned(),
                 name: "harbor-dr".to_owned(),
@@ -192,7 +192,7 @@ impl World {
             witness: self.witness,
             memory: self.memory.clone(),
         };
-        let mut next = start(pass, watched);
+        let mut next = start(reconcile, watched);
         for _ in 0..50 {
             next = match next {
                 Next::Finished(summary) => {
@@ -209,7 +209,7 @@ impl World {
                 Next::Do(effect) => self.execute(*effect),
             };
         }
-        panic!("a pass without end: {:#?}", self.trace);
+        panic!("a reconcile without end: {:#?}", self.trace);
     }
 
     fn execute(&mut self, effect: Effect) -> Next {
@@ -328,7 +328,7 @@ impl World {
     }
 
     fn check(&mut self, expected: &Expect) {
-        self.pass();
+        self.reconcile();
         let trace: String = self.trace.drain(..).map(|line| line + "\n").collect();
         expected.assert_eq(&trace);
     }
@@ -399,7 +399,7 @@ fn no_post_without_a_recorded_intent() {
         for step in ["AddFinalizer", "RecordIntent"] {
             let mut world = World::new(|_| {});
             world.kube_failures.insert(step, failure);
-            world.pass();
+            world.reconcile();
             assert!(
                 !world.trace.contains(&"Create".to_owned()),
                 "{failure:?} {step}"
@@ -416,7 +416,7 @@ fn without_room_within_the_limits_of_the_account_nothing_is_noted_and_nothing_se
     };
     let failure = Failure::new(class, Cause::OwnLimits);
     world.failures.insert("AwaitTurn", failure.clone());
-    let ended = world.pass();
+    let ended = world.reconcile();
     let operation = Operation::Create;
     assert_eq!(ended, Verdict::Swr { operation, failure });
     assert!(!world.trace.contains(&"RecordIntent".to_owned()));
@@ -430,7 +430,7 @@ fn a_definite_refusal_clears_the_intent_and_an_unknown_outcome_keeps_it() {
         world
             .failures
             .insert("Create", Failure::new(class, Cause::Rejected));
-        world.pass();
+        world.reconcile();
         world.object.expect("object").status.create_intent.is_some()
     };
     assert!(intent_after(Class::Unknown));
@@ -450,11 +450,11 @@ fn a_definite_refusal_clears_the_intent_and_an_unknown_outcome_keeps_it() {
 fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     world.trace.clear();
     let posted_at = world.now;
-    let ended = world.pass();
+    let ended = world.reconcile();
     assert!(matches!(ended, Verdict::Settling { until } if until <= at(posted_at + 120)));
     world.now = posted_at + 121;
     world.trace.clear();
@@ -476,7 +476,7 @@ fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
 fn a_registry_whose_id_was_lost_is_found_by_its_tag_at_once() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     world.trace.clear();
     // The POST had landed all the same.
@@ -521,7 +521,7 @@ fn a_late_list_does_not_keep_the_id_waiting() {
         (status.registry_id, &status.create_intent),
         (Some(1), &None)
     );
-    world.pass();
+    world.reconcile();
     assert_eq!(world.records.len(), 1, "not visible is not gone");
 }
 
@@ -551,7 +551,7 @@ fn an_update_that_is_not_visible_is_not_sent_again_before_the_settle_time_and_tw
     });
     world.keeps = |description| description.replace("is not kept ", "");
     let updates = |world: &mut World| {
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         let n = world
             .trace
             .iter()
@@ -588,7 +588,7 @@ fn three_corrections_in_half_an_hour_are_a_fight() {
     for n in 0..4 {
         world.records.get_mut(&1).expect("ours").url = format!("https://other-{n}.example.com");
         world.now += 60;
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         if n < 3 {
             assert!(
                 matches!(verdict, Verdict::InSync { .. }),
@@ -600,9 +600,9 @@ fn three_corrections_in_half_an_hour_are_a_fight() {
     }
     // Another look in between, whatever for, does not end it.
     world.records.get_mut(&1).expect("ours").url = "https://other-5.example.com".to_owned();
-    assert!(matches!(world.pass(), Verdict::Fighting(_)));
+    assert!(matches!(world.reconcile(), Verdict::Fighting(_)));
     world.now += 1_800;
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
 }
 
 #[test]
@@ -616,9 +616,9 @@ fn a_registry_that_is_gone_is_made_anew_only_when_that_is_certain() {
         });
         lagging.records.clear();
         lagging.memory = Memory::default();
-        assert!(matches!(lagging.pass(), Verdict::NotVisible { .. }));
+        assert!(matches!(lagging.reconcile(), Verdict::NotVisible { .. }));
         lagging.now += 121;
-        assert!(matches!(lagging.pass(), Verdict::InSync { .. }));
+        assert!(matches!(lagging.reconcile(), Verdict::InSync { .. }));
     }
 
     world.check(&expect![[r#"
@@ -644,7 +644,7 @@ fn a_404_of_the_gateway_or_of_the_instance_never_means_gone() {
         world
             .failures
             .insert("Show", Failure::new(Class::Transient, cause));
-        world.pass();
+        world.reconcile();
         assert!(!world.trace.contains(&"Create".to_owned()));
         let mut deleting = World::settled(|value| {
             value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -652,7 +652,7 @@ fn a_404_of_the_gateway_or_of_the_instance_never_means_gone() {
         deleting
             .failures
             .insert("Show", Failure::new(Class::Transient, cause));
-        deleting.pass();
+        deleting.reconcile();
         assert!(deleting.object.is_some(), "the finalizer stays");
     }
 }
@@ -677,7 +677,7 @@ fn a_registry_without_our_tag_is_never_written_to() {
                 .records
                 .insert(id, record(id, "harbor-dr", &description));
             let before = world.records.clone();
-            world.pass();
+            world.reconcile();
             assert_eq!(world.records, before, "{id} {description:?} {deleting}");
         }
     }
@@ -687,8 +687,8 @@ fn a_registry_without_our_tag_is_never_written_to() {
 fn a_tag_that_swr_does_not_keep_stops_everything() {
     let mut world = World::new(|_| {});
     world.keeps = |description| description.chars().take(20).collect();
-    assert_eq!(world.pass(), Verdict::TagNotKept);
-    assert_eq!(world.pass(), Verdict::TagNotKept);
+    assert_eq!(world.reconcile(), Verdict::TagNotKept);
+    assert_eq!(world.reconcile(), Verdict::TagNotKept);
     assert_eq!(world.records.len(), 1);
     assert_eq!(
         world.object.expect("object").known_id(),
@@ -699,17 +699,17 @@ fn a_tag_that_swr_does_not_keep_stops_everything() {
     let mut world = World::new(|_| {});
     world.keeps = |description| description.chars().take(20).collect();
     world.hidden = vec![1];
-    assert!(matches!(world.pass(), Verdict::NotVisible { .. }));
-    assert!(matches!(world.pass(), Verdict::NotVisible { .. }));
+    assert!(matches!(world.reconcile(), Verdict::NotVisible { .. }));
+    assert!(matches!(world.reconcile(), Verdict::NotVisible { .. }));
     world.now += 200;
-    assert_eq!(world.pass(), Verdict::TagNotKept);
+    assert_eq!(world.reconcile(), Verdict::TagNotKept);
 }
 
 #[test]
 fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_nothing() {
     let mut world = World::new(|_| {});
     world.keeps = |description| description.chars().take(20).collect();
-    assert_eq!(world.pass(), Verdict::TagNotKept);
+    assert_eq!(world.reconcile(), Verdict::TagNotKept);
     let status = world.object.take().expect("object").status;
     let changed = World::new(|value| {
         value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
@@ -723,9 +723,9 @@ fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_no
     world
         .failures
         .insert("Adopt", Failure::new(Class::Transient, Cause::TooLate));
-    assert!(matches!(world.pass(), Verdict::Swr { .. }));
+    assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
     world.failures.clear();
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
 }
 
 #[test]
@@ -733,7 +733,7 @@ fn an_untagged_registry_is_adopted_only_where_the_spec_allows_it() {
     let adopt = |adoption: serde_json::Value, name: &str| {
         let mut world = World::new(|value| value["spec"]["adoption"] = adoption);
         world.records.insert(4, record(4, name, "made by hand"));
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         let adopts = world.trace.iter().any(|line| line == "Adopt 4");
         (adopts, verdict)
     };
@@ -762,7 +762,7 @@ fn a_lost_tag_is_put_back_where_adoption_is_allowed() {
     let lost = |edit: fn(&mut serde_json::Value)| {
         let mut world = World::settled(edit);
         world.records.insert(1, record(1, "harbor-dr", "edited"));
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         (world.records[&1].description.clone(), verdict)
     };
     assert_eq!(lost(|_| {}).1, Verdict::OwnershipLost);
@@ -775,14 +775,14 @@ fn a_lost_tag_is_put_back_where_adoption_is_allowed() {
 #[test]
 fn observing_writes_nothing_to_swr_and_no_finalizer() {
     let mut world = World::new(|value| value["spec"]["mode"] = json!("Observe"));
-    assert_eq!(world.pass(), Verdict::MissingObserved);
+    assert_eq!(world.reconcile(), Verdict::MissingObserved);
     world
         .records
         .insert(3, record(3, "harbor-dr", &owner().describe("")));
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     world.records.get_mut(&3).expect("there").url = "https://other.example.com".to_owned();
     let before = world.records.clone();
-    assert!(matches!(world.pass(), Verdict::DriftObserved(_)));
+    assert!(matches!(world.reconcile(), Verdict::DriftObserved(_)));
     assert_eq!(world.records, before);
     assert!(!world.object.expect("object").has_finalizer());
 }

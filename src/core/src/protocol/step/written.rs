@@ -10,8 +10,8 @@ use crate::desired::RegistryId;
 use crate::diff::{Changes, SentFacts, diff};
 use crate::effect::{Next, Wrote};
 use crate::observed::{Inventory, Owned, Record, Standing, standing};
-use crate::pass::{Keep, SentUpdate};
 use crate::plan::Why;
+use crate::reconcile::{Keep, SentUpdate};
 use crate::summary::{Summary, Verdict};
 use crate::time::after;
 
@@ -47,7 +47,7 @@ pub(super) fn asked(keep: &Keep) -> u64 {
 
 /// Whether what is to be put right now was put right often enough lately.
 pub(super) fn is_fight(keep: &Keep, now: Timestamp) -> bool {
-    let corrections = keep.work.pass.memory.corrected_at.iter();
+    let corrections = keep.work.reconcile.memory.corrected_at.iter();
     let recent = corrections.filter(|at| after(**at, FIGHT_SECS) > now);
     recent.count() >= FIGHT_CORRECTIONS
 }
@@ -73,7 +73,7 @@ fn sent_seen(keep: &Keep, record: &Record) -> Applied {
 
 fn not_visible(keep: &Keep, wrote: &Wrote) -> Verdict {
     Verdict::NotVisible {
-        until: after(wrote.at, keep.work.pass.windows.settle_secs),
+        until: after(wrote.at, keep.work.reconcile.windows.settle_secs),
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn created(
         return Next::Finished(Box::new(unseen()));
     };
     Next::Finished(Box::new(
-        match standing(record.clone(), &keep.work.pass.owner) {
+        match standing(record.clone(), &keep.work.reconcile.owner) {
             Standing::Ours(owned) => {
                 let (verdict, applied) = judge_written(keep, wrote, &owned, now);
                 summary(verdict, applied).shows(&owned)
@@ -119,7 +119,7 @@ pub(super) fn updated(
     inventory: &Inventory,
     now: Timestamp,
 ) -> Next {
-    let summary = match inventory.owned(&keep.work.pass.owner, id) {
+    let summary = match inventory.owned(&keep.work.reconcile.owner, id) {
         Some(owned) => {
             let (verdict, applied) = judge_written(keep, wrote, &owned, now);
             Summary::of(keep, verdict)
@@ -132,7 +132,7 @@ pub(super) fn updated(
     Next::Finished(Box::new(remember_update(summary, keep, wrote)))
 }
 
-/// SWR accepted the update; whether it shows it is for the next pass to see.
+/// SWR accepted the update; whether it shows it is for the next reconcile to see.
 pub(super) fn updated_unseen(keep: &Keep, wrote: &Wrote, id: RegistryId) -> Next {
     let summary = Summary::of(keep, not_visible(keep, wrote))
         .owns(keep, id)

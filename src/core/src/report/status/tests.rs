@@ -1,4 +1,4 @@
-//! What people read after a pass, one case per way a pass can end.
+//! What people read after a reconcile, one case per way a reconcile can end.
 
 use expect_test::{Expect, expect};
 use serde_json::json;
@@ -9,8 +9,8 @@ use crate::desired::{Invalid, RegistryId, SecretRef};
 use crate::diff::{Change, Field};
 use crate::failure::Class;
 use crate::observed::tests::record;
-use crate::pass::{Memory, Removed};
 use crate::plan::Foreign;
+use crate::reconcile::{Memory, Removed};
 
 const WINDOWS: Windows = Windows {
     settle_secs: 120,

@@ -33,7 +33,7 @@ fn with_copies(ids: &[i64]) -> World {
 #[test]
 fn a_copy_of_the_registry_is_named_and_left_alone() {
     let mut world = with_copies(&[26]);
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(
         (status(&world).registry_id, status(&world).clones.as_slice()),
         (Some(1), &[26][..])
@@ -46,7 +46,7 @@ fn a_copy_of_the_registry_is_named_and_left_alone() {
         ready.message
     );
     world.records.remove(&26);
-    world.pass();
+    world.reconcile();
     assert_eq!(status(&world).clones, [0; 0]);
 }
 
@@ -54,19 +54,19 @@ fn a_copy_of_the_registry_is_named_and_left_alone() {
 fn a_copy_takes_the_place_of_a_registry_that_is_gone_unless_there_are_several() {
     let mut world = with_copies(&[26]);
     world.records.remove(&1);
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!((status(&world).registry_id, posts(&world)), (Some(26), 0));
 
     let mut world = with_copies(&[26, 27]);
     world.records.remove(&1);
     let both = vec![RegistryId(26), RegistryId(27)];
     for _ in 0..2 {
-        assert_eq!(world.pass(), Verdict::DuplicateTag(both.clone()));
+        assert_eq!(world.reconcile(), Verdict::DuplicateTag(both.clone()));
     }
     assert_eq!((posts(&world), puts(&world).len()), (0, 0));
     // A person deletes one of them.
     world.records.remove(&27);
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(status(&world).registry_id, Some(26));
 }
 
@@ -78,10 +78,10 @@ fn of_two_registries_with_our_tag_and_no_id_none_is_written_to_or_deleted() {
     world.records.insert(8, record(8, "a", owner().tag()));
     world.records.insert(9, record(9, "b", owner().tag()));
     let both = vec![RegistryId(8), RegistryId(9)];
-    assert_eq!(world.pass(), Verdict::DuplicateTag(both.clone()));
+    assert_eq!(world.reconcile(), Verdict::DuplicateTag(both.clone()));
     world.object.as_mut().expect("object").deleting = true;
     let verdict = Verdict::CannotDelete(Blocker::DuplicateTag(both));
-    assert_eq!(world.pass(), verdict);
+    assert_eq!(world.reconcile(), verdict);
     assert_eq!(world.records.len(), 2);
 }
 
@@ -101,18 +101,18 @@ fn an_intent_settles_by_the_clock_of_the_process_that_reads_it() {
         });
         let first_seen = world.now;
         assert!(
-            matches!(world.pass(), Verdict::Settling { .. }),
+            matches!(world.reconcile(), Verdict::Settling { .. }),
             "{started_at}"
         );
         world.now = first_seen + 60;
         assert!(
-            matches!(world.pass(), Verdict::Settling { .. }),
+            matches!(world.reconcile(), Verdict::Settling { .. }),
             "{started_at}"
         );
         assert_eq!(posts(&world), 0);
         world.now = first_seen + 125;
         assert!(
-            matches!(world.pass(), Verdict::InSync { .. }),
+            matches!(world.reconcile(), Verdict::InSync { .. }),
             "{started_at}"
         );
         assert_eq!(posts(&world), 1);
@@ -123,7 +123,7 @@ fn an_intent_settles_by_the_clock_of_the_process_that_reads_it() {
 fn an_intent_of_another_process_begins_to_settle_anew() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.now += 100;
     // It takes over, and writes an intent of its own, which is not answered either.
     let status = &mut world.object.as_mut().expect("object").status;
@@ -132,7 +132,7 @@ fn an_intent_of_another_process_begins_to_settle_anew() {
         started_at: at(0),
     });
     world.now += 100;
-    assert!(matches!(world.pass(), Verdict::Settling { .. }));
+    assert!(matches!(world.reconcile(), Verdict::Settling { .. }));
 }
 
 #[test]
@@ -141,10 +141,10 @@ fn a_credential_sent_at_a_time_to_come_is_sent_again_when_it_is_due_from_now_on(
         value["spec"]["resendCredentialEvery"] = json!("1h");
         value["status"]["credential"]["sentAt"] = json!("2100-01-01T00:00:00Z");
     });
-    world.pass();
+    world.reconcile();
     assert_eq!(puts(&world).len(), 0);
     world.now += 3_601;
-    world.pass();
+    world.reconcile();
     assert_eq!(puts(&world), ["Update 1: credential"]);
 }
 
@@ -154,25 +154,25 @@ fn a_registry_that_moved_without_a_difference_is_sent_once_and_only_with_leave()
     let left = status(&world).applied.clone().expect("applied").updated_at;
     assert_eq!(left, world.records[&1].updated_at);
     world.records.get_mut(&1).expect("ours").updated_at = Some("by somebody".to_owned());
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(puts(&world).len(), 0);
     world.witness.may_send = true;
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(puts(&world), ["Update 1: credential"]);
     // Our own write is what it is compared with from then on.
-    world.pass();
+    world.reconcile();
     assert_eq!(puts(&world).len(), 1);
     // A change of health may have moved it.
     let ours = world.records.get_mut(&1).expect("ours");
     ours.updated_at = Some("by health".to_owned());
     ours.health = crate::observed::Health::Unhealthy;
-    world.pass();
-    world.pass();
+    world.reconcile();
+    world.reconcile();
     assert_eq!(puts(&world).len(), 1);
     // And where that was seen, nothing is believed.
     world.records.get_mut(&1).expect("ours").updated_at = Some("by anything".to_owned());
     world.witness.is_believed = false;
-    world.pass();
+    world.reconcile();
     assert_eq!(puts(&world).len(), 1);
 }
 
@@ -186,22 +186,22 @@ fn an_own_write_without_an_answer_is_nobody_elses_once_swr_shows_it() {
     });
     world.witness.may_send = true;
     world.failures.insert("Update", unanswered());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     let ours = world.records.get_mut(&1).expect("ours");
     ours.url = CHANGED.to_owned();
     ours.updated_at = Some("by us".to_owned());
     for _ in 0..2 {
-        assert!(matches!(world.pass(), Verdict::InSync { .. }));
+        assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     }
     assert_eq!(puts(&world), ["Update 1: url"]);
     // What SWR does not show is sent until there is an answer.
     world.records.get_mut(&1).expect("ours").updated_at = Some("by somebody".to_owned());
     world.failures.insert("Update", unanswered());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     for _ in 0..2 {
-        assert!(matches!(world.pass(), Verdict::InSync { .. }));
+        assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     }
     assert_eq!(
         puts(&world),
@@ -220,7 +220,7 @@ fn a_registry_that_moves_again_and_again_is_a_fight() {
     for n in 0..4 {
         world.records.get_mut(&1).expect("ours").updated_at = Some(format!("by somebody {n}"));
         world.now += 60;
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         assert_eq!(
             matches!(verdict, Verdict::Fighting(_)),
             n == 3,
@@ -239,7 +239,7 @@ fn who_only_observes_says_what_moved_without_a_difference() {
         });
         world.read_only = !observes;
         world.records.get_mut(&1).expect("ours").updated_at = Some("by somebody".to_owned());
-        world.pass()
+        world.reconcile()
     };
     assert!(matches!(moved(true), Verdict::DriftObserved(_)));
     assert!(matches!(moved(false), Verdict::ReadOnly(Held::Update(_))));
@@ -252,10 +252,10 @@ fn a_request_by_annotation_sends_the_credential_once() {
     world
         .failures
         .insert("Update", Failure::new(Class::Transient, Cause::ServerError));
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     for _ in 0..3 {
-        assert!(matches!(world.pass(), Verdict::InSync { .. }));
+        assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     }
     assert_eq!(
         puts(&world),
@@ -275,7 +275,7 @@ fn a_tag_that_is_taken_off_again_and_again_is_a_fight() {
     for n in 0..4 {
         world.records.get_mut(&1).expect("ours").description = "by Terraform".to_owned();
         world.now += 60;
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         assert_eq!(
             matches!(verdict, Verdict::Fighting(_)),
             n == 3,
@@ -314,19 +314,19 @@ fn after_a_restore_the_registry_is_in_the_way_or_taken_over_as_the_spec_says() {
         for policy in ["Never", "IfUnowned"] {
             let mut world = restored(policy, with_status);
             let verdict = Verdict::Conflict(crate::plan::Foreign::Predecessor);
-            assert_eq!(world.pass(), verdict, "{policy} {with_status}");
+            assert_eq!(world.reconcile(), verdict, "{policy} {with_status}");
         }
         let mut world = restored("Rebuild", with_status);
-        assert!(matches!(world.pass(), Verdict::Rebuilding { .. }));
+        assert!(matches!(world.reconcile(), Verdict::Rebuilding { .. }));
         world.now += 60;
         // Somebody still writes to it: the wait begins anew.
         world.records.get_mut(&1).expect("old").updated_at = Some("just now".to_owned());
-        assert!(matches!(world.pass(), Verdict::Rebuilding { .. }));
+        assert!(matches!(world.reconcile(), Verdict::Rebuilding { .. }));
         world.now += 100;
-        assert!(matches!(world.pass(), Verdict::Rebuilding { .. }));
+        assert!(matches!(world.reconcile(), Verdict::Rebuilding { .. }));
         world.now += 100;
         assert!(
-            matches!(world.pass(), Verdict::InSync { .. }),
+            matches!(world.reconcile(), Verdict::InSync { .. }),
             "{:?}",
             world.trace
         );
@@ -346,14 +346,14 @@ fn what_a_view_does_not_show_is_looked_at_again_at_every_poll() {
         world.records.insert(id, left);
     }
     let both = vec![RegistryId(1), RegistryId(2)];
-    assert_eq!(world.pass(), Verdict::DuplicateTag(both));
+    assert_eq!(world.reconcile(), Verdict::DuplicateTag(both));
     assert_eq!(world.judged, Some(View::NONE));
     world.records.remove(&2);
-    assert!(matches!(world.pass(), Verdict::Rebuilding { .. }));
+    assert!(matches!(world.reconcile(), Verdict::Rebuilding { .. }));
     // Its owner may go without any change in SWR.
     world.now += 200;
     world.is_owned = true;
-    assert!(matches!(world.pass(), Verdict::Conflict(_)));
+    assert!(matches!(world.reconcile(), Verdict::Conflict(_)));
     assert_eq!(world.judged, Some(View::NONE));
 }
 
@@ -362,7 +362,7 @@ fn an_absent_updated_at_is_no_sign_of_a_change() {
     let mut world = World::settled(|_| {});
     world.witness.may_send = true;
     world.records.get_mut(&1).expect("ours").updated_at = None;
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(puts(&world).len(), 0);
 }
 
@@ -370,10 +370,10 @@ fn an_absent_updated_at_is_no_sign_of_a_change() {
 fn the_registry_of_an_object_that_exists_is_never_taken_over() {
     let mut world = restored("Rebuild", false);
     world.is_owned = true;
-    world.pass();
+    world.reconcile();
     world.now += 200;
     let verdict = Verdict::Conflict(crate::plan::Foreign::TaggedByOther);
-    assert_eq!(world.pass(), verdict);
+    assert_eq!(world.reconcile(), verdict);
     assert_eq!(world.records[&1].description, earlier().describe("dr"));
 }
 
@@ -383,7 +383,7 @@ fn a_list_with_a_gap_proves_neither_that_a_registry_is_gone_nor_that_a_request_w
     world.records.clear();
     world.gaps = 1;
     for _ in 0..2 {
-        let verdict = world.pass();
+        let verdict = world.reconcile();
         assert!(
             matches!(
                 verdict,
@@ -400,15 +400,15 @@ fn a_list_with_a_gap_proves_neither_that_a_registry_is_gone_nor_that_a_request_w
 
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     world.trace.clear();
     world.now += 200;
     world.gaps = 1;
-    world.pass();
+    world.reconcile();
     assert_eq!(posts(&world), 0);
     world.gaps = 0;
-    world.pass();
+    world.reconcile();
     assert_eq!(posts(&world), 1);
 }
 
@@ -416,5 +416,5 @@ fn a_list_with_a_gap_proves_neither_that_a_registry_is_gone_nor_that_a_request_w
 fn a_list_with_a_gap_does_not_keep_a_new_registry_from_being_made() {
     let mut world = World::new(|_| {});
     world.gaps = 1;
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
 }

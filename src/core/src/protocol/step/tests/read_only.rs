@@ -3,7 +3,7 @@
 use super::*;
 use crate::summary::Held;
 
-/// A pass that must leave everything in SWR and Kubernetes but the status as it is.
+/// A reconcile that must leave everything in SWR and Kubernetes but the status as it is.
 fn check(mut world: World, expected: &Expect) {
     world.read_only = true;
     let records = world.records.clone();
@@ -60,7 +60,7 @@ fn what_differs_is_named_and_not_written() {
     world.records.get_mut(&1).expect("there").url = "https://other.example.com".to_owned();
     world.read_only = true;
     let before = world.records.clone();
-    let verdict = world.pass();
+    let verdict = world.reconcile();
     let Verdict::ReadOnly(Held::Update(changes)) = verdict else {
         panic!("{verdict:?}");
     };
@@ -68,7 +68,7 @@ fn what_differs_is_named_and_not_written() {
     assert_eq!(world.records, before);
     // And is written once the installation may write again.
     world.read_only = false;
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
 }
 
 #[test]

@@ -29,17 +29,20 @@ fn a_deletion_removes_the_known_registry_and_then_the_finalizer_and_leaves_copie
 fn a_deletion_with_an_open_intent_waits_for_the_settle_time() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     let posted_at = world.now;
     world.object.as_mut().expect("object").deleting = true;
-    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    assert!(matches!(
+        world.reconcile(),
+        Verdict::DeletionSettling { .. }
+    ));
     // The POST lands at last.
     world
         .records
         .insert(1, record(1, "harbor-dr", owner().tag()));
     world.now = posted_at + 121;
-    world.pass();
+    world.reconcile();
     assert!(world.records.is_empty() && world.object.is_none());
 }
 
@@ -53,7 +56,7 @@ fn a_deletion_is_held_where_the_spec_holds_it() {
             deleting(value);
             value["spec"][field] = json!(true);
         });
-        assert_eq!(world.pass(), verdict);
+        assert_eq!(world.reconcile(), verdict);
         assert_eq!(world.records.len(), 1);
     }
 }
@@ -103,17 +106,17 @@ fn a_deletion_that_was_only_held_still_takes_the_tag_off_when_it_is_set_to_orpha
         deleting(value);
         value["spec"]["deletionProtection"] = json!(true);
     });
-    world.pass();
+    world.reconcile();
     let object = world.object.as_mut().expect("object");
     object.protected = false;
     object.deletion_policy = DeletionPolicy::Orphan;
-    world.pass();
+    world.reconcile();
     assert_eq!(world.records[&1].description, "");
 
     // What was tried in vain is let go without a request: the way out.
     let mut tried = World::settled(deleting);
     tried.failures.insert("Delete", unknown());
-    tried.pass();
+    tried.reconcile();
     tried.object.as_mut().expect("object").deletion_policy = DeletionPolicy::Orphan;
     tried.trace.clear();
     tried.check(&expect![[r#"
@@ -140,7 +143,7 @@ fn a_tag_that_does_not_come_off_is_tried_again_for_the_patience_and_then_stays()
         let mut world = World::settled(orphan);
         world.failures.insert(effect, failure);
         let since = world.now;
-        while let Verdict::CannotUntag { until, .. } = world.pass() {
+        while let Verdict::CannotUntag { until, .. } = world.reconcile() {
             assert!(
                 (since + 600..since + 610).contains(&until.as_second()),
                 "{until}"
@@ -161,9 +164,9 @@ fn a_tag_that_does_not_come_off_is_tried_again_for_the_patience_and_then_stays()
     passing
         .failures
         .insert("Untag", Failure::new(Class::Transient, Cause::Unreachable));
-    passing.pass();
+    passing.reconcile();
     passing.failures.clear();
-    passing.pass();
+    passing.reconcile();
     assert_eq!(passing.records[&1].description, "");
 }
 
@@ -177,7 +180,7 @@ fn a_put_without_tag_that_is_never_answered_holds_the_object_for_a_bounded_time(
         assert!(world.now < since + 1_000, "{:#?}", world.trace);
         world.now += 50;
         world.trace.clear();
-        world.pass();
+        world.reconcile();
         if world.trace.iter().any(|line| line == "Untag 1") {
             sent_at = world.now;
         }
@@ -194,7 +197,7 @@ fn a_put_without_tag_that_is_never_answered_holds_the_object_for_a_bounded_time(
 fn a_put_without_tag_is_waited_for_also_where_the_id_was_lost() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     let object = world.object.as_mut().expect("object");
     object.deleting = true;
     object.deletion_policy = DeletionPolicy::Orphan;
@@ -203,14 +206,17 @@ fn a_put_without_tag_is_waited_for_also_where_the_id_was_lost() {
         .insert(1, record(1, "harbor-dr", owner().tag()));
     world.failures = BTreeMap::from([("Untag", unknown())]);
     world.now += 121;
-    assert!(matches!(world.pass(), Verdict::CannotUntag { .. }));
+    assert!(matches!(world.reconcile(), Verdict::CannotUntag { .. }));
     let sent_at = world.now;
     // An earlier one landed.
     world.records.get_mut(&1).expect("ours").description = String::new();
     world.failures.clear();
-    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    assert!(matches!(
+        world.reconcile(),
+        Verdict::DeletionSettling { .. }
+    ));
     world.now = sent_at + 121;
-    world.pass();
+    world.reconcile();
     assert!(world.object.is_none());
 }
 
@@ -218,21 +224,27 @@ fn a_put_without_tag_is_waited_for_also_where_the_id_was_lost() {
 fn a_put_without_tag_that_may_still_land_is_waited_for_before_the_object_goes() {
     let mut world = World::settled(orphan);
     world.failures.insert("Untag", unknown());
-    assert!(matches!(world.pass(), Verdict::CannotUntag { .. }));
+    assert!(matches!(world.reconcile(), Verdict::CannotUntag { .. }));
     let sent_at = world.now;
     world.failures.clear();
-    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    assert!(matches!(
+        world.reconcile(),
+        Verdict::DeletionSettling { .. }
+    ));
     assert!(world.object.is_some());
     world.now = sent_at + 121;
-    world.pass();
+    world.reconcile();
     assert!(world.object.is_none());
 
     // Another process may have sent one, if the object was on its way out when this one came.
     let mut restarted = World::settled(orphan);
     restarted.memory = Memory::default();
-    assert!(matches!(restarted.pass(), Verdict::DeletionSettling { .. }));
+    assert!(matches!(
+        restarted.reconcile(),
+        Verdict::DeletionSettling { .. }
+    ));
     restarted.now += 121;
-    restarted.pass();
+    restarted.reconcile();
     assert!(restarted.object.is_none());
 }
 
@@ -240,12 +252,15 @@ fn a_put_without_tag_that_may_still_land_is_waited_for_before_the_object_goes() 
 fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     let object = world.object.as_mut().expect("object");
     object.deleting = true;
     object.deletion_policy = DeletionPolicy::Orphan;
-    assert!(matches!(world.pass(), Verdict::DeletionSettling { .. }));
+    assert!(matches!(
+        world.reconcile(),
+        Verdict::DeletionSettling { .. }
+    ));
     world
         .records
         .insert(1, record(1, "harbor-dr", owner().tag()));
@@ -265,12 +280,12 @@ fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() 
     assert_eq!(world.records[&1].description, "");
 }
 
-/// Where the finalizer's write is not answered, the next pass must not take the copy for ours.
+/// Where the finalizer's write is not answered, the next reconcile must not take the copy for ours.
 #[test]
 fn a_registry_whose_id_was_lost_is_noted_before_it_is_deleted_and_its_copy_stays() {
     let mut world = World::new(|_| {});
     world.failures.insert("Create", unknown());
-    world.pass();
+    world.reconcile();
     world.failures.clear();
     world.object.as_mut().expect("object").deleting = true;
     world
@@ -312,16 +327,16 @@ fn a_list_with_a_gap_lets_no_object_go() {
     let mut world = World::settled(deleting);
     world.gaps = 1;
     assert!(matches!(
-        world.pass(),
+        world.reconcile(),
         Verdict::CannotDelete(Blocker::Swr { .. })
     ));
     assert!(world.object.is_some());
     world.gaps = 0;
-    world.pass();
+    world.reconcile();
     assert!(
         world.object.is_none() || {
             world.now += 121;
-            world.pass();
+            world.reconcile();
             world.object.is_none()
         }
     );
@@ -340,7 +355,7 @@ fn a_namesake_is_not_the_object_that_was_queued() {
 fn what_a_show_tells_against_the_list_is_not_remembered_as_that_list() {
     let mut world = World::settled(|_| {});
     world.hidden = vec![1];
-    assert!(matches!(world.pass(), Verdict::InSync { .. }));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
     assert_eq!(world.judged, Some(View::NONE));
 }
 
@@ -366,7 +381,7 @@ fn an_orphan_whose_spec_is_not_granted_keeps_its_tag_and_gets_no_request() {
 fn a_registry_that_swr_keeps_after_its_deletion_is_asked_for_less_and_less_often() {
     let mut world = World::settled(deleting);
     world.undead = true;
-    let Verdict::DeletionSettling { until } = world.pass() else {
+    let Verdict::DeletionSettling { until } = world.reconcile() else {
         panic!("{:?}", world.trace);
     };
     // The queue's wait grows up to there.

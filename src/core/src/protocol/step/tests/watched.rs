@@ -6,7 +6,7 @@ use crate::object::Version;
 /// An object in sync, and a person's edit of its url.
 fn edited() -> (World, Object) {
     let mut world = World::new(|_| {});
-    world.pass();
+    world.reconcile();
     world.trace.clear();
     let before = world.object.clone().expect("object");
     let object = world.object.as_mut().expect("object");
@@ -20,7 +20,7 @@ fn edited() -> (World, Object) {
 fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_it_is_old() {
     let mut world = World::new(|_| {});
     let shown = world.object.clone().expect("object");
-    world.pass_watched(shown.clone());
+    world.reconcile_watched(shown.clone());
     let trace: Vec<_> = world.trace.drain(..).collect();
     assert_eq!(
         trace,
@@ -37,7 +37,7 @@ fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_i
         ]
     );
     // The object before all that: its registry is known by the tag, and nothing is written.
-    world.pass_watched(shown);
+    world.reconcile_watched(shown);
     assert_eq!(
         world.trace.last().map(String::as_str),
         Some("-> Stale"),
@@ -50,7 +50,7 @@ fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_i
 fn an_update_is_preceded_by_a_read_and_not_sent_for_what_is_old() {
     let (mut world, before) = edited();
     let shown = world.object.clone().expect("object");
-    world.pass_watched(shown.clone());
+    world.reconcile_watched(shown.clone());
     let trace: Vec<_> = world.trace.drain(..).collect();
     assert_eq!(
         trace,
@@ -71,7 +71,7 @@ fn an_update_is_preceded_by_a_read_and_not_sent_for_what_is_old() {
         generation: 3,
         ..before
     });
-    world.pass_watched(Object {
+    world.reconcile_watched(Object {
         desired: {
             let mut desired = shown.desired.clone().expect("valid");
             desired.registry.url = "https://third.example.com".to_owned();
@@ -100,7 +100,7 @@ fn a_namesake_and_what_is_being_deleted_are_read() {
     for change in changes {
         let (mut world, mut shown) = edited();
         change(&mut shown);
-        world.pass_watched(shown);
+        world.reconcile_watched(shown);
         assert_eq!(world.trace[0], "ReadObject");
     }
 }
@@ -109,7 +109,7 @@ fn a_namesake_and_what_is_being_deleted_are_read() {
 fn a_read_that_a_slow_list_made_old_is_no_proof() {
     let (mut world, _) = edited();
     world.list_secs = 60;
-    world.pass();
+    world.reconcile();
     let trace: Vec<_> = world.trace.drain(..).collect();
     assert_eq!(
         trace[3..6],
@@ -124,7 +124,7 @@ fn a_read_that_a_slow_list_made_old_is_no_proof() {
         version: Version("10".to_owned()),
         ..object
     });
-    world.pass();
+    world.reconcile();
     assert_eq!(
         world.trace[3..],
         ["List", "ConfirmObject", "-> Stale"],
@@ -148,7 +148,7 @@ fn a_deletion_that_had_to_list_first_fails_at_its_note_if_the_object_is_another(
         version: Version("10".to_owned()),
         ..object
     });
-    world.pass();
+    world.reconcile();
     assert_eq!(
         world.trace,
         ["ReadObject", "ReadAccount", "List", "RecordId", "-> Stale"]
@@ -164,10 +164,10 @@ fn what_was_gone_or_in_the_way_is_looked_for_among_all() {
         };
         let failure = Failure::new(class, Cause::Rejected);
         world.failures.insert(operation, failure);
-        world.pass();
+        world.reconcile();
         assert!(world.memory.looks_at_all, "{operation}");
         world.failures.clear();
-        world.pass();
+        world.reconcile();
         assert!(!world.memory.looks_at_all, "{operation}");
     }
 }

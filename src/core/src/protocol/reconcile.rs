@@ -1,4 +1,4 @@
-//! What a pass over one object knows so far. No decision is made here.
+//! What a reconcile of one object knows so far. No decision is made here.
 
 use jiff::Timestamp;
 
@@ -49,9 +49,9 @@ pub struct Watched {
     pub at: Timestamp,
 }
 
-/// What a pass starts from.
+/// What a reconcile starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pass {
+pub struct Reconcile {
     /// The object.
     pub key: ObjectKey,
     /// Its uid when it was queued.
@@ -64,7 +64,7 @@ pub struct Pass {
     pub read_only: bool,
     /// What `updated_at` of the instance's registries is worth.
     pub witness: Witness,
-    /// What earlier passes of this process leave behind.
+    /// What earlier reconciles of this process leave behind.
     pub memory: Memory,
 }
 
@@ -78,7 +78,7 @@ pub struct Witness {
     pub may_send: bool,
 }
 
-/// What earlier passes of this process leave behind. Losing it costs T_settle or a repeated PUT.
+/// What earlier reconciles of this process leave behind. Losing it costs T_settle or a repeated PUT.
 ///
 /// Every instant here was read from this process's own clock: what another process wrote is dated
 /// by when this one first saw it (rule 5).
@@ -91,7 +91,7 @@ pub struct Memory {
     /// The id in the status, and since when it is known; of a registry that this process made,
     /// since SWR answered.
     pub id: Option<(RegistryId, Timestamp)>,
-    /// Whether the last pass found something gone that it acted upon, or in its way: the next one must
+    /// Whether the last reconcile found something gone that it acted upon, or in its way: the next one must
     /// see all registries, and not what was written last.
     pub looks_at_all: bool,
     /// The last update and how often it was sent without SWR showing it.
@@ -109,9 +109,9 @@ pub struct Memory {
     /// When a PUT was given up without an answer: it may still land.
     pub put_unanswered_at: Option<Timestamp>,
     /// When a write to Kubernetes was given up without an answer: it may still land, and over what
-    /// a later pass decided.
+    /// a later reconcile decided.
     pub unanswered_at: Option<Timestamp>,
-    /// Since when passing failures have stopped every pass.
+    /// Since when passing failures have stopped every reconcile.
     pub unverified_since: Option<Timestamp>,
     /// Since when the Secret lacks a key.
     pub secret_incomplete_since: Option<Timestamp>,
@@ -189,11 +189,11 @@ pub struct SentUpdate {
 /// An object under way, and when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Work {
-    pub(crate) pass: Pass,
+    pub(crate) reconcile: Reconcile,
     pub(crate) object: Object,
     /// A LIST that began after this saw everything that others did before the object was read.
     pub(crate) read_at: Timestamp,
-    /// When a quorum read or a write of this pass showed it so; `None` if only the watch did (rule 1).
+    /// When a quorum read or a write of this reconcile showed it so; `None` if only the watch did (rule 1).
     pub(crate) proven_at: Option<Timestamp>,
 }
 
@@ -211,7 +211,7 @@ impl Work {
 
     /// Whose registries are its own.
     pub fn owner(&self) -> &Owner {
-        &self.pass.owner
+        &self.reconcile.owner
     }
 
     /// Where its registry lives.
@@ -227,9 +227,9 @@ pub struct Keep {
     pub(crate) account: Account,
     pub(crate) desired: Desired,
     pub(crate) sealed: Sealed,
-    /// What the newest inventory of this pass showed of the object's registry.
+    /// What the newest inventory of this reconcile showed of the object's registry.
     pub(crate) view: Option<View>,
-    /// Which registries carried our tag in the newest inventory of this pass.
+    /// Which registries carried our tag in the newest inventory of this reconcile.
     pub(crate) carriers: Option<Vec<RegistryId>>,
     /// Whether the registry with the known id is certainly gone (rule 7).
     pub(crate) known_is_gone: bool,
@@ -254,7 +254,7 @@ impl Keep {
     pub(crate) fn tagged(&self) -> Registry {
         let registry = &self.desired.registry;
         Registry {
-            description: self.work.pass.owner.describe(&registry.description),
+            description: self.work.reconcile.owner.describe(&registry.description),
             ..registry.clone()
         }
     }
@@ -264,7 +264,7 @@ impl Keep {
         let known = id.or_else(|| self.work.object.known_id());
         let adopted = self.desired.adoption.id;
         Lookout {
-            owner: self.work.pass.owner.clone(),
+            owner: self.work.reconcile.owner.clone(),
             ids: known.into_iter().chain(adopted).collect(),
             name: self.desired.registry.name.clone(),
         }
@@ -273,7 +273,7 @@ impl Keep {
     /// Takes in what an inventory shows of the object, whose registry has this id.
     pub(crate) fn look(&mut self, inventory: &Inventory, id: Option<RegistryId>) {
         self.view = Some(self.lookout(id).view(inventory));
-        self.carriers = Some(inventory.carriers(&self.work.pass.owner));
+        self.carriers = Some(inventory.carriers(&self.work.reconcile.owner));
     }
 }
 

@@ -1,4 +1,4 @@
-//! One pass over one object: `loop { step; execute }`, the only caller of `step` in production,
+//! One reconcile of one object: `loop { step; execute }`, the only caller of `step` in production,
 //! and at its end the one write of the status.
 
 use std::panic::AssertUnwindSafe;
@@ -15,7 +15,7 @@ use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::effect::Next;
 use swr_operator_core::event;
 use swr_operator_core::object::{Object, ObjectKey, Version};
-use swr_operator_core::pass::{Memory, Pass, Watched, Witness};
+use swr_operator_core::reconcile::{Memory, Reconcile, Watched, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
@@ -29,7 +29,7 @@ use super::execute::Executor;
 /// How often the status is written anew when only the spec changed meanwhile.
 const REBASES_MAX: u32 = 3;
 
-/// What a pass leaves behind.
+/// What a reconcile leaves behind.
 pub(super) struct Ended {
     pub(super) requeue: Requeue,
     /// Another look that is due in any case.
@@ -37,7 +37,7 @@ pub(super) struct Ended {
     pub(super) memory: Memory,
     pub(super) judged: Option<Judged>,
     pub(super) verdict: Verdict,
-    /// The version that the watch showed, if the pass neither read the object nor wrote to it: when
+    /// The version that the watch showed, if the reconcile neither read the object nor wrote to it: when
     /// the watch shows another, what was decided may not hold.
     pub(super) upon: Option<Version>,
     /// Whether a person must change something.
@@ -65,7 +65,7 @@ impl Ended {
         }
     }
 
-    /// Of a pass that left nothing behind.
+    /// Of a reconcile that left nothing behind.
     pub(super) fn broken() -> Self {
         Ended {
             requeue: Requeue::Backoff { min_secs: 3_600 },
@@ -79,7 +79,7 @@ impl Ended {
     }
 }
 
-/// Runs one pass.
+/// Runs one reconcile.
 pub(super) async fn run(
     context: Arc<Context>,
     key: ObjectKey,
@@ -89,7 +89,7 @@ pub(super) async fn run(
     witness: Witness,
 ) -> Ended {
     let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
-    let pass = Pass {
+    let reconcile = Reconcile {
         key: key.clone(),
         uid: uid.clone(),
         owner,
@@ -99,15 +99,15 @@ pub(super) async fn run(
         memory,
     };
     let upon = watched.as_ref().map(|it| it.object.version.clone());
-    // E9: what panics is one pass, not the operator.
-    let summary = match AssertUnwindSafe(drive(&context, pass, watched))
+    // E9: what panics is one reconcile, not the operator.
+    let summary = match AssertUnwindSafe(drive(&context, reconcile, watched))
         .catch_unwind()
         .await
     {
         Ok(summary) => summary,
         Err(_) => {
             // The panic's text went to the log by its hook. It must not come to the status.
-            tracing::error!(object = %key, "a pass panicked; this is a bug, please report it");
+            tracing::error!(object = %key, "a reconcile panicked; this is a bug, please report it");
             let object = context.objects.read(&key).await.ok().flatten();
             let object = object.filter(|object| object.uid == uid);
             Summary {
@@ -119,10 +119,10 @@ pub(super) async fn run(
     end(&context, &key, &uid, upon, summary).await
 }
 
-async fn drive(context: &Context, pass: Pass, watched: Option<Box<Watched>>) -> Summary {
-    let key = pass.key.clone();
+async fn drive(context: &Context, reconcile: Reconcile, watched: Option<Box<Watched>>) -> Summary {
+    let key = reconcile.key.clone();
     let mut executor = Executor::new(context);
-    let mut next = step::start(pass, watched.map(|watched| *watched));
+    let mut next = step::start(reconcile, watched.map(|watched| *watched));
     loop {
         match next {
             Next::Do(effect) => {
@@ -174,7 +174,7 @@ async fn end(
     let upon = upon.filter(|upon| version == Some(upon) && new.is_none());
     let judged = summary.to_judged();
     let mut memory = summary.memory;
-    // Without an object the pass only read, so nothing is on its way.
+    // Without an object the reconcile only read, so nothing is on its way.
     let lost_a_write = had_object && summary.verdict == Verdict::KubernetesUnavailable;
     if written == Err(KubeFailure::Unavailable) || lost_a_write {
         memory.unanswered_at = Some(now);
