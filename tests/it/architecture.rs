@@ -394,7 +394,7 @@ fn one_place_writes_to_swr_one_drives_the_steps_and_one_knows_patches() {
     );
     assert_eq!(
         who_says("step::start", "src/core/"),
-        ["src/controller/src/pass.rs"],
+        ["src/controller/src/reconcile.rs"],
         "one loop drives the steps"
     );
     assert_eq!(
