@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_is_busy_holds_up_no_other_and_goes_on_when_one_of_its_passes_ends() {
+    fn an_instance_that_is_busy_holds_up_no_other_and_goes_on_when_one_of_its_reconciles_ends() {
         let mut lanes = Lanes::default();
         let (slow, quick) = (scope("slow"), scope("quick"));
         for n in 0..AT_ONCE + 2 {

@@ -114,6 +114,9 @@ pub(super) struct Queue {
     waiting_for_instance: HashMap<Scope, Waiters>,
     /// What all objects that wait for their turn take, in bytes.
     watched_bytes: usize,
+    /// Whether anything changed of what the polls depend on.
+    may_poll_otherwise: bool,
+    n_waiting_for_secrets: usize,
 }
 
 impl Queue {
@@ -121,6 +124,7 @@ impl Queue {
     pub(super) fn applied(&mut self, mut seen: Seen, now: Timestamp) {
         let key = seen.key.clone();
         let object = seen.object.take();
+        self.may_poll_otherwise = true;
         match self.entries.get_mut(&key) {
             Some(entry) if entry.seen.uid == seen.uid => {
                 entry.listed = true;
@@ -265,7 +269,9 @@ impl Queue {
 
     fn forget(&mut self, key: &ObjectKey) {
         self.take_watched(key);
+        self.may_poll_otherwise = true;
         if let Some(entry) = self.entries.remove(key) {
+            self.n_waiting_for_secrets -= usize::from(entry.waiting_for.is_some());
             if let Some(due) = entry.due {
                 self.due.remove(&(due, key.clone()));
             }
@@ -464,12 +470,15 @@ impl Queue {
         } else {
             None
         };
+        self.may_poll_otherwise = true;
+        self.n_waiting_for_secrets -= usize::from(entry.waiting_for.is_some());
         entry.waiting_for = match (ended.requeue, ended.verdict) {
             (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {
                 Some(WaitingFor { secret, problem })
             }
             _ => None,
         };
+        self.n_waiting_for_secrets += usize::from(entry.waiting_for.is_some());
         let wait = |secs: i64| {
             let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
             SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
@@ -560,19 +569,29 @@ impl Queue {
         })
     }
 
-    /// The scopes to poll, each with the shortest interval that one of its objects asks for.
-    pub(super) fn scopes(&self, default_secs: i64) -> HashMap<Scope, i64> {
-        let mut scopes = HashMap::new();
+    /// The instances to poll, each with the shortest interval that one of its objects asks for; `None`
+    /// if no object has changed since this was asked last: at rest nothing walks them all.
+    pub(super) fn changed_polls(&mut self, default_secs: i64) -> Option<HashMap<Scope, i64>> {
+        if !std::mem::take(&mut self.may_poll_otherwise) {
+            return None;
+        }
+        let mut polls: HashMap<Scope, i64> = HashMap::new();
         for entry in self.entries.values().filter(|entry| entry.judged.is_some()) {
-            if let Some(scope) = &entry.seen.scope {
-                let secs = entry.seen.poll_secs.unwrap_or(default_secs);
-                scopes
-                    .entry(scope.clone())
-                    .and_modify(|shortest: &mut i64| *shortest = secs.min(*shortest))
-                    .or_insert(secs);
+            let Some(scope) = &entry.seen.scope else {
+                continue;
+            };
+            let secs = entry.seen.poll_secs.unwrap_or(default_secs);
+            match polls.get_mut(scope) {
+                Some(shortest) => *shortest = secs.min(*shortest),
+                None => drop(polls.insert(scope.clone(), secs)),
             }
         }
-        scopes
+        Some(polls)
+    }
+
+    /// Whether an object waits for a Secret.
+    pub(super) fn waits_for_secrets(&self) -> bool {
+        self.n_waiting_for_secrets > 0
     }
 
     /// The objects that wait for a Secret.

@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pass_ends_in_the_words_of_controller_runtime() {
+    fn a_reconcile_ends_in_the_words_of_controller_runtime() {
         let at = Timestamp::UNIX_EPOCH;
         let backoff = Requeue::Backoff { min_secs: 0 };
         let ended = |requeue, verdict, stalled| Ended {

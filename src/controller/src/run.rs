@@ -36,7 +36,7 @@ use super::roster::Roster;
 use super::schedule::{Purpose, Schedule};
 use super::start::{Options, Running};
 
-/// What is due by the minute needs no look at every event: it walks all objects.
+/// What is due by the minute is not looked for at every event.
 const ROUND: Duration = Duration::from_millis(250);
 /// Between two sweeps of what nobody uses any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
@@ -45,7 +45,7 @@ const TURN_MAX: Duration = Duration::from_secs(1);
 /// Reconciles that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
 /// and the process must be gone after 25.
 const SHUTDOWN: Duration = Duration::from_secs(22);
-/// What passes have told people last may take this long to be written.
+/// What reconciles have told people last may take this long to be written.
 const EVENTS_SHUTDOWN: Duration = Duration::from_secs(2);
 
 struct EndedReconcile {

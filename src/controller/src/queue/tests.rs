@@ -78,7 +78,7 @@ fn finish(queue: &mut Queue, name: &str, requeue: Requeue, now: i64) {
 }
 
 #[test]
-fn an_object_has_one_pass_at_a_time_and_another_if_it_changed_meanwhile() {
+fn an_object_has_one_reconcile_at_a_time_and_another_if_it_changed_meanwhile() {
     let mut queue = Queue::default();
     queue.applied(seen("a", 1), at(0));
     assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
@@ -162,7 +162,7 @@ fn what_a_complete_list_does_not_show_is_gone() {
 }
 
 #[test]
-fn a_namesake_starts_afresh_and_the_old_pass_does_not_touch_it() {
+fn a_namesake_starts_afresh_and_the_old_reconcile_does_not_touch_it() {
     let mut queue = Queue::default();
     queue.applied(seen("a", 1), at(0));
     assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
@@ -395,4 +395,51 @@ fn what_was_decided_upon_the_watch_is_decided_again_when_it_shows_another_versio
     queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);
     queue.applied(shown("a", "3", 0), at(2));
     assert!(queue.next(at(2)).is_none(), "our own write");
+}
+
+#[test]
+fn an_object_that_waits_for_its_secret_counts_until_it_does_no_more() {
+    let mut queue = Queue::default();
+    let missing = || Ended {
+        verdict: Verdict::NoCredential {
+            secret: SecretRef {
+                name: "login".to_owned(),
+                keys: None,
+            },
+            problem: SecretProblem::NotFound,
+        },
+        ..ended(Requeue::SecretChange { until: None })
+    };
+    for name in ["a", "b"] {
+        queue.applied(seen(name, 1), at(0));
+        take(&mut queue, 0);
+        let uid = format!("uid-{name}");
+        queue.finished(&key(name), &uid, missing(), at(0), |wait| wait);
+    }
+    assert_eq!(queue.waiting().count(), 2);
+    queue.deleted(&key("a"), "uid-a");
+    assert!(queue.waits_for_secrets());
+    queue.wake(&key("b"), Lane::Sweep, at(1));
+    take(&mut queue, 1);
+    finish(&mut queue, "b", Requeue::Poll, 1);
+    assert!(!queue.waits_for_secrets());
+}
+
+#[test]
+fn at_rest_nobody_asks_every_object_how_often_it_is_polled() {
+    let mut queue = Queue::default();
+    let nothing = HashMap::new();
+    assert_eq!(queue.changed_polls(600), None);
+    queue.applied(seen_in("a", "one"), at(0));
+    assert_eq!(
+        queue.changed_polls(600),
+        Some(nothing.clone()),
+        "not compared yet"
+    );
+    assert_eq!(queue.changed_polls(600), None);
+    take(&mut queue, 0);
+    finish(&mut queue, "a", Requeue::Poll, 1);
+    assert!(queue.changed_polls(600).is_some());
+    queue.deleted(&key("a"), "uid-a");
+    assert_eq!(queue.changed_polls(600), Some(nothing));
 }

@@ -19,8 +19,9 @@ use super::{Loop, later};
 
 impl Loop {
     pub(super) fn start_reads(&mut self, now: Timestamp) {
-        let polls = self.queue.scopes(self.context.windows.poll_secs);
-        self.schedule.polls(&polls, now);
+        if let Some(polls) = self.queue.changed_polls(self.context.windows.poll_secs) {
+            self.schedule.polls(&polls, now);
+        }
         let waits = self.queue.instances_waited_for();
         self.schedule.waited_for(waits, now);
         for (scope, purpose) in self.schedule.due(now) {
@@ -115,7 +116,7 @@ impl Loop {
     }
 
     pub(super) fn start_secret_look(&mut self, now: Timestamp) {
-        let waits = self.queue.waiting().next().is_some();
+        let waits = self.queue.waits_for_secrets();
         let at = match (waits, self.secret_look_at) {
             (false, _) => {
                 self.secret_look_at = None;
