@@ -92,7 +92,7 @@ impl<'a> Executor<'a> {
                 then.resume(answer, clock::now())
             }
             Effect::AwaitTurn { then } => {
-                let answer = self.await_turn().await;
+                let answer = self.await_turn(then.work()).await;
                 then.resume(answer, clock::now())
             }
             Effect::RecordIntent { status, then } => {
@@ -176,8 +176,17 @@ impl<'a> Executor<'a> {
     }
 
     /// Keeps room for one write within the limits of the account.
-    async fn await_turn(&mut self) -> TurnAnswer {
-        self.turn = Some(self.account()?.client.turn().await?);
+    async fn await_turn(&mut self, work: &Work) -> TurnAnswer {
+        let account = self.account()?;
+        let turn = account.client.turn().await?;
+        // That may have taken a minute: what is granted and whether writes may begin is asked anew.
+        let ends_at = self.context.no_write_after.get();
+        let newest = self.context.accounts.get(&work.scope().account);
+        let is_same = newest.is_ok_and(|newest| Arc::ptr_eq(&newest, account));
+        if !is_same || ends_at.is_some_and(|at| clock::now() > *at) {
+            return Err(Failure::new(Class::Transient, Cause::TooLate));
+        }
+        self.turn = Some(turn);
         Ok(())
     }
 

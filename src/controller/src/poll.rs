@@ -115,6 +115,8 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
         .judged(&polled.scope)
         .filter(|(key, uid, judged)| {
             let same_registry = match &polled.look {
+                // Between two polls nothing can have changed for it: no inventory has such a view.
+                Some(Ok(_)) if !polled.is_whole() && judged.view.waits_for_poll() => true,
                 Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
                 // Every object has to say that it cannot be verified.
                 Some(Err(_)) | None => polled.purpose != Purpose::Poll,

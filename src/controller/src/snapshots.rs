@@ -103,11 +103,22 @@ struct State {
     inventory: Option<Arc<Inventory>>,
     /// When the last LIST of all began.
     swept_at: Option<Timestamp>,
+    /// Whether SWR refused the order of the newest changes since the last poll.
+    order_is_refused: bool,
     pace: Pace,
     ended_at: Option<Instant>,
     /// How long the last LIST of all took.
     took: Duration,
     failures: u32,
+}
+
+/// A read of what changed last.
+struct Changes {
+    begun: Timestamp,
+    /// With what it showed.
+    inventory: Arc<Inventory>,
+    /// Whether that is everything, so that nobody must list all.
+    tells_all: bool,
 }
 
 impl Snapshots {
@@ -160,8 +171,9 @@ impl Snapshots {
         self.shared(reader, instance, asked).await
     }
 
-    /// The inventory with what changed last, where a page or a few tell; what was deleted may still be in
-    /// it. `None` where only a LIST of all would tell, or SWR just failed: nobody needs to know now.
+    /// Reads what changed last, by one page and rarely more, and returns the inventory with that merged
+    /// in; deleted registries may still be in it. `None` if only a LIST of all could tell, or if SWR
+    /// fails: nobody waits for this read, so its failure is nobody's.
     pub(super) async fn changes(
         &self,
         reader: &Reader,
@@ -174,9 +186,13 @@ impl Snapshots {
         }
         state.take_notes(&it);
         state.pace.begins(Instant::now());
-        let (look, _) = state.newest(&it, reader, instance).await?;
+        let read = state.newest(&it, reader, instance).await?.ok()?;
+        let look = Ok(Arc::clone(&read.inventory));
         state.ended(&look);
-        look.ok()
+        if read.tells_all {
+            state.looked = Some((read.begun, look));
+        }
+        Some(read.inventory)
     }
 
     /// One registry before it is updated (rule 9), by a SHOW. Where so many ask that a LIST of all costs
@@ -339,6 +355,7 @@ impl State {
             looked: None,
             inventory: None,
             swept_at: None,
+            order_is_refused: false,
             pace: Pace::default(),
             ended_at: None,
             took: Duration::ZERO,
@@ -403,10 +420,15 @@ impl State {
     ) -> Look {
         self.take_notes(it);
         if need == Need::Changes
-            && let Some((look, tells_all)) = self.newest(it, reader, instance).await
-            && tells_all
+            && let Some(read) = self.newest(it, reader, instance).await
         {
-            return look;
+            match read {
+                Ok(read) if read.tells_all => {
+                    return self.keep(it, read.begun, Ok(read.inventory));
+                }
+                Ok(_) => {}
+                Err((begun, failure)) => return self.keep(it, begun, Err(failure)),
+            }
         }
         let (begun, timer) = (clock::now(), Instant::now());
         let look = reader.list(instance).await.map(Arc::new);
@@ -417,28 +439,34 @@ impl State {
                 true => Occasion::Poll,
                 false => Occasion::Demand,
             };
+            self.order_is_refused &= occasion == Occasion::Demand;
             self.recent
                 .swept(occasion, (begun, clock::now()), inventory);
+            self.swept_at = Some(begun);
         }
-        self.swept_at = Some(begun);
         self.keep(it, begun, look)
     }
 
-    /// What changed last, and whether that tells everything, so that nobody must list all. `None` where
-    /// it cannot be asked for.
+    /// What changed last. `None` where it cannot be asked for.
     async fn newest(
         &mut self,
         it: &Instance,
         reader: &Reader,
         instance: &InstanceId,
-    ) -> Option<(Look, bool)> {
+    ) -> Option<Result<Changes, (Timestamp, Failure)>> {
         let begun = clock::now();
+        if self.order_is_refused {
+            return None;
+        }
         let read = self.recent.newest(self.inventory.as_ref()?, begun)?;
         let read = match reader.newest(instance, read).await {
             Ok(read) => read,
             // An order that SWR does not take. It takes the other, or says why not.
-            Err(failure) if failure.class == Class::Invalid => return None,
-            Err(failure) => return Some((self.keep(it, begun, Err(failure)), true)),
+            Err(failure) if failure.class == Class::Invalid => {
+                self.order_is_refused = true;
+                return None;
+            }
+            Err(failure) => return Some(Err((begun, failure))),
         };
         self.take_notes(it);
         // Nobody else's, where nobody holds it any more: it is changed in its place.
@@ -446,23 +474,32 @@ impl State {
         it.notes().newest = None;
         let mut inventory = self.inventory.take()?;
         let outcome = self.recent.merge(read, &mut inventory, clock::now());
-        let look = self.keep(it, begun, Ok(inventory));
+        self.know(it, &inventory);
         if let Outcome::Partial(why) = outcome {
             tracing::debug!(%instance, ?why, "the newest changes do not tell everything");
         }
-        Some((look, outcome == Outcome::Current))
+        Some(Ok(Changes {
+            begun,
+            inventory,
+            tells_all: outcome == Outcome::Current,
+        }))
     }
 
+    /// Keeps a look, which answers others as well.
     fn keep(&mut self, it: &Instance, begun: Timestamp, look: Look) -> Look {
         if let Ok(inventory) = &look {
-            it.notes().newest = Some(Newest {
-                inventory: Arc::clone(inventory),
-                never_lagged: self.recent.lists_never_lagged(),
-            });
-            self.inventory = Some(Arc::clone(inventory));
+            self.know(it, inventory);
         }
         self.looked = Some((begun, look.clone()));
         look
+    }
+
+    fn know(&mut self, it: &Instance, inventory: &Arc<Inventory>) {
+        it.notes().newest = Some(Newest {
+            inventory: Arc::clone(inventory),
+            never_lagged: self.recent.lists_never_lagged(),
+        });
+        self.inventory = Some(Arc::clone(inventory));
     }
 
     fn take_notes(&mut self, it: &Instance) {

@@ -42,9 +42,7 @@ pub enum ConnectionError {
         source: kube::config::KubeconfigError,
     },
     /// There is no service account.
-    #[error(
-        "failed to read the pod's service account (outside a cluster, reconcile --kubeconfig): {0}"
-    )]
+    #[error("failed to read the pod's service account (outside a cluster, pass --kubeconfig): {0}")]
     InCluster(#[source] kube::config::InClusterError),
     /// The client cannot be made.
     #[error("failed to set up the client of the API server: {0}")]

@@ -144,7 +144,7 @@ pub(crate) struct RunArgs {
     pub(crate) poll_interval: Duration,
 
     /// How often, between two polls, the newest changes of an instance are read so that drift shows
-    /// early: one request each time. `off` leaves the polls alone.
+    /// early: one request each time. `off` disables these reads: drift is then found by polls only.
     #[arg(long, env = "SWR_OPERATOR_DRIFT_INTERVAL", default_value = "30s", value_parser = drift_interval)]
     pub(crate) drift_interval: DriftInterval,
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::circuit::{Circuit, TRIAL_LOOK, Trial};
@@ -60,7 +60,9 @@ pub(super) struct Limiter {
     windows: Windows,
     circuit: Arc<Circuit>,
     in_flight: Semaphore,
-    /// Who waits for a turn, one after the other.
+    /// One place for each turn.
+    turns: Arc<Semaphore>,
+    /// Who waits for the token of a turn, one after the other.
     line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -82,13 +84,16 @@ pub(super) struct Permit<'a> {
     admitted_at: Instant,
     _trial: Trial<'a>,
     _slot: SemaphorePermit<'a>,
+    _turn: Option<Turn>,
 }
 
-/// Room for one request within the rate, for who must know beforehand that it may be sent. Whether it
-/// may be under way beside others is asked when it is sent. Unused, the room goes to others.
+/// A token of the rate that is taken ahead of its request. There are no more turns than requests may be
+/// under way, so that whoever has one waits at most for those before it to end. Dropped unused, the
+/// token goes to others.
 pub struct Turn {
     limiter: Arc<Limiter>,
     is_used: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Drop for Turn {
@@ -134,6 +139,7 @@ impl Limiter {
             windows,
             circuit,
             in_flight: Semaphore::new(limits.in_flight as usize),
+            turns: Arc::new(Semaphore::new(limits.in_flight as usize)),
             line: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 tokens: f64::from(limits.burst),
@@ -153,6 +159,11 @@ impl Limiter {
     pub(super) async fn turn(self: &Arc<Self>) -> Result<Turn, Failure> {
         let deadline = Instant::now() + self.windows.wait_max;
         self.circuit.check(Instant::now())?;
+        let place = Arc::clone(&self.turns).acquire_owned();
+        let place = timeout_at(deadline, place)
+            .await
+            .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?
+            .expect("invariant: the semaphore is never closed");
         // One at a time looks for room, so that who came first goes first.
         let _line = timeout_at(deadline, self.line.lock())
             .await
@@ -166,6 +177,7 @@ impl Limiter {
                     return Ok(Turn {
                         limiter: Arc::clone(self),
                         is_used: false,
+                        _place: place,
                     });
                 }
                 Err((until, limit)) if until > deadline => {
@@ -186,7 +198,7 @@ impl Limiter {
     pub(super) async fn admit(
         &self,
         not_after: Option<Timestamp>,
-        turn: Option<Turn>,
+        mut turn: Option<Turn>,
     ) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
         // How long to wait is the timer's matter, which stands still while the machine sleeps;
@@ -213,7 +225,7 @@ impl Limiter {
                 .take(now, &self.limits, &self.circuit, turn.is_some());
             match taken {
                 Ok(trial) => {
-                    if let Some(mut turn) = turn {
+                    if let Some(turn) = &mut turn {
                         turn.is_used = true;
                     }
                     return Ok(Permit {
@@ -221,6 +233,7 @@ impl Limiter {
                         admitted_at: now,
                         _trial: trial,
                         _slot: slot,
+                        _turn: turn,
                     });
                 }
                 Err(Held::Refuse(failure)) => return Err(failure),

@@ -224,6 +224,11 @@ impl View {
     /// poll sees differs from it and is looked at. The view of that LIST must not stand in its
     /// place, because the world may come to look just so.
     pub(crate) const NONE: View = View(0);
+
+    /// Whether the next poll is to look at it, whatever it sees.
+    pub fn waits_for_poll(self) -> bool {
+        self == View::NONE
+    }
 }
 
 /// Which records of an inventory concern one object.

@@ -127,8 +127,23 @@ async fn a_turn_keeps_room_until_it_is_used_or_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_turns_are_given_than_requests_may_be_under_way() {
+    let limiter = Arc::new(limiter(100.0, 100, 2));
+    let one = limiter.turn().await.expect("room");
+    let two = limiter.turn().await.expect("room");
+    let third = limiter.turn().await;
+    assert_eq!(third.err(), Some(own_limits(None)));
+    // A request keeps its place until it has ended.
+    let permit = limiter.admit(None, Some(one)).await.expect("its turn");
+    assert!(limiter.turn().await.is_err());
+    drop(permit);
+    drop(limiter.turn().await.expect("room"));
+    drop(two);
+}
+
+#[tokio::test(start_paused = true)]
 async fn turns_go_to_those_who_came_first_and_the_others_are_told() {
-    let limiter = Arc::new(limiter(0.1, 1, 4));
+    let limiter = Arc::new(limiter(0.1, 1, 16));
     let from = Instant::now();
     let mut asking = Vec::new();
     for limiter in (0..10).map(|_| Arc::clone(&limiter)) {

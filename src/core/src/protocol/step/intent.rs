@@ -49,11 +49,14 @@ pub(super) fn await_turn(keep: Keep, intended: Intended) -> Next {
 impl AwaitingTurn {
     /// Takes whether the write that is intended may follow at once.
     pub fn resume(self, answer: TurnAnswer, now: Timestamp) -> Next {
-        let AwaitingTurn { keep, intended } = self;
+        let AwaitingTurn { mut keep, intended } = self;
         if let Err(failure) = answer {
             let operation = match intended {
                 Intended::Create => Operation::Create,
-                Intended::Adopt { .. } => Operation::Update,
+                Intended::Adopt { .. } => {
+                    keep.work.reconcile.memory.adopts_again = true;
+                    Operation::Update
+                }
             };
             return finished(&keep, Verdict::Swr { operation, failure });
         }
