@@ -707,25 +707,27 @@ fn a_tag_that_swr_does_not_keep_stops_everything() {
 
 #[test]
 fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_nothing() {
-    let mut world = World::new(|_| {});
-    world.keeps = |description| description.chars().take(20).collect();
-    assert_eq!(world.reconcile(), Verdict::TagNotKept);
-    let status = world.object.take().expect("object").status;
-    let changed = World::new(|value| {
-        value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
-        value["metadata"]["generation"] = json!(2);
-        value["spec"]["adoption"] = json!({"policy": "IfUnowned"});
-        value["status"] = serde_json::to_value(&status).expect("status");
-    });
-    world.object = changed.object;
-    world.now += 1_000;
-    world.keeps = |description| description;
-    world
-        .failures
-        .insert("Adopt", Failure::new(Class::Transient, Cause::TooLate));
-    assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
-    world.failures.clear();
-    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
+    for refused in ["AwaitTurn", "Adopt"] {
+        let mut world = World::new(|_| {});
+        world.keeps = |description| description.chars().take(20).collect();
+        assert_eq!(world.reconcile(), Verdict::TagNotKept);
+        let status = world.object.take().expect("object").status;
+        let changed = World::new(|value| {
+            value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
+            value["metadata"]["generation"] = json!(2);
+            value["spec"]["adoption"] = json!({"policy": "IfUnowned"});
+            value["status"] = serde_json::to_value(&status).expect("status");
+        });
+        world.object = changed.object;
+        world.now += 1_000;
+        world.keeps = |description| description;
+        let failure = Failure::new(Class::Transient, Cause::TooLate);
+        world.failures.insert(refused, failure);
+        assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
+        world.failures.clear();
+        let ended = world.reconcile();
+        assert!(matches!(ended, Verdict::InSync { .. }), "{refused}: {ended:?}");
+    }
 }
 
 #[test]
