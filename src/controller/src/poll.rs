@@ -38,6 +38,7 @@ pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
 pub(super) struct Polled {
     pub(super) scope: Scope,
     purpose: Purpose,
+    begun: Timestamp,
     /// `None` if the account cannot be used, or nothing but a LIST of all would have told.
     pub(super) look: Option<Look>,
     secrets: ReadSecrets,
@@ -57,6 +58,7 @@ pub(super) async fn read(
     purpose: Purpose,
     secrets: BTreeSet<SecretKey>,
 ) -> Polled {
+    let begun = clock::now();
     let look = match context.accounts.get(&scope.account) {
         Ok(account) => look(&account, &scope.instance, purpose).await,
         Err(_) => None,
@@ -65,6 +67,7 @@ pub(super) async fn read(
     Polled {
         scope,
         purpose,
+        begun,
         look,
         secrets,
     }
@@ -115,6 +118,7 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
         .judged(&polled.scope)
         .filter(|(key, uid, judged)| {
             let same_registry = match &polled.look {
+                Some(Ok(_)) if queue.ended_since(key, polled.begun) => true,
                 // Between two polls nothing can have changed for it: no inventory has such a view.
                 Some(Ok(_)) if !polled.is_whole() && judged.view.waits_for_poll() => true,
                 Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,

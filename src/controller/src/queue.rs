@@ -49,6 +49,8 @@ struct Entry {
     due: Option<Timestamp>,
     memory: Memory,
     judged: Option<Judged>,
+    /// When the last reconcile ended.
+    ended_at: Option<Timestamp>,
     waiting_for: Option<WaitingFor>,
     /// The instance without whose LIST nothing can be decided.
     needs: Option<Scope>,
@@ -156,6 +158,7 @@ impl Queue {
                         due: None,
                         memory: Memory::default(),
                         judged: None,
+                        ended_at: None,
                         waiting_for: None,
                         needs: None,
                         listed: true,
@@ -463,6 +466,7 @@ impl Queue {
         let again_at = ended.again_at;
         entry.memory = ended.memory;
         entry.judged = ended.judged;
+        entry.ended_at = Some(now);
         let told = if let Verdict::Swr { failure, .. }
         | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
         {
@@ -587,6 +591,14 @@ impl Queue {
             }
         }
         Some(polls)
+    }
+
+    /// Whether a read that began at this time may be older than what the object was judged by: what
+    /// the two show differently, the next read tells.
+    pub(super) fn ended_since(&self, key: &ObjectKey, begun: Timestamp) -> bool {
+        let entry = self.entries.get(key);
+        let ended_at = entry.and_then(|entry| entry.ended_at);
+        ended_at.is_some_and(|at| at >= begun)
     }
 
     /// Whether an object waits for a Secret.

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const SPACING_PER_PAGE: Duration = Duration::from_millis(100);
 /// down is asked twice a minute and not once per object.
 const FAILURE_FIRST: Duration = Duration::from_secs(1);
 const FAILURE_MAX: Duration = Duration::from_secs(30);
+/// With fewer who wait for looks at an instance, nobody is kept waiting for others to come: an object
+/// alone decides, writes and looks, as quickly as SWR answers.
+const SHARED_FROM: usize = 3;
 /// For so long a registry counts as just seen, by the time at which its page was requested (rule 9).
 const SEEN_SECS: i64 = 2;
 /// When fewer ask for single registries within that time, each is shown by itself.
@@ -59,6 +63,24 @@ struct Instance {
     state: Arc<tokio::sync::Mutex<State>>,
     /// What a look that is under way does not keep waiting.
     notes: Mutex<Notes>,
+    /// How many wait for a look.
+    waiting: AtomicUsize,
+}
+
+/// One who waits for a look.
+struct Waits<'a>(&'a Instance);
+
+impl<'a> Waits<'a> {
+    fn begin(it: &'a Instance) -> Self {
+        it.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(it)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -185,7 +207,6 @@ impl Snapshots {
             return None;
         }
         state.take_notes(&it);
-        state.pace.begins(Instant::now());
         let read = state.newest(&it, reader, instance).await?.ok()?;
         let look = Ok(Arc::clone(&read.inventory));
         state.ended(&look);
@@ -237,6 +258,7 @@ impl Snapshots {
             Arc::new(Instance {
                 state: Arc::new(tokio::sync::Mutex::new(State::new(self.settle))),
                 notes: Mutex::default(),
+                waiting: AtomicUsize::new(0),
             })
         });
         Arc::clone(it)
@@ -250,6 +272,7 @@ impl Snapshots {
 
     async fn shared(&self, reader: &Reader, instance: &InstanceId, asked: Asked) -> Look {
         let it = self.instance(instance);
+        let _waits = Waits::begin(&it);
         if asked.occasion == Occasion::Poll {
             it.notes().poll_waits = true;
         }
@@ -267,16 +290,17 @@ impl Snapshots {
             drop(state);
             tokio::time::sleep_until(at).await;
         };
+        if it.waiting.load(Ordering::Relaxed) >= SHARED_FROM {
+            state.pace.begins(Instant::now());
+        }
         // A task of its own: a caller that loses patience must not take the look along, for which
         // others wait.
-        let (reader, instance) = (reader.clone(), instance.clone());
+        let (it, reader, instance) = (Arc::clone(&it), reader.clone(), instance.clone());
         let looking = tokio::spawn(async move {
             // The clock counts milliseconds: only one that is later is certainly after the read.
             while clock::now() <= asked.started_after {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let begun = Instant::now();
-            state.pace.begins(begun);
             // A look that panics is one that failed.
             let look = state.look(&it, &reader, &instance, asked.need);
             let look = AssertUnwindSafe(look).catch_unwind();

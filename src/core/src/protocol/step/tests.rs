@@ -726,7 +726,10 @@ fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_no
         assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
         world.failures.clear();
         let ended = world.reconcile();
-        assert!(matches!(ended, Verdict::InSync { .. }), "{refused}: {ended:?}");
+        assert!(
+            matches!(ended, Verdict::InSync { .. }),
+            "{refused}: {ended:?}"
+        );
     }
 }
 
