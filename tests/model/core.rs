@@ -13,7 +13,7 @@ use swr_operator_api::{ConditionStatus, FINALIZER};
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::credential::{Fingerprint, Sealed, Sealer};
 use swr_operator_core::desired::RegistryId;
-use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, Sent, Showing};
+use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, RegistryWrite, Showing};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
@@ -410,8 +410,8 @@ impl Core {
     fn outcome(&mut self, next: Next, now: Tick) -> Outcome {
         match next {
             // Nothing that others see; that time passes before an intent, a finalizer shows.
-            Next::Do(effect) if matches!(*effect, Effect::AwaitTurn { .. }) => {
-                let Effect::AwaitTurn { then } = *effect else {
+            Next::Do(effect) if matches!(*effect, Effect::Reserve { .. }) => {
+                let Effect::Reserve { then } = *effect else {
                     unreachable!("it was matched");
                 };
                 let next = then.resume(Ok(()), time(now));
@@ -562,7 +562,7 @@ impl Core {
             Effect::Show { then, .. } => then.work(),
             Effect::FindOwner { then, .. } => then.work(),
             Effect::AddFinalizer { then } => then.work(),
-            Effect::AwaitTurn { then } => then.work(),
+            Effect::Reserve { then } => then.work(),
             Effect::RecordIntent { then, .. } => then.work(),
             Effect::Create { then, .. } => then.work(),
             Effect::RecordId { then, .. } => then.work(),
@@ -618,7 +618,7 @@ impl Core {
                 new.finalizers.retain(|name| name != FINALIZER);
                 self.kube(base, new, true, KubeKind::RemoveFinalizer)
             }
-            Effect::AwaitTurn { .. } => unreachable!("answered at once"),
+            Effect::Reserve { .. } => unreachable!("answered at once"),
             Effect::RecordIntent { status, then } => {
                 let base = then.work().object();
                 let intent = status.create_intent.as_ref().expect("an intent");
@@ -635,29 +635,37 @@ impl Core {
                 without_clocks(&mut new);
                 self.kube(base, new, false, KubeKind::Id)
             }
-            Effect::Create { intent, sent, then } => Request::Cloud {
+            Effect::Create {
+                intent,
+                write,
+                then,
+            } => Request::Cloud {
                 write: CloudWrite::Post {
                     uid: uid_of(&then.work().object().uid),
-                    url: url_of(&sent.registry.url),
+                    url: url_of(&write.registry.url),
                     credential: 0,
                 },
                 not_after: tick(intent.not_after()),
             },
-            Effect::Update { target, sent, then } => {
-                self.put(then.work().owner(), sent, target.record(), NEVER)
-            }
+            Effect::Update {
+                target,
+                write,
+                then,
+            } => self.put(then.work().owner(), write, target.record(), NEVER),
             Effect::Adopt {
                 intent,
                 target,
-                sent,
+                write,
                 then,
             } => {
                 let not_after = tick(intent.not_after());
-                self.put(then.work().owner(), sent, target.record(), not_after)
+                self.put(then.work().owner(), write, target.record(), not_after)
             }
-            Effect::Untag { target, sent, then } => {
-                self.put(then.work().owner(), sent, target.record(), NEVER)
-            }
+            Effect::Untag {
+                target,
+                write,
+                then,
+            } => self.put(then.work().owner(), write, target.record(), NEVER),
             Effect::Delete { target, then } => Request::Cloud {
                 write: CloudWrite::Delete {
                     id: id_of(target.id()),
@@ -679,7 +687,13 @@ impl Core {
 
     /// `tags`: whether our tag is on it afterwards. Right only while its description ends as in
     /// this record.
-    fn put(&self, owner: &Owner, sent: &Sent, record: &Record, not_after: Tick) -> Request {
+    fn put(
+        &self,
+        owner: &Owner,
+        write: &RegistryWrite,
+        record: &Record,
+        not_after: Tick,
+    ) -> Request {
         let ours = self.mark(owner.tag());
         let Mark::Uid(uid) = ours else {
             panic!("an owner has a uid");
@@ -692,9 +706,9 @@ impl Core {
             write: CloudWrite::Put {
                 id: id_of(record.id),
                 uid,
-                mark: mark_in(&sent.registry.description),
+                mark: mark_in(&write.registry.description),
                 expects: mark_in(&record.description),
-                url: url_of(&sent.registry.url),
+                url: url_of(&write.registry.url),
                 credential: 0,
             },
             not_after,

@@ -9,20 +9,21 @@ use jiff::Timestamp;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::{KubeFailure, SecretProblem};
 use swr_operator_core::credential::Credential;
-use swr_operator_core::desired::RegistryId;
+use swr_operator_core::desired::{RegistryId, SecretRef};
 use swr_operator_core::diff::Changes;
 use swr_operator_core::effect::{
-    AccountAnswer, Effect, ListAnswer, Listing, Next, ReadingSecret, SecretAnswer, Sent, TurnAnswer,
+    AccountAnswer, Effect, ListAnswer, Listing, Next, RegistryWrite, ReserveAnswer, SecretAnswer,
 };
 use swr_operator_core::event::{self, Event};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::Record;
 use swr_operator_core::plan::Why;
 use swr_operator_core::reconcile::Work;
-use swr_operator_swr::{Audit, Body, Turn, Writer};
+use swr_operator_swr::{Audit, Body, Reservation, Writer};
 
 use super::accounts::Usable;
 use super::context::Context;
+use super::secrets;
 use super::snapshots::{Need, Own};
 
 /// Executes the effects of one reconcile.
@@ -31,7 +32,7 @@ pub(super) struct Executor<'a> {
     account: Option<Arc<Usable>>,
     credential: Option<Credential>,
     /// Room for one write.
-    turn: Option<Turn>,
+    reservation: Option<Reservation>,
 }
 
 impl<'a> Executor<'a> {
@@ -40,7 +41,7 @@ impl<'a> Executor<'a> {
             context,
             account: None,
             credential: None,
-            turn: None,
+            reservation: None,
         }
     }
 
@@ -60,8 +61,7 @@ impl<'a> Executor<'a> {
                 then.resume(answer, clock::now())
             }
             Effect::ReadSecret { secret, then } => {
-                let keys = secret.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
-                let answer = self.read_secret(&secret.name, keys, &then).await;
+                let answer = self.read_secret(&secret, then.work()).await;
                 then.resume(answer, clock::now())
             }
             Effect::List {
@@ -91,17 +91,21 @@ impl<'a> Executor<'a> {
                 let answer = objects.add_finalizer(then.work().object()).await;
                 then.resume(answer, clock::now())
             }
-            Effect::AwaitTurn { then } => {
-                let answer = self.await_turn(then.work()).await;
+            Effect::Reserve { then } => {
+                let answer = self.reserve(then.work()).await;
                 then.resume(answer, clock::now())
             }
             Effect::RecordIntent { status, then } => {
                 let answer = objects.write_status(then.work().object(), &status).await;
                 then.resume(answer, clock::now())
             }
-            Effect::Create { intent, sent, then } => {
+            Effect::Create {
+                intent,
+                write,
+                then,
+            } => {
                 let work = then.work();
-                let answer = self.create(work, &sent, intent.not_after()).await;
+                let answer = self.create(work, &write, intent.not_after()).await;
                 if let Ok(id) = &answer {
                     if let Some(id) = id {
                         self.wrote(work, *id, Own::Created);
@@ -114,14 +118,18 @@ impl<'a> Executor<'a> {
                 let answer = objects.write_status(then.work().object(), &status).await;
                 then.resume(answer, clock::now())
             }
-            Effect::Update { target, sent, then } => {
+            Effect::Update {
+                target,
+                write,
+                then,
+            } => {
                 let work = then.work();
-                let answer = self.put(work, target.record(), &sent, self.freshness());
+                let answer = self.put(work, target.record(), &write, self.freshness());
                 let answer = answer.await;
                 if answer.is_ok() {
                     self.publish(
                         work,
-                        event::updated(then.desired(), sent.why, &sent.changes),
+                        event::updated(then.desired(), write.why, &write.changes),
                     );
                 }
                 then.resume(answer, clock::now())
@@ -129,21 +137,25 @@ impl<'a> Executor<'a> {
             Effect::Adopt {
                 intent,
                 target,
-                sent,
+                write,
                 then,
             } => {
                 let work = then.work();
-                let answer = self.put(work, target.record(), &sent, intent.not_after());
+                let answer = self.put(work, target.record(), &write, intent.not_after());
                 let answer = answer.await;
                 if answer.is_ok() {
-                    let event = event::adopted(then.desired(), target.id(), sent.why);
+                    let event = event::adopted(then.desired(), target.id(), write.why);
                     self.publish(work, event);
                 }
                 then.resume(answer, clock::now())
             }
-            Effect::Untag { target, sent, then } => {
+            Effect::Untag {
+                target,
+                write,
+                then,
+            } => {
                 let work = then.work();
-                let answer = self.put(work, target.record(), &sent, self.freshness());
+                let answer = self.put(work, target.record(), &write, self.freshness());
                 let answer = answer.await;
                 then.resume(answer, clock::now())
             }
@@ -176,34 +188,28 @@ impl<'a> Executor<'a> {
     }
 
     /// Keeps room for one write within the limits of the account.
-    async fn await_turn(&mut self, work: &Work) -> TurnAnswer {
+    async fn reserve(&mut self, work: &Work) -> ReserveAnswer {
         let account = self.account()?;
-        let turn = account.client.turn().await?;
+        let reservation = account.client.reserve().await?;
         // That may have taken a minute: what is granted and whether writes may begin is asked anew.
-        let ends_at = self.context.no_write_after.get();
         let newest = self.context.accounts.get(&work.scope().account);
         let is_same = newest.is_ok_and(|newest| Arc::ptr_eq(&newest, account));
-        if !is_same || ends_at.is_some_and(|at| clock::now() > *at) {
+        if !is_same || clock::now() > self.not_after(Timestamp::MAX) {
             return Err(Failure::new(Class::Transient, Cause::TooLate));
         }
-        self.turn = Some(turn);
+        self.reservation = Some(reservation);
         Ok(())
     }
 
     async fn create(
         &mut self,
         work: &Work,
-        sent: &Sent,
+        write: &RegistryWrite,
         not_after: Timestamp,
     ) -> Result<Option<RegistryId>, Failure> {
-        let turn = self.turn.take();
-        let (writer, credential) = self.writer(not_after)?;
-        let writer = writer.in_turn(turn);
-        let audit = audit(work, sent.why, &sent.changes);
-        let instance = &work.scope().instance;
-        writer
-            .create(instance, &body(sent, credential), &audit)
-            .await
+        let (writer, body) = self.writer(write, not_after)?;
+        let audit = audit(work, write.why, &write.changes);
+        writer.create(&work.scope().instance, &body, &audit).await
     }
 
     /// PUT of the whole registry in the place of this one.
@@ -211,30 +217,26 @@ impl<'a> Executor<'a> {
         &mut self,
         work: &Work,
         before: &Record,
-        sent: &Sent,
+        write: &RegistryWrite,
         not_after: Timestamp,
     ) -> Result<(), Failure> {
-        let turn = self.turn.take();
-        let (writer, credential) = self.writer(not_after)?;
-        let writer = writer.in_turn(turn);
-        let audit = audit(work, sent.why, &sent.changes);
+        let (writer, body) = self.writer(write, not_after)?;
+        let audit = audit(work, write.why, &write.changes);
         let instance = &work.scope().instance;
-        writer
-            .update(instance, before.id, &body(sent, credential), &audit)
-            .await?;
+        writer.update(instance, before.id, &body, &audit).await?;
         self.wrote(work, before.id, Own::Updated(Box::new(before.clone())));
-        self.count_update(work, sent);
+        self.count_update(work, write);
         Ok(())
     }
 
-    fn count_update(&self, work: &Work, sent: &Sent) {
+    fn count_update(&self, work: &Work, write: &RegistryWrite) {
         let objects = &self.context.metrics.objects;
         let key = &work.object().key;
-        if sent.why.corrects() {
-            objects.drift_detected(key, &sent.changes);
+        if write.why.corrects() {
+            objects.drift_detected(key, &write.changes);
             objects.drift_corrected(key);
         }
-        if sent.why == Why::CredentialRotated {
+        if write.why == Why::CredentialRotated {
             objects.credential_rotated(key);
         }
     }
@@ -247,21 +249,11 @@ impl<'a> Executor<'a> {
         Ok(account)
     }
 
-    async fn read_secret(
-        &mut self,
-        name: &str,
-        keys: Option<(&str, &str)>,
-        then: &ReadingSecret,
-    ) -> SecretAnswer {
-        let object = then.work().object();
-        let secret = self
-            .context
-            .secrets
-            .read(&object.key.namespace, name)
-            .await
-            .map_err(secret_problem)?
-            .ok_or(SecretProblem::NotFound)?;
-        let credential = Credential::from_secret(&secret, keys).map_err(SecretProblem::Rejected)?;
+    async fn read_secret(&mut self, by: &SecretRef, work: &Work) -> SecretAnswer {
+        let object = work.object();
+        let secrets = &self.context.secrets;
+        let secret = secrets.read(&object.key.namespace, &by.name).await;
+        let credential = secrets::credential(secret.map_err(secret_problem)?.as_deref(), by)?;
         let sealed = self.context.sealer.seal(&object.uid, &credential);
         self.credential = Some(credential);
         Ok(sealed)
@@ -317,21 +309,24 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// A writer whose requests are not sent after `at`, and the credential.
-    fn writer(&self, at: Timestamp) -> Result<(Writer, &Credential), Failure> {
+    /// A writer whose request is not sent after `at`, with the reservation that was made for it if there is
+    /// one, and what it sends.
+    fn writer<'b>(
+        &'b mut self,
+        write: &'b RegistryWrite,
+        at: Timestamp,
+    ) -> Result<(Writer, Body<'b>), Failure> {
+        let reservation = self.reservation.take();
         let writer = self.account()?.client.writer(self.not_after(at));
         let credential = self
             .credential
             .as_ref()
             .ok_or_else(|| Failure::new(Class::Transient, Cause::Unreachable))?;
-        Ok((writer, credential))
-    }
-}
-
-fn body<'b>(sent: &'b Sent, credential: &'b Credential) -> Body<'b> {
-    Body {
-        registry: &sent.registry,
-        credential,
+        let body = Body {
+            registry: &write.registry,
+            credential,
+        };
+        Ok((writer.with(reservation), body))
     }
 }
 

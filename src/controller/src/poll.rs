@@ -11,9 +11,8 @@ use jiff::Timestamp;
 
 use crate::metrics::OfInstance;
 use swr_operator_clock as clock;
-use swr_operator_core::answer::{KubeFailure, SecretProblem};
-use swr_operator_core::credential::{Credential, SecretData};
-use swr_operator_core::desired::{InstanceId, Scope, SecretRef};
+use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::desired::{InstanceId, Scope};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::observed::Inventory;
 use swr_operator_core::tag::{Installation, Owner};
@@ -21,9 +20,9 @@ use swr_operator_core::witness::{self, Moves, Testimony, Trust};
 
 use super::accounts::Usable;
 use super::context::Context;
-use super::queue::Queue;
+use super::queue::{JudgedObject, Queue};
 use super::schedule::Purpose;
-use super::secrets::{ReadSecret, SecretKey};
+use super::secrets::{self, ReadSecret, SecretKey};
 use super::snapshots::Look;
 
 /// Before a poll that failed is tried once more: longer than a failure is remembered at first.
@@ -48,6 +47,18 @@ impl Polled {
     /// Whether all registries were read.
     fn is_whole(&self) -> bool {
         self.purpose != Purpose::Changes
+    }
+
+    /// The inventory, if all registries were read.
+    fn whole(&self) -> Option<&Inventory> {
+        let look = self.look.as_ref().filter(|_| self.is_whole())?;
+        look.as_ref().ok().map(Arc::as_ref)
+    }
+
+    /// Whether what was read may tell more than the object was judged by. What a reconcile that ended
+    /// meanwhile saw may be younger; what the two show differently, the next read tells.
+    fn tells_of(&self, object: &JudgedObject<'_>) -> bool {
+        object.at < self.begun
     }
 }
 
@@ -107,7 +118,7 @@ pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>
 pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
     queue
         .judged(scope)
-        .map(|(key, _, judged)| (key.namespace.clone(), judged.secret.name.clone()))
+        .map(|it| (it.key.namespace.clone(), it.judged.secret.name.clone()))
         .collect()
 }
 
@@ -116,29 +127,29 @@ pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
 pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
     queue
         .judged(&polled.scope)
-        .filter(|(key, uid, judged)| {
+        .filter(|it| {
+            let judged = it.judged;
             let same_registry = match &polled.look {
-                Some(Ok(_)) if queue.ended_since(key, polled.begun) => true,
+                Some(Ok(_)) if !polled.tells_of(it) => true,
                 // Between two polls nothing can have changed for it: no inventory has such a view.
                 Some(Ok(_)) if !polled.is_whole() && judged.view.waits_for_poll() => true,
                 Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
                 // Every object has to say that it cannot be verified.
                 Some(Err(_)) | None => polled.purpose != Purpose::Poll,
             };
-            let secret_key = (key.namespace.clone(), judged.secret.name.clone());
+            let secret_key = (it.key.namespace.clone(), judged.secret.name.clone());
             let same_credential = match polled.secrets.get(&secret_key) {
-                Some(Ok(secret)) => {
-                    credential(secret.as_deref(), &judged.secret).is_ok_and(|credential| {
-                        context.sealer.seal(uid, &credential).whole == judged.credential
-                    })
-                }
+                Some(Ok(secret)) => secrets::credential(secret.as_deref(), &judged.secret)
+                    .is_ok_and(|credential| {
+                        context.sealer.seal(it.uid, &credential).whole == judged.credential
+                    }),
                 // A permission that is gone concerns the object; the API server being slow does not.
                 Some(Err(KubeFailure::Forbidden)) => false,
                 Some(Err(_)) | None => true,
             };
             !(same_registry && same_credential)
         })
-        .map(|(key, _, _)| key.clone())
+        .map(|it| it.key.clone())
         .collect()
 }
 
@@ -152,14 +163,14 @@ pub(super) fn count(
     now: Timestamp,
 ) {
     // What a read of the newest changes does not show may be gone.
-    let Some(Ok(inventory)) = polled.look.as_ref().filter(|_| polled.is_whole()) else {
+    let Some(inventory) = polled.whole() else {
         return;
     };
     let objects = &context.metrics.objects;
     let differing: HashSet<&ObjectKey> = differing.iter().collect();
-    for (key, _, _) in queue.judged(&polled.scope) {
-        if !differing.contains(key) {
-            objects.verified(key, now);
+    for it in queue.judged(&polled.scope) {
+        if !differing.contains(it.key) {
+            objects.verified(it.key, now);
         }
     }
     let Scope { account, instance } = &polled.scope;
@@ -180,15 +191,12 @@ pub(super) fn moves<'q>(
     polled: &'q Polled,
     before: Testimony,
 ) -> Moves<&'q ObjectKey> {
-    let Some(Ok(inventory)) = polled.look.as_ref().filter(|_| polled.is_whole()) else {
+    let Some(inventory) = polled.whole() else {
         return Moves::none(before);
     };
     let objects = queue.judged(&polled.scope);
-    witness::look(
-        before,
-        objects.map(|(key, _, judged)| (key, judged)),
-        inventory,
-    )
+    let objects = objects.filter(|it| polled.tells_of(it));
+    witness::look(before, objects.map(|it| (it.key, it.judged)), inventory)
 }
 
 /// How many registries carry our installation's tag and that of no object.
@@ -200,7 +208,7 @@ fn orphans(
 ) -> usize {
     let judged: HashSet<&str> = queue
         .judged(scope)
-        .map(|(_, _, judged)| judged.lookout.owner.tag())
+        .map(|it| it.judged.lookout.owner.tag())
         .collect();
     let mut unknown: HashMap<&str, usize> = inventory
         .tags()
@@ -231,7 +239,7 @@ pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
         .filter(|(key, _, waiting)| {
             let secret_key = (key.namespace.clone(), waiting.secret.name.clone());
             match secrets.get(&secret_key) {
-                Some(Ok(secret)) => match credential(secret.as_deref(), &waiting.secret) {
+                Some(Ok(secret)) => match secrets::credential(secret.as_deref(), &waiting.secret) {
                     Ok(_) => true,
                     Err(problem) => problem != waiting.problem,
                 },
@@ -240,10 +248,4 @@ pub(super) fn released(queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
         })
         .map(|(key, _, _)| key.clone())
         .collect()
-}
-
-fn credential(secret: Option<&SecretData>, by: &SecretRef) -> Result<Credential, SecretProblem> {
-    let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
-    let secret = secret.ok_or(SecretProblem::NotFound)?;
-    Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)
 }

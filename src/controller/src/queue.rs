@@ -48,9 +48,8 @@ struct Entry {
     failures: u32,
     due: Option<Timestamp>,
     memory: Memory,
-    judged: Option<Judged>,
-    /// When the last reconcile ended.
-    ended_at: Option<Timestamp>,
+    /// What the last reconcile judged by, and when it ended.
+    judged: Option<(Judged, Timestamp)>,
     waiting_for: Option<WaitingFor>,
     /// The instance without whose LIST nothing can be decided.
     needs: Option<Scope>,
@@ -85,6 +84,15 @@ struct Waiters {
     not_before: Option<Timestamp>,
     /// Why its LIST failed, as they were told last.
     told: Option<Cause>,
+}
+
+/// An object, and what its last reconcile judged by.
+pub(super) struct JudgedObject<'a> {
+    pub(super) key: &'a ObjectKey,
+    pub(super) uid: &'a str,
+    pub(super) judged: &'a Judged,
+    /// When that reconcile ended.
+    pub(super) at: Timestamp,
 }
 
 /// An object whose turn it is.
@@ -158,7 +166,6 @@ impl Queue {
                         due: None,
                         memory: Memory::default(),
                         judged: None,
-                        ended_at: None,
                         waiting_for: None,
                         needs: None,
                         listed: true,
@@ -465,8 +472,7 @@ impl Queue {
         }
         let again_at = ended.again_at;
         entry.memory = ended.memory;
-        entry.judged = ended.judged;
-        entry.ended_at = Some(now);
+        entry.judged = ended.judged.map(|judged| (judged, now));
         let told = if let Verdict::Swr { failure, .. }
         | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
         {
@@ -483,16 +489,16 @@ impl Queue {
             _ => None,
         };
         self.n_waiting_for_secrets += usize::from(entry.waiting_for.is_some());
-        let wait = |secs: i64| {
+        let in_about = |secs: i64| {
             let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
-            SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
+            time::after_wait(now, wait)
         };
         let mut not_before = None;
         let due = match ended.requeue {
             // Nobody knows whose change it waits for if it does not fit our CRD.
             Requeue::AccountChange if entry.seen.scope.is_none() => {
                 entry.failures = entry.failures.saturating_add(1);
-                Some(time::after_span(now, wait(backoff_secs(entry.failures))))
+                Some(in_about(backoff_secs(entry.failures)))
             }
             Requeue::Never | Requeue::Poll | Requeue::AccountChange | Requeue::ObjectChange => {
                 entry.failures = 0;
@@ -520,7 +526,7 @@ impl Queue {
             }
             Requeue::SoonUntil(until) => {
                 entry.failures = entry.failures.saturating_add(1);
-                let soon = time::after_span(now, wait(backoff_secs(entry.failures)));
+                let soon = in_about(backoff_secs(entry.failures));
                 // A moment after, so that "not before" is certainly over.
                 Some(soon.min(time::after_span(
                     until,
@@ -530,7 +536,7 @@ impl Queue {
             Requeue::Backoff { min_secs } | Requeue::Instance { min_secs, .. } => {
                 entry.failures = entry.failures.saturating_add(1);
                 let secs = backoff_secs(entry.failures).max(i64::from(min_secs));
-                Some(time::after_span(now, wait(secs)))
+                Some(in_about(secs))
             }
         };
         let again = match entry.state {
@@ -558,18 +564,16 @@ impl Queue {
         }
     }
 
-    /// What the objects of a scope were judged by.
-    pub(super) fn judged<'a>(
-        &'a self,
-        scope: &'a Scope,
-    ) -> impl Iterator<Item = (&'a ObjectKey, &'a str, &'a Judged)> {
+    /// The objects of a scope that were judged.
+    pub(super) fn judged<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = JudgedObject<'a>> {
         self.entries.iter().filter_map(move |(key, entry)| {
-            let judged = entry.judged.as_ref()?;
-            (entry.seen.scope.as_ref() == Some(scope)).then_some((
+            let (judged, at) = entry.judged.as_ref()?;
+            (entry.seen.scope.as_ref() == Some(scope)).then_some(JudgedObject {
                 key,
-                entry.seen.uid.as_str(),
+                uid: entry.seen.uid.as_str(),
                 judged,
-            ))
+                at: *at,
+            })
         })
     }
 
@@ -591,14 +595,6 @@ impl Queue {
             }
         }
         Some(polls)
-    }
-
-    /// Whether a read that began at this time may be older than what the object was judged by: what
-    /// the two show differently, the next read tells.
-    pub(super) fn ended_since(&self, key: &ObjectKey, begun: Timestamp) -> bool {
-        let entry = self.entries.get(key);
-        let ended_at = entry.and_then(|entry| entry.ended_at);
-        ended_at.is_some_and(|at| at >= begun)
     }
 
     /// Whether an object waits for a Secret.

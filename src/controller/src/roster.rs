@@ -108,16 +108,22 @@ impl Roster {
         self.accounts.contains_key(name)
     }
 
-    /// The accounts whose key is to be read now. Each counts as being read until [`Roster::read`].
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(String, SwrAccount)> {
-        let mut due = Vec::new();
-        for (name, entry) in &mut self.accounts {
-            if entry.read_at <= now && self.reading.insert(name.clone()) {
-                entry.read_at = Timestamp::MAX;
-                due.push((name.clone(), entry.account.clone()));
-            }
+    /// The accounts whose key is to be read now.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(String, SwrAccount)> {
+        let due = self
+            .accounts
+            .iter()
+            .filter(|(name, entry)| entry.read_at <= now && !self.reading.contains(*name));
+        due.map(|(name, entry)| (name.clone(), entry.account.clone()))
+            .collect()
+    }
+
+    /// A read of this account's key begins; until [`Roster::read`] there is no other.
+    pub(super) fn begins(&mut self, name: &str) {
+        if let Some(entry) = self.accounts.get_mut(name) {
+            entry.read_at = Timestamp::MAX;
+            self.reading.insert(name.to_owned());
         }
-        due
     }
 
     /// When the next key is to be read.
@@ -163,7 +169,11 @@ mod tests {
 
     fn due(roster: &mut Roster, secs: i64) -> Vec<String> {
         let due = roster.due(at(secs)).into_iter();
-        due.map(|(name, _)| name).collect()
+        let due: Vec<String> = due.map(|(name, _)| name).collect();
+        for name in &due {
+            roster.begins(name);
+        }
+        due
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
@@ -267,11 +267,11 @@ impl Loop {
         let waiting = self.queue.waiting_for_turn();
         self.context.metrics.controller.waiting(waiting);
         if self.round_at <= now {
-            self.round_at = later(now, ROUND);
+            self.round_at = time::after_wait(now, ROUND);
             self.start_reads(now);
             self.start_secret_look(now);
         }
-        if later(self.swept_at, SWEEP_EVERY) <= now {
+        if time::after_wait(self.swept_at, SWEEP_EVERY) <= now {
             self.swept_at = now;
             self.forget_unused_instances();
         }
@@ -368,9 +368,4 @@ impl Loop {
         })
         .await;
     }
-}
-
-fn later(at: Timestamp, wait: Duration) -> Timestamp {
-    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-    time::after_span(at, wait)
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::failure::Failure;
 use swr_operator_core::requeue::{asked_secs, look_secs};
@@ -28,8 +28,14 @@ pub(super) struct Schedule {
     instances: HashMap<Scope, Instance>,
     /// Seconds between two reads of what changed last; `None` if there are none.
     changes_secs: Option<i64>,
-    /// Spreads waits.
-    jitter: fn(Duration) -> Duration,
+    jitter: Jitter,
+}
+
+/// Spreads waits.
+type Jitter = fn(Duration) -> Duration;
+
+fn in_about(jitter: Jitter, now: Timestamp, secs: i64) -> Timestamp {
+    time::after_wait(now, jitter(Duration::from_secs(secs.unsigned_abs())))
 }
 
 #[derive(Default)]
@@ -58,24 +64,26 @@ struct Retry {
 }
 
 impl Retry {
+    fn first(jitter: Jitter, now: Timestamp) -> Self {
+        Retry {
+            at: in_about(jitter, now, look_secs(1)),
+            failures: 0,
+            not_before: None,
+        }
+    }
+
     fn due(&self) -> Timestamp {
         self.not_before.map_or(self.at, |it| it.max(self.at))
     }
 }
 
 impl Schedule {
-    pub(super) fn new(changes_secs: Option<i64>, jitter: fn(Duration) -> Duration) -> Self {
+    pub(super) fn new(changes_secs: Option<i64>, jitter: Jitter) -> Self {
         Schedule {
             instances: HashMap::new(),
             changes_secs,
             jitter,
         }
-    }
-
-    fn in_about(&self, now: Timestamp, secs: i64) -> Timestamp {
-        let wait = (self.jitter)(Duration::from_secs(secs.unsigned_abs()));
-        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-        time::after_span(now, wait)
     }
 
     /// These instances are polled, each as often as says here.
@@ -87,19 +95,21 @@ impl Schedule {
             }
         }
         for (scope, &secs) in polls {
-            let poll = self.instances.get(scope).and_then(|it| it.poll);
-            let at = match poll {
+            let instance = self.instances.entry(scope.clone()).or_default();
+            let next = in_about(self.jitter, now, secs);
+            let at = match instance.poll {
                 Some(poll) if poll.every_secs == secs => continue,
                 // An object with a shorter interval must not wait for the end of a longer one.
-                Some(poll) => poll.at.min(self.in_about(now, secs)),
-                None => self.in_about(now, secs),
+                Some(poll) => poll.at.min(next),
+                None => next,
             };
-            let changes_at = self.changes_secs.map(|secs| self.in_about(now, secs));
-            let instance = self.instances.entry(scope.clone()).or_default();
             instance.poll = Some(Poll {
                 at,
                 every_secs: secs,
             });
+            let changes_at = self
+                .changes_secs
+                .map(|secs| in_about(self.jitter, now, secs));
             instance.changes_at = instance.changes_at.or(changes_at);
         }
     }
@@ -110,36 +120,37 @@ impl Schedule {
         waits: impl Iterator<Item = (&'a Scope, Option<Timestamp>)>,
         now: Timestamp,
     ) {
-        let mut before: HashMap<Scope, Retry> = HashMap::new();
+        let mut waits: HashMap<&Scope, Option<Timestamp>> = waits.collect();
         for (scope, instance) in &mut self.instances {
-            if let Some(retry) = instance.retry.take() {
-                before.insert(scope.clone(), retry);
-            }
+            let known = instance.retry.take();
+            instance.retry = waits.remove(scope).map(|not_before| Retry {
+                not_before,
+                ..known.unwrap_or_else(|| Retry::first(self.jitter, now))
+            });
         }
         for (scope, not_before) in waits {
-            let retry = before.get(scope).copied().unwrap_or_else(|| Retry {
-                at: self.in_about(now, look_secs(1)),
-                failures: 0,
-                not_before: None,
-            });
             let instance = self.instances.entry(scope.clone()).or_default();
             instance.retry = Some(Retry {
                 not_before,
-                ..retry
+                ..Retry::first(self.jitter, now)
             });
         }
     }
 
-    /// What is to be read now. Each counts as being read until [`Schedule::ended`].
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(Scope, Purpose)> {
-        let mut due = Vec::new();
-        for (scope, instance) in &mut self.instances {
-            if let Some((_, purpose)) = instance.next().filter(|(at, _)| *at <= now) {
-                instance.is_read = true;
-                due.push((scope.clone(), purpose));
-            }
+    /// What is to be read now.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(Scope, Purpose)> {
+        let next = self.instances.iter().filter_map(|(scope, instance)| {
+            let (at, purpose) = instance.next()?;
+            (at <= now).then(|| (scope.clone(), purpose))
+        });
+        next.collect()
+    }
+
+    /// A read begins; until [`Schedule::ended`] there is no other of this instance.
+    pub(super) fn begins(&mut self, scope: &Scope) {
+        if let Some(instance) = self.instances.get_mut(scope) {
+            instance.is_read = true;
         }
-        due
     }
 
     /// When the next instance is to be read.
@@ -150,19 +161,19 @@ impl Schedule {
 
     /// A read is over, whatever came of it.
     pub(super) fn ended(&mut self, scope: &Scope, purpose: Purpose, now: Timestamp) {
-        let changes_at = self.changes_secs.map(|secs| self.in_about(now, secs));
-        let every_secs = self.instances.get(scope).and_then(|it| it.poll);
-        let poll_at = every_secs.map(|poll| self.in_about(now, poll.every_secs));
         let Some(instance) = self.instances.get_mut(scope) else {
             return;
         };
         instance.is_read = false;
+        let Some(poll) = &mut instance.poll else {
+            return;
+        };
         // Whatever was read shows what changed last.
-        instance.changes_at = changes_at.filter(|_| instance.poll.is_some());
-        if purpose == Purpose::Poll
-            && let (Some(poll), Some(at)) = (&mut instance.poll, poll_at)
-        {
-            poll.at = at;
+        instance.changes_at = self
+            .changes_secs
+            .map(|secs| in_about(self.jitter, now, secs));
+        if purpose == Purpose::Poll {
+            poll.at = in_about(self.jitter, now, poll.every_secs);
         }
     }
 
@@ -175,19 +186,11 @@ impl Schedule {
 
     /// Its LIST failed: who waits for it waits longer.
     pub(super) fn fails(&mut self, scope: &Scope, failure: &Failure, now: Timestamp) {
-        let retry = self.instances.get(scope).and_then(|it| it.retry);
-        let Some(retry) = retry else {
-            return;
-        };
-        let failures = retry.failures.saturating_add(1);
-        let secs = look_secs(failures.saturating_add(1)).max(i64::from(asked_secs(failure)));
-        let at = self.in_about(now, secs);
-        if let Some(instance) = self.instances.get_mut(scope) {
-            instance.retry = Some(Retry {
-                at,
-                failures,
-                ..retry
-            });
+        let instance = self.instances.get_mut(scope);
+        if let Some(retry) = instance.and_then(|it| it.retry.as_mut()) {
+            retry.failures = retry.failures.saturating_add(1);
+            let secs = look_secs(retry.failures.saturating_add(1));
+            retry.at = in_about(self.jitter, now, secs.max(i64::from(asked_secs(failure))));
         }
     }
 
@@ -261,6 +264,7 @@ mod tests {
         let mut reads = Vec::new();
         while let Some(next) = schedule.next_at().filter(|next| *next <= at(secs)) {
             for (scope, purpose) in schedule.due(next) {
+                schedule.begins(&scope);
                 reads.push((next.as_second(), purpose));
                 schedule.ended(&scope, purpose, next);
             }
@@ -322,6 +326,7 @@ mod tests {
             let now = schedule.next_at().expect("it is tried again");
             tried.push(now.as_second());
             assert_eq!(schedule.due(now), [(scope("a"), Purpose::Retry)]);
+            schedule.begins(&scope("a"));
             assert_eq!(schedule.due(now), [], "one read at a time");
             schedule.ended(&scope("a"), Purpose::Retry, now);
             schedule.fails(&scope("a"), &failure(None), now);
@@ -330,7 +335,7 @@ mod tests {
         assert_eq!(tried, [1, 3, 7, 15]);
         // SWR says how long, to the retry or to an object.
         let now = schedule.next_at().expect("it is tried again");
-        schedule.due(now);
+        schedule.begins(&scope("a"));
         schedule.ended(&scope("a"), Purpose::Retry, now);
         schedule.fails(&scope("a"), &failure(Some(90)), now);
         assert_eq!(schedule.next_at(), Some(at(31 + 90)));
@@ -349,7 +354,7 @@ mod tests {
         };
         assert!(schedule.testifies(&scope("a"), broken));
         assert!(!schedule.testifies(&scope("a"), broken), "said once");
-        schedule.due(at(POLL_SECS));
+        schedule.begins(&scope("a"));
         schedule.retain(|_| false);
         assert_eq!(schedule.testimony(&scope("a")), broken);
         schedule.ended(&scope("a"), Purpose::Poll, at(POLL_SECS));

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use swr_operator_core::answer::KubeFailure;
-use swr_operator_core::credential::SecretData;
+use swr_operator_core::answer::{KubeFailure, SecretProblem};
+use swr_operator_core::credential::{Credential, SecretData};
+use swr_operator_core::desired::SecretRef;
 use swr_operator_kube::Secrets;
 
 use super::shared::SharedReads;
@@ -38,4 +39,14 @@ impl SharedSecrets {
         };
         self.reads.read(key, read).await
     }
+}
+
+/// The credential that an object names, of the Secret as it was read.
+pub(super) fn credential(
+    secret: Option<&SecretData>,
+    by: &SecretRef,
+) -> Result<Credential, SecretProblem> {
+    let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
+    let secret = secret.ok_or(SecretProblem::NotFound)?;
+    Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)
 }

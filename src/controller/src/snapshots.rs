@@ -135,7 +135,7 @@ struct State {
 }
 
 /// A read of what changed last.
-struct Changes {
+struct NewestRead {
     begun: Timestamp,
     /// With what it showed.
     inventory: Arc<Inventory>,
@@ -477,7 +477,7 @@ impl State {
         it: &Instance,
         reader: &Reader,
         instance: &InstanceId,
-    ) -> Option<Result<Changes, (Timestamp, Failure)>> {
+    ) -> Option<Result<NewestRead, (Timestamp, Failure)>> {
         let begun = clock::now();
         if self.order_is_refused {
             return None;
@@ -502,7 +502,7 @@ impl State {
         if let Outcome::Partial(why) = outcome {
             tracing::debug!(%instance, ?why, "the newest changes do not tell everything");
         }
-        Some(Ok(Changes {
+        Some(Ok(NewestRead {
             begun,
             inventory,
             tells_all: outcome == Outcome::Current,

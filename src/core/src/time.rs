@@ -1,6 +1,8 @@
 //! Arithmetic on instants that cannot panic. An instant in a status may be anything that the API
 //! server takes for a date, and jiff's own `+` panics past the year 9999.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// The instant this many seconds later; the last one there is if that is past it.
@@ -15,6 +17,12 @@ pub fn after_span(at: Timestamp, span: SignedDuration) -> Timestamp {
     } else {
         Timestamp::MAX
     })
+}
+
+/// The instant after this wait; the last one there is if that is past it.
+pub fn after_wait(at: Timestamp, wait: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    after_span(at, span)
 }
 
 #[cfg(test)]

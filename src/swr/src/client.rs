@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::error::{self, Operation, malformed};
 use super::exchange::{Call, Caller, Verdict, exchange};
 use super::http::{Lost, Transport};
-use super::limit::{Limiter, Limits, Permit, Turn, Windows};
+use super::limit::{Limiter, Limits, Permit, Reservation, Windows};
 use super::observe::ObserveAccount;
 use super::pages::{List, Next, Pages, Part};
 use super::sign::{self, AccessKey};
@@ -58,7 +58,7 @@ pub struct Writer {
     account: Arc<Account>,
     not_after: Timestamp,
     /// Room that was kept for it.
-    turn: Option<Turn>,
+    reservation: Option<Reservation>,
 }
 
 struct Account {
@@ -130,14 +130,14 @@ impl Client {
     /// # Errors
     /// `Throttled` or `OwnLimits` when there is none in time, and the last refusal of the key while the
     /// key is not tried.
-    pub async fn turn(&self) -> Result<Turn, Failure> {
+    pub async fn reserve(&self) -> Result<Reservation, Failure> {
         let begun = Instant::now();
-        let turn = self.0.limiter.turn().await;
+        let reservation = self.0.limiter.reserve().await;
         self.0.meter.waited(begun.elapsed());
-        if turn.is_err() {
+        if reservation.is_err() {
             self.0.tell_circuit();
         }
-        turn
+        reservation
     }
 
     /// What writes. No request begins after `not_after` by [`clock::now`](swr_operator_clock::now),
@@ -147,7 +147,7 @@ impl Client {
         Writer {
             account: Arc::clone(&self.0),
             not_after,
-            turn: None,
+            reservation: None,
         }
     }
 }
@@ -327,8 +327,11 @@ fn undecodable(operation: Operation, instance: &InstanceId) -> Failure {
 
 impl Writer {
     /// The same with the room that was kept for it, so that the rate does not make it wait.
-    pub fn in_turn(self, turn: Option<Turn>) -> Self {
-        Writer { turn, ..self }
+    pub fn with(self, reservation: Option<Reservation>) -> Self {
+        Writer {
+            reservation,
+            ..self
+        }
     }
 
     /// Creates a registry. `None`: SWR took it and gave no id.
@@ -385,7 +388,9 @@ impl Writer {
         audit: &Audit,
     ) -> Result<Option<RegistryId>, Failure> {
         let account = &self.account;
-        let permit = account.admit(Some(self.not_after), self.turn).await?;
+        let permit = account
+            .admit(Some(self.not_after), self.reservation)
+            .await?;
         let mut line = AuditLine {
             audit,
             operation,
@@ -467,10 +472,10 @@ impl Account {
     async fn admit(
         &self,
         not_after: Option<Timestamp>,
-        turn: Option<Turn>,
+        reservation: Option<Reservation>,
     ) -> Result<Permit<'_>, Failure> {
         let begun = Instant::now();
-        let permit = self.limiter.admit(not_after, turn).await;
+        let permit = self.limiter.admit(not_after, reservation).await;
         self.meter.waited(begun.elapsed());
         if permit.is_err() {
             self.tell_circuit();

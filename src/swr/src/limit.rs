@@ -60,9 +60,9 @@ pub(super) struct Limiter {
     windows: Windows,
     circuit: Arc<Circuit>,
     in_flight: Semaphore,
-    /// One place for each turn.
-    turns: Arc<Semaphore>,
-    /// Who waits for the token of a turn, one after the other.
+    /// One place for each reservation.
+    reservations: Arc<Semaphore>,
+    /// Who waits for the token of a reservation, one after the other.
     line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -84,19 +84,19 @@ pub(super) struct Permit<'a> {
     admitted_at: Instant,
     _trial: Trial<'a>,
     _slot: SemaphorePermit<'a>,
-    _turn: Option<Turn>,
+    _reservation: Option<Reservation>,
 }
 
-/// A token of the rate that is taken ahead of its request. There are no more turns than requests may be
-/// under way, so that whoever has one waits at most for those before it to end. Dropped unused, the
+/// A token of the rate that is taken ahead of its request. There are no more reservations than requests
+/// may be under way, so that whoever has one waits at most for those before it to end. Dropped unused, the
 /// token goes to others.
-pub struct Turn {
+pub struct Reservation {
     limiter: Arc<Limiter>,
     is_used: bool,
     _place: OwnedSemaphorePermit,
 }
 
-impl Drop for Turn {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.is_used {
             let limiter = &self.limiter;
@@ -139,7 +139,7 @@ impl Limiter {
             windows,
             circuit,
             in_flight: Semaphore::new(limits.in_flight as usize),
-            turns: Arc::new(Semaphore::new(limits.in_flight as usize)),
+            reservations: Arc::new(Semaphore::new(limits.in_flight as usize)),
             line: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {
                 tokens: f64::from(limits.burst),
@@ -156,10 +156,10 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`Limiter::admit`].
-    pub(super) async fn turn(self: &Arc<Self>) -> Result<Turn, Failure> {
+    pub(super) async fn reserve(self: &Arc<Self>) -> Result<Reservation, Failure> {
         let deadline = Instant::now() + self.windows.wait_max;
         self.circuit.check(Instant::now())?;
-        let place = Arc::clone(&self.turns).acquire_owned();
+        let place = Arc::clone(&self.reservations).acquire_owned();
         let place = timeout_at(deadline, place)
             .await
             .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?
@@ -174,7 +174,7 @@ impl Limiter {
             let taken = self.lock().take_token(now, &self.limits);
             match taken {
                 Ok(()) => {
-                    return Ok(Turn {
+                    return Ok(Reservation {
                         limiter: Arc::clone(self),
                         is_used: false,
                         _place: place,
@@ -188,8 +188,8 @@ impl Limiter {
         }
     }
 
-    /// Waits until a request may go, at most until `not_after`. One that has its turn waits for no
-    /// other, only until SWR wants to be asked again and fewer are under way.
+    /// Waits until a request may go, at most until `not_after`. One with a reservation waits for no
+    /// token, only until SWR wants to be asked again and fewer are under way.
     ///
     /// # Errors
     /// `Throttled` or `OwnLimits` when that would take too long, by whose limit it is that the
@@ -198,7 +198,7 @@ impl Limiter {
     pub(super) async fn admit(
         &self,
         not_after: Option<Timestamp>,
-        mut turn: Option<Turn>,
+        mut reservation: Option<Reservation>,
     ) -> Result<Permit<'_>, Failure> {
         let patience = Instant::now() + self.windows.wait_max;
         // How long to wait is the timer's matter, which stands still while the machine sleeps;
@@ -222,18 +222,18 @@ impl Limiter {
             }
             let taken = self
                 .lock()
-                .take(now, &self.limits, &self.circuit, turn.is_some());
+                .take(now, &self.limits, &self.circuit, reservation.is_some());
             match taken {
                 Ok(trial) => {
-                    if let Some(turn) = &mut turn {
-                        turn.is_used = true;
+                    if let Some(reservation) = &mut reservation {
+                        reservation.is_used = true;
                     }
                     return Ok(Permit {
                         limiter: self,
                         admitted_at: now,
                         _trial: trial,
                         _slot: slot,
-                        _turn: turn,
+                        _reservation: reservation,
                     });
                 }
                 Err(Held::Refuse(failure)) => return Err(failure),
@@ -267,18 +267,18 @@ impl State {
         now: Instant,
         limits: &Limits,
         circuit: &'a Circuit,
-        has_turn: bool,
+        is_reserved: bool,
     ) -> Result<Trial<'a>, Held> {
         circuit.check(now).map_err(Held::Refuse)?;
         let waits = |(until, limit)| Held::Wait(until, limit);
-        let room = match has_turn {
+        let room = match is_reserved {
             true => self.not_paused(now),
             false => self.has_token(now, limits),
         };
         room.map_err(waits)?;
         let trial = circuit.enter(now).map_err(Held::Refuse)?;
         let trial = trial.ok_or(Held::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
-        if !has_turn {
+        if !is_reserved {
             self.tokens -= 1.0;
         }
         Ok(trial)

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
 use swr_operator_core::account::{AccountVerdict, Usage, account_status};
+use swr_operator_core::time;
 use swr_operator_kube::{Event, SeenAccount};
 use tokio::task::{self, JoinError};
 
 use super::super::accounts::retries_soon;
 use super::super::context::Context;
 use super::super::roster::Meanwhile;
-use super::{Loop, later};
+use super::Loop;
 
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -34,7 +35,7 @@ impl Loop {
             let mut names = self.roster.names();
             let is_each_known = names.all(|name| self.context.accounts.knows(name));
             self.accounts_are_known = (self.roster.is_complete() && is_each_known)
-                || now > later(self.context.started_at, PATIENCE);
+                || now > time::after_wait(self.context.started_at, PATIENCE);
         }
         self.accounts_are_known
     }
@@ -89,6 +90,7 @@ impl Loop {
 
     pub(super) fn start_refreshes(&mut self, now: Timestamp) {
         for (name, account) in self.roster.due(now) {
+            self.roster.begins(&name);
             let context = Arc::clone(&self.context);
             let objects = self.queue.users_of(&name);
             let refresh = refresh(context, name.clone(), account, objects);
@@ -110,7 +112,9 @@ impl Loop {
             Ok((_, refreshed)) if retries_soon(&refreshed.verdict) => self.secret_retry,
             Ok(_) | Err(_) => REFRESH,
         };
-        let meanwhile = self.roster.read(&name, later(now, clock::jittered(wait)));
+        let meanwhile = self
+            .roster
+            .read(&name, time::after_wait(now, clock::jittered(wait)));
         let Ok((_, refreshed)) = refreshed else {
             tracing::error!(
                 account = name,

@@ -9,13 +9,14 @@ use swr_operator_clock as clock;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::ObjectKey;
+use swr_operator_core::time;
 use swr_operator_core::witness::Testimony;
 use tokio::task::{self, JoinError};
 
 use super::super::lanes::Lane;
 use super::super::poll::{self, Polled, ReadSecrets};
 use super::super::schedule::Purpose;
-use super::{Loop, later};
+use super::Loop;
 
 impl Loop {
     pub(super) fn start_reads(&mut self, now: Timestamp) {
@@ -29,6 +30,7 @@ impl Loop {
                 Purpose::Poll => poll::secrets_of(&self.queue, &scope),
                 Purpose::Changes | Purpose::Retry => BTreeSet::new(),
             };
+            self.schedule.begins(&scope);
             let context = Arc::clone(&self.context);
             let read = poll::read(context, scope.clone(), purpose, secrets);
             let task = self.reads.spawn(read);
@@ -122,7 +124,9 @@ impl Loop {
                 self.secret_look_at = None;
                 return;
             }
-            (true, None) => *self.secret_look_at.insert(later(now, self.secret_retry)),
+            (true, None) => *self
+                .secret_look_at
+                .insert(time::after_wait(now, self.secret_retry)),
             (true, Some(at)) => at,
         };
         if at <= now && self.secret_looks.is_empty() {

@@ -82,9 +82,9 @@ pub enum Effect {
     },
     /// Waits until the limits of the account leave room for the write that an intent announces, and keeps
     /// that room: an intent that waits in vain costs two writes to the object.
-    AwaitTurn {
+    Reserve {
         /// Takes whether there is room.
-        then: AwaitingTurn,
+        then: Reserving,
     },
     /// Notes in the status that a registry is about to be created or adopted, if the object is
     /// still at its version (rule 4).
@@ -98,8 +98,8 @@ pub enum Effect {
     Create {
         /// The permission.
         intent: Intent,
-        /// What is sent.
-        sent: Sent,
+        /// What is written.
+        write: RegistryWrite,
         /// Takes the id, `None` if SWR created it without saying which.
         then: Creating,
     },
@@ -116,8 +116,8 @@ pub enum Effect {
     Update {
         /// Which one.
         target: Owned,
-        /// What is sent.
-        sent: Sent,
+        /// What is written.
+        write: RegistryWrite,
         /// Takes the outcome.
         then: Updating,
     },
@@ -127,8 +127,8 @@ pub enum Effect {
         intent: Intent,
         /// Which one.
         target: Adoptable,
-        /// What is sent.
-        sent: Sent,
+        /// What is written.
+        write: RegistryWrite,
         /// Takes the outcome.
         then: Adopting,
     },
@@ -136,8 +136,8 @@ pub enum Effect {
     Untag {
         /// Which one.
         target: Owned,
-        /// What is sent.
-        sent: Sent,
+        /// What is written.
+        write: RegistryWrite,
         /// Takes the outcome.
         then: Untagging,
     },
@@ -167,7 +167,7 @@ impl Effect {
             Effect::Show { .. } => "Show",
             Effect::FindOwner { .. } => "FindOwner",
             Effect::AddFinalizer { .. } => "AddFinalizer",
-            Effect::AwaitTurn { .. } => "AwaitTurn",
+            Effect::Reserve { .. } => "Reserve",
             Effect::RecordIntent { .. } => "RecordIntent",
             Effect::Create { .. } => "Create",
             Effect::RecordId { .. } => "RecordId",
@@ -183,10 +183,10 @@ impl Effect {
 /// A whole registry, because SWR replaces everything (swr-api.md 3); but for the credential, which stays
 /// with the executor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sent {
+pub struct RegistryWrite {
     /// The registry; its description ends with our tag, unless that is to come off.
     pub registry: Registry,
-    /// Why it is sent.
+    /// Why it is written.
     pub why: Why,
     /// What differs from the registry that it replaces; nothing if it is new.
     pub changes: Changes,
@@ -435,7 +435,7 @@ pub struct FindingOwner {
 
 /// Waits for room within the limits of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AwaitingTurn {
+pub struct Reserving {
     pub(crate) keep: Keep,
     pub(crate) intended: Intended,
 }
@@ -543,7 +543,7 @@ object_of!(
     ReadingSecret.work,
     FindingOwner.keep.work,
     AddingFinalizer.keep.work,
-    AwaitingTurn.keep.work,
+    Reserving.keep.work,
     RecordingIntent.keep.work,
     Creating.keep.work,
     Updating.keep.work,
@@ -577,8 +577,8 @@ kept!(Creating, Updating, Adopting);
 pub type ObjectAnswer = Result<Option<Object>, KubeFailure>;
 /// Answer to a write to the object: the object as it is with the write.
 pub type ObjectWritten = Result<Object, KubeFailure>;
-/// Answer to [`Effect::AwaitTurn`].
-pub type TurnAnswer = Result<(), Failure>;
+/// Answer to [`Effect::Reserve`].
+pub type ReserveAnswer = Result<(), Failure>;
 /// Answer to [`Effect::ReadAccount`].
 pub type AccountAnswer = Result<Account, AccountProblem>;
 /// Answer to [`Effect::ReadSecret`].

@@ -108,56 +108,59 @@ async fn a_write_never_begins_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_keeps_room_until_it_is_used_or_dropped() {
+async fn a_reservation_keeps_room_until_it_is_used_or_dropped() {
     let limiter = Arc::new(limiter(0.1, 1, 1));
-    let turn = limiter.turn().await.expect("room");
+    let reservation = limiter.reserve().await.expect("room");
     let from = Instant::now();
     let soon = || Some(clock::after(Duration::from_secs(1)));
     let own = own_limits(Some(10));
     assert_eq!(limiter.admit(soon(), None).await.err(), Some(own.clone()));
     // Who has it waits for no other.
-    let permit = limiter.admit(soon(), Some(turn)).await.expect("its turn");
+    let permit = limiter
+        .admit(soon(), Some(reservation))
+        .await
+        .expect("reserved");
     permit.settle(Ok(()));
     assert_eq!(from.elapsed(), Duration::ZERO);
     assert_eq!(limiter.admit(soon(), None).await.err(), Some(own));
     // The next has waited ten seconds for it; dropped, it is anybody's.
-    drop(limiter.turn().await.expect("room in time"));
+    drop(limiter.reserve().await.expect("room in time"));
     assert_eq!(from.elapsed().as_secs(), 10);
     assert!(limiter.admit(soon(), None).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_turns_are_given_than_requests_may_be_under_way() {
+async fn no_more_reservations_are_given_than_requests_may_be_under_way() {
     let limiter = Arc::new(limiter(100.0, 100, 2));
-    let one = limiter.turn().await.expect("room");
-    let two = limiter.turn().await.expect("room");
-    let third = limiter.turn().await;
+    let one = limiter.reserve().await.expect("room");
+    let two = limiter.reserve().await.expect("room");
+    let third = limiter.reserve().await;
     assert_eq!(third.err(), Some(own_limits(None)));
     // A request keeps its place until it has ended.
-    let permit = limiter.admit(None, Some(one)).await.expect("its turn");
-    assert!(limiter.turn().await.is_err());
+    let permit = limiter.admit(None, Some(one)).await.expect("reserved");
+    assert!(limiter.reserve().await.is_err());
     drop(permit);
-    drop(limiter.turn().await.expect("room"));
+    drop(limiter.reserve().await.expect("room"));
     drop(two);
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_go_to_those_who_came_first_and_the_others_are_told() {
+async fn reservations_go_to_those_who_came_first_and_the_others_are_told() {
     let limiter = Arc::new(limiter(0.1, 1, 16));
     let from = Instant::now();
     let mut asking = Vec::new();
     for limiter in (0..10).map(|_| Arc::clone(&limiter)) {
-        asking.push(tokio::spawn(async move { limiter.turn().await }));
+        asking.push(tokio::spawn(async move { limiter.reserve().await }));
     }
-    let mut turns = Vec::new();
+    let mut reservations = Vec::new();
     for asks in asking {
-        turns.push(asks.await.expect("no panic"));
+        reservations.push(asks.await.expect("no panic"));
     }
-    let n_given = turns.iter().filter(|turn| turn.is_ok()).count();
+    let n_given = reservations.iter().filter(|it| it.is_ok()).count();
     // One at once, and one each ten seconds of a minute.
     assert_eq!((n_given, from.elapsed().as_secs()), (7, 60));
-    assert!(turns[..7].iter().all(Result::is_ok));
-    let told: Vec<Failure> = turns.into_iter().filter_map(Result::err).collect();
+    assert!(reservations[..7].iter().all(Result::is_ok));
+    let told: Vec<Failure> = reservations.into_iter().filter_map(Result::err).collect();
     assert!(told.iter().all(|failure| failure.cause == Cause::OwnLimits));
 }
 

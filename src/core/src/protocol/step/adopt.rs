@@ -10,7 +10,8 @@ use super::written::is_fight;
 use super::{ask, finished};
 use crate::diff::tag_missing;
 use crate::effect::{
-    Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, Sent, ShowAnswer, Wrote,
+    Adopting, Effect, FindingOwner, Intended, Intent, Listing, Next, RegistryWrite, ShowAnswer,
+    Wrote,
 };
 use crate::failure::Failure;
 use crate::observed::{Adoptable, Health, Record, Standing, View, standing};
@@ -98,15 +99,15 @@ pub(super) fn shown_before_adoption(
         Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             // As it was decided upon, to the letter.
             Standing::Untagged(target) | Standing::Predecessor(target) if target.tag() == tag => {
-                let sent = Sent {
+                let write = RegistryWrite {
                     registry: keep.tagged(),
                     why: Why::of_adoption(&target, keep.work.object.known_id()),
                     changes: tag_missing(&keep.desired.registry),
                 };
-                let why = sent.why;
+                let why = write.why;
                 ask(Effect::Adopt {
                     intent,
-                    sent,
+                    write,
                     target: target.clone(),
                     then: Adopting { keep, target, why },
                 })

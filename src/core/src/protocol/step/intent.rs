@@ -1,4 +1,4 @@
-//! The way to a POST: finalizer, turn, intent, POST, id (rules 2, 4, 5 and 6). An adoption goes the
+//! The way to a POST: finalizer, reservation, intent, POST, id (rules 2, 4, 5 and 6). An adoption goes the
 //! same way up to its intent.
 
 use jiff::Timestamp;
@@ -8,8 +8,9 @@ use crate::api::registry::CreateIntent;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, AfterId, AwaitingTurn, Creating, Effect, Intended, Intent,
-    Listing, Next, ObjectWritten, RecordingId, RecordingIntent, Sent, Showing, TurnAnswer, Wrote,
+    AddingFinalizer, AfterFinalizer, AfterId, Creating, Effect, Intended, Intent, Listing, Next,
+    ObjectWritten, RecordingId, RecordingIntent, RegistryWrite, ReserveAnswer, Reserving, Showing,
+    Wrote,
 };
 use crate::failure::Failure;
 use crate::plan::Why;
@@ -28,7 +29,7 @@ pub(super) fn intend(keep: Keep, intended: Intended) -> Next {
         }
     }
     if keep.work.object.has_finalizer() {
-        await_turn(keep, intended)
+        reserve(keep, intended)
     } else {
         ask(Effect::AddFinalizer {
             then: AddingFinalizer {
@@ -40,16 +41,16 @@ pub(super) fn intend(keep: Keep, intended: Intended) -> Next {
 }
 
 /// The finalizer is on.
-pub(super) fn await_turn(keep: Keep, intended: Intended) -> Next {
-    ask(Effect::AwaitTurn {
-        then: AwaitingTurn { keep, intended },
+pub(super) fn reserve(keep: Keep, intended: Intended) -> Next {
+    ask(Effect::Reserve {
+        then: Reserving { keep, intended },
     })
 }
 
-impl AwaitingTurn {
+impl Reserving {
     /// Takes whether the write that is intended may follow at once.
-    pub fn resume(self, answer: TurnAnswer, now: Timestamp) -> Next {
-        let AwaitingTurn { mut keep, intended } = self;
+    pub fn resume(self, answer: ReserveAnswer, now: Timestamp) -> Next {
+        let Reserving { mut keep, intended } = self;
         if let Err(failure) = answer {
             let operation = match intended {
                 Intended::Create => Operation::Create,
@@ -107,7 +108,7 @@ impl RecordingIntent {
         match intended {
             Intended::Create => ask(Effect::Create {
                 intent,
-                sent: Sent {
+                write: RegistryWrite {
                     registry: keep.tagged(),
                     why: Why::Missing,
                     changes: Changes::default(),

@@ -9,8 +9,8 @@ use super::{ask, failed, finished, gap, only_observes, show_before_write};
 use crate::api::registry::Applied;
 use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, Sent, ShowAnswer, Showing,
-    Updating, Wrote,
+    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, RegistryWrite, ShowAnswer,
+    Showing, Updating, Wrote,
 };
 use crate::failure::{Class, Failure};
 use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
@@ -385,7 +385,7 @@ pub(super) fn shown_before_update(
                     }
                     Some(changes) => ask(Effect::Update {
                         target: target.clone(),
-                        sent: Sent {
+                        write: RegistryWrite {
                             registry: keep.tagged(),
                             why,
                             changes,

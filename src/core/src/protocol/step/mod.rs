@@ -367,7 +367,7 @@ impl AddingFinalizer {
             Err(failure) => return finished(&keep, kube_verdict(failure)),
         }
         match then {
-            AfterFinalizer::Intend(intended) => intent::await_turn(keep, intended),
+            AfterFinalizer::Intend(intended) => intent::reserve(keep, intended),
             AfterFinalizer::Update(id, why) => {
                 show_before_write(id, Showing::BeforeUpdate(keep, why), now)
             }

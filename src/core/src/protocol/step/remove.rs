@@ -8,7 +8,7 @@ use crate::desired::RegistryId;
 use crate::diff::tag_present;
 use crate::effect::{
     AfterId, Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, RecordingId,
-    Removal, RemovingFinalizer, Sent, ShowAnswer, Showing, Untagging,
+    RegistryWrite, Removal, RemovingFinalizer, ShowAnswer, Showing, Untagging,
 };
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Record, Standing, standing};
@@ -260,7 +260,7 @@ pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp)
         }
         Ok(Standing::Ours(target)) => ask(Effect::Untag {
             target,
-            sent: Sent {
+            write: RegistryWrite {
                 registry: keep.desired.registry.clone(),
                 why: Why::ObjectOrphaned,
                 changes: tag_present(&keep.desired.registry),

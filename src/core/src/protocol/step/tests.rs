@@ -158,6 +158,16 @@ impl World {
         }
     }
 
+    /// One whose create was not answered.
+    fn unanswered() -> Self {
+        let mut world = World::new(|_| {});
+        world.failures.insert("Create", unknown());
+        world.reconcile();
+        world.failures.clear();
+        world.trace.clear();
+        world
+    }
+
     fn put(&mut self, id: i64, sent: &Registry) {
         let kept = (self.keeps)(sent.description.clone());
         let mut stored = record(id, &sent.name, &kept);
@@ -216,8 +226,8 @@ impl World {
         let name = effect.name();
         let shown = match &effect {
             Effect::Show { id, .. } => format!("Show {id}"),
-            Effect::Update { target, sent, .. } => {
-                format!("Update {}: {}", target.id(), sent.changes)
+            Effect::Update { target, write, .. } => {
+                format!("Update {}: {}", target.id(), write.changes)
             }
             Effect::Delete { target, .. } => format!("Delete {}", target.id()),
             Effect::Untag { target, .. } => format!("Untag {}", target.id()),
@@ -229,7 +239,7 @@ impl World {
             | Effect::List { .. }
             | Effect::FindOwner { .. }
             | Effect::AddFinalizer { .. }
-            | Effect::AwaitTurn { .. }
+            | Effect::Reserve { .. }
             | Effect::RecordIntent { .. }
             | Effect::Create { .. }
             | Effect::RecordId { .. }
@@ -269,7 +279,7 @@ impl World {
                 });
                 then.resume(answer, now)
             }
-            Effect::AwaitTurn { then } => {
+            Effect::Reserve { then } => {
                 let answer = self.swr(name, |_| ());
                 then.resume(answer, now)
             }
@@ -279,10 +289,10 @@ impl World {
                 });
                 then.resume(answer, now)
             }
-            Effect::Create { sent, then, .. } => {
+            Effect::Create { write, then, .. } => {
                 let answer = self.swr(name, |world| {
                     let id = world.records.keys().max().unwrap_or(&0) + 1;
-                    world.put(id, &sent.registry);
+                    world.put(id, &write.registry);
                     Some(RegistryId(id))
                 });
                 then.resume(answer, now)
@@ -293,18 +303,29 @@ impl World {
                 });
                 then.resume(answer, now)
             }
-            Effect::Update { target, sent, then } => {
-                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
+            Effect::Update {
+                target,
+                write,
+                then,
+            } => {
+                let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)
             }
             Effect::Adopt {
-                target, sent, then, ..
+                target,
+                write,
+                then,
+                ..
             } => {
-                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
+                let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)
             }
-            Effect::Untag { target, sent, then } => {
-                let answer = self.swr(name, |world| world.put(target.id().0, &sent.registry));
+            Effect::Untag {
+                target,
+                write,
+                then,
+            } => {
+                let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)
             }
             Effect::Delete { target, then } => {
@@ -366,7 +387,7 @@ fn a_registry_is_created_with_finalizer_and_intent_before_the_post() {
         ReadSecret
         List
         AddFinalizer
-        AwaitTurn
+        Reserve
         RecordIntent
         Create
         List
@@ -415,7 +436,7 @@ fn without_room_within_the_limits_of_the_account_nothing_is_noted_and_nothing_se
         after_secs: Some(9),
     };
     let failure = Failure::new(class, Cause::OwnLimits);
-    world.failures.insert("AwaitTurn", failure.clone());
+    world.failures.insert("Reserve", failure.clone());
     let ended = world.reconcile();
     let operation = Operation::Create;
     assert_eq!(ended, Verdict::Swr { operation, failure });
@@ -448,11 +469,7 @@ fn a_definite_refusal_clears_the_intent_and_an_unknown_outcome_keeps_it() {
 
 #[test]
 fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
-    world.trace.clear();
+    let mut world = World::unanswered();
     let posted_at = world.now;
     let ended = world.reconcile();
     assert!(matches!(ended, Verdict::Settling { until } if until <= at(posted_at + 120)));
@@ -463,7 +480,7 @@ fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
         ReadAccount
         ReadSecret
         List
-        AwaitTurn
+        Reserve
         RecordIntent
         Create
         List
@@ -474,11 +491,7 @@ fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
 
 #[test]
 fn a_registry_whose_id_was_lost_is_found_by_its_tag_at_once() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
-    world.trace.clear();
+    let mut world = World::unanswered();
     // The POST had landed all the same.
     world
         .records
@@ -510,7 +523,7 @@ fn a_late_list_does_not_keep_the_id_waiting() {
         ReadSecret
         List
         AddFinalizer
-        AwaitTurn
+        Reserve
         RecordIntent
         Create
         List
@@ -628,7 +641,7 @@ fn a_registry_that_is_gone_is_made_anew_only_when_that_is_certain() {
         List
         Show 1
         List
-        AwaitTurn
+        Reserve
         RecordIntent
         Create
         List
@@ -703,34 +716,6 @@ fn a_tag_that_swr_does_not_keep_stops_everything() {
     assert!(matches!(world.reconcile(), Verdict::NotVisible { .. }));
     world.now += 200;
     assert_eq!(world.reconcile(), Verdict::TagNotKept);
-}
-
-#[test]
-fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_nothing() {
-    for refused in ["AwaitTurn", "Adopt"] {
-        let mut world = World::new(|_| {});
-        world.keeps = |description| description.chars().take(20).collect();
-        assert_eq!(world.reconcile(), Verdict::TagNotKept);
-        let status = world.object.take().expect("object").status;
-        let changed = World::new(|value| {
-            value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
-            value["metadata"]["generation"] = json!(2);
-            value["spec"]["adoption"] = json!({"policy": "IfUnowned"});
-            value["status"] = serde_json::to_value(&status).expect("status");
-        });
-        world.object = changed.object;
-        world.now += 1_000;
-        world.keeps = |description| description;
-        let failure = Failure::new(Class::Transient, Cause::TooLate);
-        world.failures.insert(refused, failure);
-        assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
-        world.failures.clear();
-        let ended = world.reconcile();
-        assert!(
-            matches!(ended, Verdict::InSync { .. }),
-            "{refused}: {ended:?}"
-        );
-    }
 }
 
 #[test]

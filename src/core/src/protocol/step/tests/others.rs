@@ -398,11 +398,7 @@ fn a_list_with_a_gap_proves_neither_that_a_registry_is_gone_nor_that_a_request_w
     }
     assert_eq!(posts(&world), 0);
 
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
-    world.trace.clear();
+    let mut world = World::unanswered();
     world.now += 200;
     world.gaps = 1;
     world.reconcile();
@@ -417,4 +413,32 @@ fn a_list_with_a_gap_does_not_keep_a_new_registry_from_being_made() {
     let mut world = World::new(|_| {});
     world.gaps = 1;
     assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
+}
+
+#[test]
+fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_nothing() {
+    for refused in ["Reserve", "Adopt"] {
+        let mut world = World::new(|_| {});
+        world.keeps = |description| description.chars().take(20).collect();
+        assert_eq!(world.reconcile(), Verdict::TagNotKept);
+        let status = world.object.take().expect("object").status;
+        let changed = World::new(|value| {
+            value["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
+            value["metadata"]["generation"] = json!(2);
+            value["spec"]["adoption"] = json!({"policy": "IfUnowned"});
+            value["status"] = serde_json::to_value(&status).expect("status");
+        });
+        world.object = changed.object;
+        world.now += 1_000;
+        world.keeps = |description| description;
+        let failure = Failure::new(Class::Transient, Cause::TooLate);
+        world.failures.insert(refused, failure);
+        assert!(matches!(world.reconcile(), Verdict::Swr { .. }));
+        world.failures.clear();
+        let ended = world.reconcile();
+        assert!(
+            matches!(ended, Verdict::InSync { .. }),
+            "{refused}: {ended:?}"
+        );
+    }
 }

@@ -27,10 +27,7 @@ fn a_deletion_removes_the_known_registry_and_then_the_finalizer_and_leaves_copie
 
 #[test]
 fn a_deletion_with_an_open_intent_waits_for_the_settle_time() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
+    let mut world = World::unanswered();
     let posted_at = world.now;
     world.object.as_mut().expect("object").deleting = true;
     assert!(matches!(
@@ -250,10 +247,7 @@ fn a_put_without_tag_that_may_still_land_is_waited_for_before_the_object_goes() 
 
 #[test]
 fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
+    let mut world = World::unanswered();
     let object = world.object.as_mut().expect("object");
     object.deleting = true;
     object.deletion_policy = DeletionPolicy::Orphan;
@@ -283,10 +277,7 @@ fn an_orphan_whose_create_was_not_answered_waits_for_it_and_takes_the_tag_off() 
 /// Where the finalizer's write is not answered, the next reconcile must not take the copy for ours.
 #[test]
 fn a_registry_whose_id_was_lost_is_noted_before_it_is_deleted_and_its_copy_stays() {
-    let mut world = World::new(|_| {});
-    world.failures.insert("Create", unknown());
-    world.reconcile();
-    world.failures.clear();
+    let mut world = World::unanswered();
     world.object.as_mut().expect("object").deleting = true;
     world
         .records

@@ -29,7 +29,7 @@ fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_i
             "ReadSecret",
             "List",
             "AddFinalizer",
-            "AwaitTurn",
+            "Reserve",
             "RecordIntent",
             "Create",
             "List",
