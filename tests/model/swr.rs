@@ -296,7 +296,8 @@ impl World {
                     || uid == present && was_let_go(state, at, uid);
                 let wrong = if wrong_target(state, at, ours, ours, excused) {
                     Some("S3 DELETE of a registry that is not ours")
-                } else if is_copy(state, at, uid) || self.stays(state, at, uid) {
+                } else if state.registries[at].is_some_and(|registry| registry.cloned) {
+                    // One whose id the status took, because the original was gone, is none any more.
                     Some("S3 DELETE of a copy")
                 } else {
                     None
@@ -305,20 +306,6 @@ impl World {
                 (Answer::Done, wrong)
             }
         }
-    }
-
-    /// Whether this is a copy that dies with nothing: only an id that was lost, and found again by the
-    /// tag when the copy alone was left, leaves room for the thought that it is the registry that was
-    /// made.
-    fn stays(&self, state: &State, at: usize, uid: u8) -> bool {
-        let object = state.object.map(|object| self.core.object(object));
-        let object = object.filter(|object| object.uid_number() == uid);
-        let this = state.registries[at].and_then(|registry| registry.truth);
-        let may_be_ours = object.is_some_and(|object| {
-            let known = object.known();
-            object.intent_at().is_some() && known == this.map(|shown| shown.id)
-        });
-        state.registries[at].is_some_and(|registry| registry.cloned) && !may_be_ours
     }
 
     /// What `updated_at` becomes with a write.
