@@ -284,6 +284,35 @@ fn every_file_says_first_what_it_is_for_and_stays_short() {
     assert_none(&breaches, "every file:");
 }
 
+/// A newcomer reads this much, and understands what an edit of an object leads to.
+const WALK_FILES_MAX: usize = 15;
+const WALK_LINES_MAX: usize = 400;
+
+#[test]
+fn the_walk_from_an_edit_to_its_put_is_short() {
+    let text = read("ARCHITECTURE.md");
+    let (_, walk) = text.split_once("## A walk").expect("a walk");
+    let (walk, _) = walk
+        .split_once("\n## ")
+        .expect("another part behind the walk");
+    let files: BTreeSet<&str> = walk
+        .split('`')
+        .filter(|text| text.starts_with("src/"))
+        .collect();
+    assert!(
+        (5..=WALK_FILES_MAX).contains(&files.len()),
+        "the walk leads through {} files",
+        files.len()
+    );
+    let breaches: Vec<String> = files
+        .into_iter()
+        .map(|path| (path, read(path).lines().count()))
+        .filter(|(_, n_lines)| *n_lines > WALK_LINES_MAX)
+        .map(|(path, n_lines)| format!("{path} has {n_lines} lines, more than {WALK_LINES_MAX}"))
+        .collect();
+    assert_none(&breaches, "every file of the walk:");
+}
+
 #[test]
 fn every_reason_has_its_row_and_every_row_its_reason() {
     let text = read("docs/reasons.md");

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use swr_operator_api as api;
 use swr_operator_api::account::SwrAccount;
-use swr_operator_api::reason::{Progress, Reason};
+use swr_operator_api::reason::{EventType, Progress, Reason};
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::credential::{Credential, SecretData};
 use swr_operator_core::desired::{Desired, Scope};
@@ -246,13 +246,17 @@ fn word(progress: Progress) -> &'static str {
 }
 
 fn reason_table() -> String {
-    let mut table = String::from("\n| Reason | Progress | Meaning |\n|---|---|---|\n");
+    let mut table = String::from("\n| Reason | Progress | Event | Meaning |\n|---|---|---|---|\n");
     for reason in Reason::ALL {
         writeln!(
             table,
-            "| `{}` | {} | {} |",
+            "| `{}` | {} | {} | {} |",
             reason.as_str(),
             word(reason.progress()),
+            reason.event().map_or("", |it| match it {
+                EventType::Normal => "Normal",
+                EventType::Warning => "Warning",
+            }),
             cell(reason.doc()),
         )
         .expect("a String takes everything");

@@ -35,6 +35,7 @@ const SETTING: Setting = Setting {
     shows_key: true,
     shows_updates: false,
     skew: 0,
+    lacks_room: false,
 };
 
 pub(crate) fn one(name: &'static str, left: Budget) -> Config {
@@ -79,6 +80,17 @@ fn skewed(config: Config) -> Config {
     Config {
         setting: Setting {
             skew: 3,
+            ..config.setting
+        },
+        ..config
+    }
+}
+
+/// Room for a write is waited for, and refused.
+fn crowded(config: Config) -> Config {
+    Config {
+        setting: Setting {
+            lacks_room: true,
             ..config.setting
         },
         ..config
@@ -318,6 +330,7 @@ pub(crate) fn full() -> Vec<Config> {
             ..two("2 controllers, console", Budget { console: 1, ..b })
         },
     ]);
+    all.extend(crowds());
     all.extend(watching::all());
     all.extend(clocks());
     all.extend(copies());
@@ -329,6 +342,31 @@ pub(crate) fn full() -> Vec<Config> {
 }
 
 /// One clock per process, which is wrong from the start or drifts.
+fn crowds() -> Vec<Config> {
+    let b = NOTHING;
+    vec![
+        crowded(one(
+            "waits for room, fault, crash, edit",
+            Budget {
+                faults: 1,
+                crashes: 1,
+                edits: 1,
+                ..b
+            },
+        )),
+        crowded(adopting(one(
+            "waits for room, adoption, fault, delete",
+            Budget {
+                faults: 1,
+                deletions: 1,
+                recreations: 1,
+                ..b
+            },
+        ))),
+        crowded(two("2 controllers wait for room", b)),
+    ]
+}
+
 fn clocks() -> Vec<Config> {
     let b = NOTHING;
     vec![
@@ -697,13 +735,13 @@ pub(crate) fn lies() -> Vec<Config> {
         lie(
             Lie::LandsStatusLate,
             one(
-                "assumption broken: status lands after next look",
+                "assumption broken: status lands after next reconcile",
                 Budget { faults: 2, ..b },
             ),
         ),
         Config {
             expected: Expected::KnownLimit,
-            // What lands between a write of ours and the look that verifies it is taken for that.
+            // What lands between a write of ours and the read that verifies it is taken for that.
             ..showing(one(
                 "limit: unseen edit, late PUT, Secret rotates",
                 Budget {

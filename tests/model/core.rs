@@ -10,26 +10,24 @@ use jiff::Timestamp;
 use serde_json::json;
 use swr_operator_api::registry::{AdoptionPolicy, ReplicationRegistryStatus};
 use swr_operator_api::{ConditionStatus, FINALIZER};
-use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::credential::{Fingerprint, Sealed, Sealer};
 use swr_operator_core::desired::RegistryId;
 use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, RegistryWrite, Showing};
-use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::failure::Failure;
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
 use swr_operator_core::reconcile::{Memory, Reconcile, Windows, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
-use swr_operator_core::summary::{Judged, Summary, Verdict};
+use swr_operator_core::summary::{Baseline, Summary, Verdict};
 use swr_operator_core::tag::{Installation, Owner, split};
 use swr_operator_core::witness::{self, Testimony, Trust};
 
 use crate::age::without_clocks;
+use crate::ask::{Answer, KubeKind, Request, View};
 use crate::facts::{account, credential, done};
-use crate::world::{
-    CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, REGISTRIES, Shown, Tick,
-};
+use crate::world::{CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, Shown, Tick};
 
 /// Seconds of a tick.
 const UNIT: i64 = 60;
@@ -37,61 +35,6 @@ const UNIT: i64 = 60;
 const BEGINNING: i64 = 1_800_000_000;
 /// Ticks between two polls.
 pub(crate) const POLL: Tick = 10;
-/// What a read shows of each registry.
-pub(crate) type View = [Option<Shown>; REGISTRIES];
-
-/// An answer to an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
-    /// To a read of the object, or to a write that gives it back.
-    Object(Option<Index>),
-    Kube(KubeFailure),
-    Account,
-    Secret(u8),
-    Inventory(View),
-    /// The LIST took longer than the patience.
-    LateList,
-    Registry(Shown),
-    /// Whether somebody owns a tag.
-    Owned(bool),
-    Created(Option<u8>),
-    Done,
-    Cloud(Class, Cause),
-}
-
-/// What an effect asks of the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    Object,
-    /// The object again, before a write.
-    Confirm,
-    Account,
-    Secret,
-    List {
-        hurried: bool,
-        removing: bool,
-    },
-    Show {
-        id: u8,
-        before_delete: bool,
-    },
-    /// Whether an object with this tag exists.
-    Owner(Mark),
-    Kube(KubeWrite, KubeKind),
-    Cloud {
-        write: CloudWrite,
-        not_after: Tick,
-    },
-}
-
-/// Which write to the object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KubeKind {
-    AddFinalizer,
-    Intent(Tick),
-    Id,
-    RemoveFinalizer,
-}
 
 /// What the core says to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +44,14 @@ pub(crate) enum Outcome {
 }
 
 /// What is left of a summary once status and requeue are computed from it, as at the end of a
-/// pass in production.
+/// reconcile in production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ending {
     /// The object decided upon, and the same with the new status, if there is something to write.
     pub(crate) write: Option<(Index, Index)>,
     pub(crate) due: Tick,
     pub(crate) memory: Index,
-    pub(crate) judged: Index,
+    pub(crate) baseline: Index,
     pub(crate) gone: bool,
     /// Whether the status says that SWR was found equal to the spec.
     pub(crate) claims: bool,
@@ -162,6 +105,8 @@ pub(crate) struct Setting {
     pub(crate) shows_updates: bool,
     /// How many ticks a wrong clock is ahead or behind.
     pub(crate) skew: i8,
+    /// Whether room for a write may be waited for, and refused. If not, it is there at once.
+    pub(crate) lacks_room: bool,
 }
 
 /// The core and its tables.
@@ -175,7 +120,7 @@ pub(crate) struct Core {
     effects: Table<Effect>,
     summaries: Table<Summary>,
     pub(crate) memories: Table<Memory>,
-    judged: Table<Judged>,
+    baseline: Table<Baseline>,
     endings: Table<Ending>,
     requests: HashMap<Index, Request>,
     starts: HashMap<(u8, bool, Index), Index>,
@@ -251,7 +196,7 @@ impl Core {
             effects: Table::new(),
             summaries: Table::new(),
             memories: Table::new(),
-            judged: Table::new(),
+            baseline: Table::new(),
             endings: Table::new(),
             requests: HashMap::new(),
             starts: HashMap::new(),
@@ -409,15 +354,15 @@ impl Core {
 
     fn outcome(&mut self, next: Next, now: Tick) -> Outcome {
         match next {
-            // Nothing that others see; that time passes before an intent, a finalizer shows.
-            Next::Do(effect) if matches!(*effect, Effect::Reserve { .. }) => {
-                let Effect::Reserve { then } = *effect else {
-                    unreachable!("it was matched");
-                };
-                let next = then.resume(Ok(()), time(now));
-                self.outcome(next, now)
+            Next::Do(effect) => {
+                if let Effect::Reserve { then } = &*effect
+                    && !self.setting.lacks_room
+                {
+                    let next = then.clone().resume(Ok(()), time(now));
+                    return self.outcome(next, now);
+                }
+                Outcome::Effect(self.effects.keep(*effect))
             }
-            Next::Do(effect) => Outcome::Effect(self.effects.keep(*effect)),
             Next::Finished(summary) => Outcome::Ended(self.end(*summary, now)),
         }
     }
@@ -478,6 +423,7 @@ impl Core {
             (Effect::RemoveFinalizer { then }, Answer::Kube(failure)) => {
                 then.resume(Err(failure), now)
             }
+            (Effect::Reserve { then }, answer) => then.resume(done(answer), now),
             (Effect::Create { then, .. }, Answer::Created(id)) => {
                 then.resume(Ok(id.map(|id| RegistryId(i64::from(id)))), now)
             }
@@ -533,8 +479,8 @@ impl Core {
             write,
             due,
             memory: self.memories.keep(summary.memory.clone()),
-            judged: match summary.to_judged() {
-                Some(judged) => self.judged.keep(judged) + 1,
+            baseline: match summary.to_baseline() {
+                Some(baseline) => self.baseline.keep(baseline) + 1,
                 None => 0,
             },
             gone: matches!(summary.verdict, Verdict::Gone | Verdict::Released { .. }),
@@ -618,7 +564,7 @@ impl Core {
                 new.finalizers.retain(|name| name != FINALIZER);
                 self.kube(base, new, true, KubeKind::RemoveFinalizer)
             }
-            Effect::Reserve { .. } => unreachable!("answered at once"),
+            Effect::Reserve { .. } => Request::Room,
             Effect::RecordIntent { status, then } => {
                 let base = then.work().object();
                 let intent = status.create_intent.as_ref().expect("an intent");
@@ -761,19 +707,19 @@ impl Core {
         Inventory::new(view.iter().flatten().map(|shown| self.record(*shown)))
     }
 
-    /// Whether a poll finds that what the last reconcile judged by does not hold any more.
-    pub(crate) fn differs(&mut self, judged: Index, view: &View, uid: u8, secret: u8) -> bool {
-        let key = (judged, *view, uid, secret);
+    /// Whether a poll finds that the baseline of the last reconcile does not hold any more.
+    pub(crate) fn differs(&mut self, baseline: Index, view: &View, uid: u8, secret: u8) -> bool {
+        let key = (baseline, *view, uid, secret);
         if let Some(differs) = self.polls.get(&key) {
             return *differs;
         }
-        let judged = self.judged.get(judged - 1);
+        let baseline = self.baseline.get(baseline - 1);
         let inventory = self.inventory(view);
         // A poll also sends again what moved without a difference.
-        let moved = witness::look(TESTIMONY, [((), &*judged)], &inventory).unexplained > 0;
+        let moved = witness::examine(TESTIMONY, [((), &*baseline)], &inventory).unexplained > 0;
         let differs = moved
-            || judged.lookout.view(&inventory) != judged.view
-            || self.seal(uid, secret).whole != judged.credential;
+            || baseline.concern.digest(&inventory) != baseline.digest
+            || self.seal(uid, secret).whole != baseline.credential;
         self.polls.insert(key, differs);
         differs
     }

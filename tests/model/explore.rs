@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Instant;
 
-use crate::core::{Answer, Request};
+use crate::ask::{Answer, Request};
 use crate::facts::Facts as _;
 use crate::moves::{Config, Expected, How, Label, Step, World};
 use crate::quiet::Quiet;
@@ -350,6 +350,7 @@ pub(crate) fn named(world: &mut World, label: &Label, swapped: bool) -> String {
                 | Request::Secret
                 | Request::List { .. }
                 | Request::Owner(_)
+                | Request::Room
                 | Request::Kube(..) => String::new(),
             };
             let answer = answer.map_or_else(String::new, |answer| {

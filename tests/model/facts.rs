@@ -7,7 +7,8 @@ use swr_operator_core::desired::{ProjectId, Region};
 use swr_operator_core::failure::Failure;
 use swr_operator_core::object::Object;
 
-use crate::core::{Answer, NAMESPACE, tick, uid_of, url_of, url_text};
+use crate::ask::Answer;
+use crate::core::{NAMESPACE, tick, uid_of, url_of, url_text};
 use crate::world::Tick;
 
 /// The small facts of an object that the checker looks at.

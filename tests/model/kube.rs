@@ -4,7 +4,8 @@
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::object::Object;
 
-use crate::core::{Answer, Core, KubeKind};
+use crate::ask::{Answer, KubeKind};
+use crate::core::Core;
 use crate::facts::Facts as _;
 use crate::moves::{How, Label, Lie, Step, World, Wrong, flight, push};
 use crate::world::{At, Index, KubeWrite, Mark, Registry, Sent, Shown, State};

@@ -31,6 +31,7 @@
 //! broken on purpose by `lies`.
 
 mod age;
+mod ask;
 mod configs;
 mod core;
 mod explore;

@@ -3,9 +3,11 @@
 //! [`crate::kube`] and [`crate::swr`], which judge safety; others interfere in [`crate::people`].
 
 use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::failure::{Cause, Class};
 use swr_operator_core::object::Object;
 
-use crate::core::{Answer, Core, Outcome, Request, Setting};
+use crate::ask::{Answer, Request};
+use crate::core::{Core, Outcome, Setting};
 use crate::facts::Facts as _;
 use crate::swr::add_foreign;
 use crate::world::{
@@ -547,8 +549,8 @@ impl World {
         } else {
             ending.memory
         };
-        (controller.judged, controller.due) = match written {
-            Ok(()) => (ending.judged, ending.due),
+        (controller.baseline, controller.due) = match written {
+            Ok(()) => (ending.baseline, ending.due),
             Err(due) => (0, due),
         };
     }
@@ -575,6 +577,12 @@ impl World {
                 let present = state.object.map(|object| self.core.object(object));
                 let exists = present.is_some_and(|it| mark == Mark::Uid(it.uid_number()));
                 self.answer(out, *state, k, effect, Answer::Owned(exists), How::Well);
+            }
+            Request::Room => {
+                self.answer(out, *state, k, effect, Answer::Done, How::Well);
+                let refused =
+                    Answer::Cloud(Class::Throttled { after_secs: None }, Cause::OwnLimits);
+                self.fault(out, state, k, effect, refused, How::Refused);
             }
             Request::Kube(write, kind) => self.kube(state, k, effect, write, kind, out),
             Request::Cloud { write, not_after } => {

@@ -140,10 +140,10 @@ impl Quiet {
         for k in 0..controllers {
             let controller = &state.controllers[k];
             let view = world.truth(state, uid);
-            if controller.judged != 0
+            if controller.baseline != 0
                 && world
                     .core
-                    .differs(controller.judged, &view, uid, state.secret)
+                    .differs(controller.baseline, &view, uid, state.secret)
             {
                 let mut next = *state;
                 next.pass_time(state.now + POLL);

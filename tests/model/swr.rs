@@ -2,7 +2,7 @@
 
 use swr_operator_core::failure::{Cause, Class};
 
-use crate::core::{Answer, View};
+use crate::ask::{Answer, View};
 use crate::facts::Facts as _;
 use crate::moves::{How, Label, Lie, Step, World, Wrong, flight, push};
 use crate::world::{

@@ -155,7 +155,7 @@ pub(crate) struct Controller {
     pub(crate) read_only: bool,
     pub(crate) memory: Index,
     /// What the next poll compares with; 0 for nothing.
-    pub(crate) judged: Index,
+    pub(crate) baseline: Index,
     pub(crate) looked: Option<Looked>,
     /// The version that the watch showed and the last reconcile decided upon, if that neither read the
     /// object nor wrote to it; 0 if it did. When the watch shows another, it asks for another reconcile.
@@ -185,7 +185,7 @@ impl Controller {
         ahead: 0,
         read_only: false,
         memory: 0,
-        judged: 0,
+        baseline: 0,
         looked: None,
         upon: 0,
         due: NEVER,
@@ -424,7 +424,7 @@ fn key_of(controller: &Controller) -> Key {
         b,
         controller.uid,
         controller.memory,
-        controller.judged,
+        controller.baseline,
         controller.due,
         (
             controller.held,

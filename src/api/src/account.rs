@@ -200,7 +200,7 @@ pub struct Targets {
     }]
 }))]
 pub struct SwrAccountStatus {
-    /// The generation of the spec that this status was computed from; -1 before the first look.
+    /// The generation of the spec that this status was computed from; -1 before the first check.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
     /// Project in use, given or looked up.

@@ -371,7 +371,7 @@ pub enum DeletionPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 // The default makes `kubectl wait`, Helm and Flux wait for the operator instead of taking an
-// object that nobody has looked at for ready (measured: reference X1-X3).
+// object that nobody has reconciled for ready (measured: reference X1-X3).
 #[schemars(extend("default" = {
     "observedGeneration": -1,
     "conditions": [{
@@ -381,7 +381,7 @@ pub enum DeletionPolicy {
     }]
 }))]
 pub struct ReplicationRegistryStatus {
-    /// The generation of the spec that this status was computed from; -1 before the first look.
+    /// The generation of the spec that this status was computed from; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
     /// Id of the registry in SWR.

@@ -67,7 +67,7 @@ pub(super) struct Accounts {
 enum Known {
     /// It does not fit our CRD.
     NotUnderstood,
-    /// It was looked at, and something is wrong with it.
+    /// It was checked, and something is wrong with it.
     NotReady,
     /// It can be used.
     Usable(Arc<Usable>),
@@ -112,7 +112,7 @@ impl Accounts {
         }
     }
 
-    /// Whether the account was looked at.
+    /// Whether the account was checked.
     pub(super) fn knows(&self, name: &str) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.contains_key(name)
@@ -127,7 +127,7 @@ impl Accounts {
         !matches!(before, Some(Known::NotUnderstood))
     }
 
-    /// The account fits our CRD, and is to be looked at.
+    /// The account fits our CRD, and is to be checked.
     pub(super) fn fits(&self, name: &str) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known @ Known::NotUnderstood) = known.get_mut(name) {
@@ -155,8 +155,8 @@ impl Accounts {
         }
     }
 
-    /// Looks at an account: reads its key, looks its project up, makes a client if anything
-    /// changed. Says what it found, and whether objects of the account should be looked at.
+    /// Checks an account: reads its key, looks its project up, makes a client if anything
+    /// changed. Says what it found, and whether objects of the account should be reconciled.
     pub(super) async fn refresh(
         &self,
         cr: &SwrAccount,
@@ -167,7 +167,7 @@ impl Accounts {
         let before = self.get(&name).ok();
         let prepared = self.prepare(cr, secrets, sealer, before.as_ref()).await;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // It was changed during this look, which must not bring back what it was.
+        // It was changed during this check, which must not bring back what it was.
         let is_outdated = matches!(known.get(&name), Some(Known::NotUnderstood));
         match prepared {
             Ok(usable) => {
@@ -303,7 +303,7 @@ fn fingerprint(sealer: &Sealer, key: &AccessKey) -> Fingerprint {
     ])
 }
 
-/// Whether an account in this state is worth another look soon.
+/// Whether an account in this state is worth another check soon.
 pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
     match verdict {
         AccountVerdict::Usable(_) | AccountVerdict::Refused(..) => false,

@@ -242,7 +242,7 @@ impl<'a> Executor<'a> {
     }
 
     fn read_account(&mut self, work: &Work) -> AccountAnswer {
-        // One look for the whole reconcile: an account that changes meanwhile leads the next reconcile.
+        // One check of the account for the whole reconcile: an account that changes meanwhile leads the next reconcile.
         let usable = self.context.accounts.get(&work.scope().account)?;
         let account = usable.account.clone();
         self.account = Some(usable);
@@ -268,20 +268,20 @@ impl<'a> Executor<'a> {
         } else {
             Need::Changes
         };
-        let look = account
+        let observation = account
             .snapshots
             .list(&reader, instance, started_after, need);
-        let look = match then.patience_secs() {
-            None => look.await,
+        let observation = match then.patience_secs() {
+            None => observation.await,
             Some(secs) => {
                 let patience = Duration::from_secs(secs.unsigned_abs());
-                match tokio::time::timeout(patience, look).await {
-                    Ok(look) => look,
+                match tokio::time::timeout(patience, observation).await {
+                    Ok(observation) => observation,
                     Err(_) => return Ok(None),
                 }
             }
         };
-        look.map(Some)
+        observation.map(Some)
     }
 
     fn not_after(&self, at: Timestamp) -> Timestamp {
@@ -302,7 +302,7 @@ impl<'a> Executor<'a> {
             .ok_or_else(|| Failure::new(Class::Transient, Cause::Unreachable))
     }
 
-    /// Later looks at the instance must show this.
+    /// Later observations of the instance must show this.
     fn wrote(&self, work: &Work, id: RegistryId, what: Own) {
         if let Some(account) = &self.account {
             account.snapshots.wrote(&work.scope().instance, id, what);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
 
-/// Reconciles of one instance under way at once. Each waits most of its time for a look that it shares or
+/// Reconciles of one instance under way at once. Each waits most of its time for a read that it shares or
 /// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
 /// within what an intent allows.
 pub(super) const AT_ONCE: usize = 64;
@@ -18,16 +18,16 @@ pub(super) const ALL_AT_ONCE: usize = 512;
 const FEW: usize = 4;
 /// But for the memory: 40 MiB.
 const MANY: usize = 2_048;
-/// Of so many turns of an instance one is the sweep's, so that a flood of changes cannot stop it.
-const SWEEP_EVERY: u32 = 8;
+/// Of so many turns of an instance one is for the background, so that a flood of changes cannot stop it.
+const BACKGROUND_EVERY: u32 = 8;
 
-/// Who asks for a look.
+/// Why an object waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// A person, by a change of the object.
     Change,
     /// The operator itself: a poll, a retry, a changed Secret or account.
-    Sweep,
+    Background,
 }
 
 /// The objects that wait for their turn. Those that do not fit our CRD have no instance, and share a
@@ -44,22 +44,26 @@ pub(super) struct Lanes {
 #[derive(Debug, Default)]
 struct Instance {
     changes: VecDeque<ObjectKey>,
-    sweeps: VecDeque<ObjectKey>,
+    background: VecDeque<ObjectKey>,
     turns: u32,
     under_way: usize,
 }
 
 impl Instance {
     fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.sweeps.is_empty()
+        self.changes.is_empty() && self.background.is_empty()
     }
 
     fn pop(&mut self) -> Option<ObjectKey> {
         self.turns = self.turns.wrapping_add(1);
-        if self.turns.is_multiple_of(SWEEP_EVERY) {
-            self.sweeps.pop_front().or_else(|| self.changes.pop_front())
+        if self.turns.is_multiple_of(BACKGROUND_EVERY) {
+            self.background
+                .pop_front()
+                .or_else(|| self.changes.pop_front())
         } else {
-            self.changes.pop_front().or_else(|| self.sweeps.pop_front())
+            self.changes
+                .pop_front()
+                .or_else(|| self.background.pop_front())
         }
     }
 }
@@ -74,7 +78,7 @@ impl Lanes {
         }
         match lane {
             Lane::Change => instance.changes.push_back(key),
-            Lane::Sweep => instance.sweeps.push_back(key),
+            Lane::Background => instance.background.push_back(key),
         }
     }
 
@@ -149,8 +153,8 @@ mod tests {
         for n in 0..AT_ONCE + 2 {
             lanes.push(Some(&slow), key("slow", n), Lane::Change);
         }
-        lanes.push(Some(&quick), key("quick", 0), Lane::Sweep);
-        lanes.push(None, key("unfit", 0), Lane::Sweep);
+        lanes.push(Some(&quick), key("quick", 0), Lane::Background);
+        lanes.push(None, key("unfit", 0), Lane::Background);
         let mut turns = Vec::new();
         while let Some((scope, key)) = lanes.pop() {
             lanes.begins(scope.as_ref());
@@ -190,16 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn changes_go_first_and_sweeps_are_not_starved() {
+    fn changes_go_first_and_the_background_is_not_starved() {
         let mut lanes = Lanes::default();
         for n in 0..20 {
             lanes.push(None, key("change", n), Lane::Change);
         }
-        lanes.push(None, key("sweep", 0), Lane::Sweep);
+        lanes.push(None, key("other", 0), Lane::Background);
         let turns: Vec<String> = std::iter::from_fn(|| lanes.pop())
             .map(|(_, key)| key.namespace)
             .collect();
-        let at = turns.iter().position(|name| name == "sweep");
+        let at = turns.iter().position(|name| name == "other");
         assert_eq!((turns.len(), at), (21, Some(7)));
     }
 }

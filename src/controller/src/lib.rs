@@ -1,4 +1,4 @@
-//! Carries out effects and returns outcomes: who is looked at when, and by what. No decision
+//! Carries out effects and returns outcomes: who is reconciled when, and with what. No decision
 //! about a registry is made here.
 
 #![forbid(unsafe_code)]

@@ -1,5 +1,5 @@
-//! The look that costs least: one LIST, or a page of what changed last, and one GET per distinct
-//! Secret tell for every object of an instance whether what it was judged by still holds. Only those
+//! The read that costs least: one LIST, or a page of what changed last, and one GET per distinct
+//! Secret tell for every object of an instance whether its baseline still holds. Only those
 //! for which it does not get a reconcile of their own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,10 +20,10 @@ use swr_operator_core::witness::{self, Moves, Testimony, Trust};
 
 use super::accounts::Usable;
 use super::context::Context;
-use super::queue::{JudgedObject, Queue};
+use super::queue::{Queue, RestingObject};
 use super::schedule::Purpose;
 use super::secrets::{self, ReadSecret, SecretKey};
-use super::snapshots::Look;
+use super::snapshots::Observation;
 
 /// Before a poll that failed is tried once more: longer than a failure is remembered at first.
 const SECOND_TRY: Duration = Duration::from_secs(2);
@@ -39,8 +39,10 @@ pub(super) struct Polled {
     purpose: Purpose,
     begun: Timestamp,
     /// `None` if the account cannot be used, or nothing but a LIST of all would have told.
-    pub(super) look: Option<Look>,
+    pub(super) observation: Option<Observation>,
     secrets: ReadSecrets,
+    /// Whether the order of the newest changes is not believed.
+    order_distrusted: bool,
 }
 
 impl Polled {
@@ -51,13 +53,13 @@ impl Polled {
 
     /// The inventory, if all registries were read.
     fn whole(&self) -> Option<&Inventory> {
-        let look = self.look.as_ref().filter(|_| self.is_whole())?;
-        look.as_ref().ok().map(Arc::as_ref)
+        let observation = self.observation.as_ref().filter(|_| self.is_whole())?;
+        observation.as_ref().ok().map(Arc::as_ref)
     }
 
-    /// Whether what was read may tell more than the object was judged by. What a reconcile that ended
+    /// Whether what was read may tell more than the object's baseline. What a reconcile that ended
     /// meanwhile saw may be younger; what the two show differently, the next read tells.
-    fn tells_of(&self, object: &JudgedObject<'_>) -> bool {
+    fn tells_of(&self, object: &RestingObject<'_>) -> bool {
         object.at < self.begun
     }
 }
@@ -70,33 +72,37 @@ pub(super) async fn read(
     secrets: BTreeSet<SecretKey>,
 ) -> Polled {
     let begun = clock::now();
-    let look = match context.accounts.get(&scope.account) {
-        Ok(account) => look(&account, &scope.instance, purpose).await,
-        Err(_) => None,
+    let (observation, order_distrusted) = match context.accounts.get(&scope.account) {
+        Ok(account) => (
+            observe(&account, &scope.instance, purpose).await,
+            account.snapshots.distrusts_order(&scope.instance),
+        ),
+        Err(_) => (None, false),
     };
     let secrets = read_secrets(&context, secrets).await;
     Polled {
         scope,
         purpose,
         begun,
-        look,
+        observation,
         secrets,
+        order_distrusted,
     }
 }
 
-async fn look(account: &Usable, instance: &InstanceId, purpose: Purpose) -> Option<Look> {
+async fn observe(account: &Usable, instance: &InstanceId, purpose: Purpose) -> Option<Observation> {
     let (reader, snapshots) = (account.client.reader(), &account.snapshots);
     match purpose {
         Purpose::Poll => {
-            let look = snapshots.poll(&reader, instance).await;
-            if look.is_ok() {
-                return Some(look);
+            let observation = snapshots.poll(&reader, instance).await;
+            if observation.is_ok() {
+                return Some(observation);
             }
             // One lost answer must not make every object say that it cannot be verified.
             tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
             Some(snapshots.poll(&reader, instance).await)
         }
-        Purpose::Retry => Some(snapshots.look(&reader, instance).await),
+        Purpose::Retry => Some(snapshots.retry(&reader, instance).await),
         // What it cannot tell is for the next poll.
         Purpose::Changes => snapshots.changes(&reader, instance).await.map(Ok),
     }
@@ -117,31 +123,31 @@ pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>
 /// The Secrets that the objects of a scope use.
 pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
     queue
-        .judged(scope)
-        .map(|it| (it.key.namespace.clone(), it.judged.secret.name.clone()))
+        .resting(scope)
+        .map(|it| (it.key.namespace.clone(), it.baseline.secret.name.clone()))
         .collect()
 }
 
-/// The objects for which what they were judged by does not hold any more. Those of an instance that
+/// The objects whose baseline does not hold any more. Those of an instance that
 /// cannot be listed are told so by a poll, not by a read for those that wait.
 pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
     queue
-        .judged(&polled.scope)
+        .resting(&polled.scope)
         .filter(|it| {
-            let judged = it.judged;
-            let same_registry = match &polled.look {
+            let baseline = it.baseline;
+            let same_registry = match &polled.observation {
                 Some(Ok(_)) if !polled.tells_of(it) => true,
-                // Between two polls nothing can have changed for it: no inventory has such a view.
-                Some(Ok(_)) if !polled.is_whole() && judged.view.waits_for_poll() => true,
-                Some(Ok(inventory)) => judged.lookout.view(inventory) == judged.view,
+                // Between two polls nothing can have changed for it: no inventory has such a digest.
+                Some(Ok(_)) if !polled.is_whole() && baseline.digest.waits_for_poll() => true,
+                Some(Ok(inventory)) => baseline.concern.digest(inventory) == baseline.digest,
                 // Every object has to say that it cannot be verified.
                 Some(Err(_)) | None => polled.purpose != Purpose::Poll,
             };
-            let secret_key = (it.key.namespace.clone(), judged.secret.name.clone());
+            let secret_key = (it.key.namespace.clone(), baseline.secret.name.clone());
             let same_credential = match polled.secrets.get(&secret_key) {
-                Some(Ok(secret)) => secrets::credential(secret.as_deref(), &judged.secret)
+                Some(Ok(secret)) => secrets::credential(secret.as_deref(), &baseline.secret)
                     .is_ok_and(|credential| {
-                        context.sealer.seal(it.uid, &credential).whole == judged.credential
+                        context.sealer.seal(it.uid, &credential).whole == baseline.credential
                     }),
                 // A permission that is gone concerns the object; the API server being slow does not.
                 Some(Err(KubeFailure::Forbidden)) => false,
@@ -168,7 +174,7 @@ pub(super) fn count(
     };
     let objects = &context.metrics.objects;
     let differing: HashSet<&ObjectKey> = differing.iter().collect();
-    for it in queue.judged(&polled.scope) {
+    for it in queue.resting(&polled.scope) {
         if !differing.contains(it.key) {
             objects.verified(it.key, now);
         }
@@ -181,8 +187,9 @@ pub(super) fn count(
         duplicates: tags.map(|(_, carriers)| carriers.saturating_sub(1)).sum(),
         unexplained: moves.unexplained,
         distrusted: moves.testimony.trust == Trust::Broken,
+        order_distrusted: polled.order_distrusted,
     };
-    objects.looked_at(account, instance.as_str(), found);
+    objects.observed(account, instance.as_str(), found);
 }
 
 /// What the instance's `updated_at` tells of changes that SWR does not show.
@@ -194,9 +201,9 @@ pub(super) fn moves<'q>(
     let Some(inventory) = polled.whole() else {
         return Moves::none(before);
     };
-    let objects = queue.judged(&polled.scope);
+    let objects = queue.resting(&polled.scope);
     let objects = objects.filter(|it| polled.tells_of(it));
-    witness::look(before, objects.map(|it| (it.key, it.judged)), inventory)
+    witness::examine(before, objects.map(|it| (it.key, it.baseline)), inventory)
 }
 
 /// How many registries carry our installation's tag and that of no object.
@@ -206,13 +213,13 @@ fn orphans(
     scope: &Scope,
     inventory: &Inventory,
 ) -> usize {
-    let judged: HashSet<&str> = queue
-        .judged(scope)
-        .map(|it| it.judged.lookout.owner.tag())
+    let known: HashSet<&str> = queue
+        .resting(scope)
+        .map(|it| it.baseline.concern.owner.tag())
         .collect();
     let mut unknown: HashMap<&str, usize> = inventory
         .tags()
-        .filter(|(tag, _)| installation.wrote(tag) && !judged.contains(tag))
+        .filter(|(tag, _)| installation.wrote(tag) && !known.contains(tag))
         .collect();
     // Hashing every object's name is for the rare poll that needs it.
     if !unknown.is_empty() {

@@ -1,4 +1,7 @@
-//! Which object is looked at next. A data structure without tasks: time comes in as an argument.
+//! Which object is reconciled next. A data structure without tasks: time comes in as an argument.
+
+mod answers;
+mod watched;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -6,32 +9,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::Waiting;
-use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::answer::SecretProblem;
 use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::failure::Cause;
-use swr_operator_core::object::{Object, ObjectKey, Version};
+use swr_operator_core::object::{ObjectKey, Version};
 use swr_operator_core::reconcile::{Memory, Watched};
 use swr_operator_core::requeue::{Requeue, backoff_secs};
-use swr_operator_core::summary::{Blocker, Judged, Verdict};
+use swr_operator_core::summary::{Baseline, Blocker, Verdict};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
 use super::lanes::{Lane, Lanes};
 use super::reconcile::Ended;
 
+pub(super) use self::answers::RestingObject;
+
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
 const STALE_MILLIS: i64 = 100;
 const STALE_MILLIS_MAX: i64 = 10_000;
-/// Changes of one object that are looked at without delay within [`CHANGES_SECS`]; further ones
-/// wait until that time has passed since the last look. A hundred edits in ten seconds then cost
-/// three updates.
-const CHANGES_AT_ONCE: usize = 2;
-const CHANGES_SECS: i64 = 10;
-/// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
-/// read again.
-const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -48,16 +44,16 @@ struct Entry {
     failures: u32,
     due: Option<Timestamp>,
     memory: Memory,
-    /// What the last reconcile judged by, and when it ended.
-    judged: Option<(Judged, Timestamp)>,
+    /// What polls compare with, and when the reconcile that left it ended.
+    baseline: Option<(Baseline, Timestamp)>,
     waiting_for: Option<WaitingFor>,
     /// The instance without whose LIST nothing can be decided.
     needs: Option<Scope>,
     /// Whether the list that is under way has shown it.
     listed: bool,
-    /// When it was looked at for a change, lately.
+    /// When it was reconciled for a change, lately.
     changed_at: VecDeque<Timestamp>,
-    /// When the last of too many changes is looked at.
+    /// When the last of too many changes is reconciled.
     held_until: Option<Timestamp>,
     /// Whether the next reconcile may send a registry that shows no difference.
     may_resend: bool,
@@ -86,15 +82,6 @@ struct Waiters {
     told: Option<Cause>,
 }
 
-/// An object, and what its last reconcile judged by.
-pub(super) struct JudgedObject<'a> {
-    pub(super) key: &'a ObjectKey,
-    pub(super) uid: &'a str,
-    pub(super) judged: &'a Judged,
-    /// When that reconcile ended.
-    pub(super) at: Timestamp,
-}
-
 /// An object whose turn it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Turn {
@@ -109,7 +96,7 @@ pub(super) struct Turn {
     pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
     pub(super) queued_at: Timestamp,
-    /// The object, if the watch showed it since it was looked at last.
+    /// The object, if the watch showed it since it was reconciled last.
     pub(super) watched: Option<Box<Watched>>,
 }
 
@@ -130,150 +117,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// The watch shows an object.
-    pub(super) fn applied(&mut self, mut seen: Seen, now: Timestamp) {
-        let key = seen.key.clone();
-        let object = seen.object.take();
-        self.may_poll_otherwise = true;
-        match self.entries.get_mut(&key) {
-            Some(entry) if entry.seen.uid == seen.uid => {
-                entry.listed = true;
-                let old = &entry.seen;
-                // Our own writes change neither, so they wake nobody up (E12).
-                let asks = seen.generation != old.generation
-                    || seen.deleting != old.deleting
-                    || seen.requested_at != old.requested_at
-                    || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
-                let begins_to_go = seen.deleting && !old.deleting;
-                let was_old = entry.upon.take_if(|upon| *upon != seen.version).is_some();
-                entry.seen = seen;
-                if asks {
-                    entry.failures = 0;
-                    self.changed(&key, begins_to_go, now);
-                } else if was_old {
-                    self.wake(&key, Lane::Sweep, now);
-                }
-                self.show(&key, object, now);
-            }
-            Some(_) | None => {
-                self.forget(&key);
-                self.entries.insert(
-                    key.clone(),
-                    Entry {
-                        seen,
-                        state: State::Idle,
-                        failures: 0,
-                        due: None,
-                        memory: Memory::default(),
-                        judged: None,
-                        waiting_for: None,
-                        needs: None,
-                        listed: true,
-                        changed_at: VecDeque::from([now]),
-                        held_until: None,
-                        may_resend: false,
-                        upon: None,
-                        watched: None,
-                    },
-                );
-                self.wake(&key, Lane::Change, now);
-                self.show(&key, object, now);
-            }
-        }
-    }
-
-    /// Keeps what the watch showed for the reconcile that waits for its turn. While a reconcile is under way it
-    /// is not kept, because that may write; nor where nobody waits.
-    fn show(&mut self, key: &ObjectKey, cr: Option<Box<ReplicationRegistry>>, now: Timestamp) {
-        self.take_watched(key);
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let waits = matches!(entry.state, State::Queued { .. });
-        let Some(object) = cr.filter(|_| waits).and_then(|cr| Object::from_cr(&cr)) else {
-            return;
-        };
-        let bytes = object.bytes();
-        if self.watched_bytes.saturating_add(bytes) <= WATCHED_BYTES_MAX {
-            self.watched_bytes += bytes;
-            entry.watched = Some(Box::new(Watched { object, at: now }));
-        }
-    }
-
-    fn take_watched(&mut self, key: &ObjectKey) -> Option<Box<Watched>> {
-        let watched = self.entries.get_mut(key)?.watched.take()?;
-        self.watched_bytes = self.watched_bytes.saturating_sub(watched.object.bytes());
-        Some(watched)
-    }
-
-    /// A person changed an object: it is looked at now, or when the window of changes ends.
-    fn changed(&mut self, key: &ObjectKey, without_delay: bool, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let window = SignedDuration::from_secs(CHANGES_SECS);
-        entry
-            .changed_at
-            .retain(|at| time::after_span(*at, window) > now);
-        let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
-        let newest = entry.changed_at.back().filter(|_| is_storm).copied();
-        let Some(newest) = newest else {
-            entry.changed_at.push_back(now);
-            self.wake(key, Lane::Change, now);
-            return;
-        };
-        let at = entry.held_until.unwrap_or(time::after_span(newest, window));
-        if entry.held_until.is_none() {
-            entry.held_until = Some(at);
-            entry.changed_at.push_back(at);
-        }
-        if entry.state == State::Idle {
-            let at = entry.due.map_or(at, |due| due.min(at));
-            self.set_due(key, at);
-        }
-    }
-
     fn set_due(&mut self, key: &ObjectKey, at: Timestamp) {
         if let Some(entry) = self.entries.get_mut(key) {
             if let Some(due) = entry.due.replace(at) {
                 self.due.remove(&(due, key.clone()));
             }
             self.due.insert((at, key.clone()));
-        }
-    }
-
-    /// The watch shows that an object is gone.
-    pub(super) fn deleted(&mut self, key: &ObjectKey, uid: &str) {
-        if self
-            .entries
-            .get(key)
-            .is_some_and(|entry| entry.seen.uid == uid)
-        {
-            self.forget(key);
-        }
-    }
-
-    /// A complete list of a namespace (of all, if `None`) begins.
-    pub(super) fn listing(&mut self, namespace: Option<&str>) {
-        for (key, entry) in &mut self.entries {
-            if namespace.is_none_or(|namespace| key.namespace == namespace) {
-                entry.listed = false;
-            }
-        }
-    }
-
-    /// The list is complete: what it did not show is gone.
-    pub(super) fn listed(&mut self, namespace: Option<&str>) {
-        let gone: Vec<ObjectKey> = self
-            .entries
-            .iter()
-            .filter(|(key, entry)| {
-                !entry.listed && namespace.is_none_or(|namespace| key.namespace == namespace)
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in gone {
-            self.forget(&key);
         }
     }
 
@@ -305,17 +154,6 @@ impl Queue {
         }
     }
 
-    /// The instances that objects wait for, and before when SWR asks not to be asked.
-    pub(super) fn instances_waited_for(&self) -> impl Iterator<Item = (&Scope, Option<Timestamp>)> {
-        let waiting = self.waiting_for_instance.iter();
-        waiting.map(|(scope, waiters)| (scope, waiters.not_before))
-    }
-
-    /// Whether an object waits for this instance.
-    pub(super) fn is_waited_for(&self, scope: &Scope) -> bool {
-        self.waiting_for_instance.contains_key(scope)
-    }
-
     /// The instance was listed: all that wait for it are decided again.
     pub(super) fn instance_answers(&mut self, scope: &Scope, now: Timestamp) {
         let waiters = self.waiting_for_instance.remove(scope).unwrap_or_default();
@@ -323,7 +161,7 @@ impl Queue {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.needs = None;
             }
-            self.wake(&key, Lane::Sweep, now);
+            self.wake(&key, Lane::Background, now);
         }
     }
 
@@ -353,7 +191,7 @@ impl Queue {
                 let scope = entry.seen.scope.as_ref();
                 self.lanes.push(scope, key.clone(), lane);
             }
-            // A person's change overtakes the sweep that queued it; the key that stays behind in
+            // A person's change overtakes the poll that queued it; the key that stays behind in
             // the other lane is passed over.
             State::Queued { .. } => {
                 if lane == Lane::Change {
@@ -373,7 +211,7 @@ impl Queue {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.may_resend |= may_resend;
         }
-        self.wake(key, Lane::Sweep, now);
+        self.wake(key, Lane::Background, now);
     }
 
     /// Wakes every object of an account.
@@ -388,17 +226,8 @@ impl Queue {
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            self.wake(&key, Lane::Sweep, now);
+            self.wake(&key, Lane::Background, now);
         }
-    }
-
-    /// How many objects name an account.
-    pub(super) fn users_of(&self, account: &str) -> usize {
-        let scopes = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.seen.scope.as_ref());
-        scopes.filter(|scope| scope.account == account).count()
     }
 
     /// The next object whose turn it is.
@@ -407,7 +236,7 @@ impl Queue {
             if at > now {
                 break;
             }
-            self.wake(&key, Lane::Sweep, now);
+            self.wake(&key, Lane::Background, now);
         }
         loop {
             let (lane, key) = self.lanes.pop()?;
@@ -417,7 +246,7 @@ impl Queue {
             {
                 entry.state = State::Running { again: None };
                 self.waiting.depth -= 1;
-                // This look sees every change so far.
+                // This reconcile sees every change so far.
                 entry.held_until = None;
                 entry.upon = None;
                 self.lanes.begins(lane.as_ref());
@@ -472,7 +301,7 @@ impl Queue {
         }
         let again_at = ended.again_at;
         entry.memory = ended.memory;
-        entry.judged = ended.judged.map(|judged| (judged, now));
+        entry.baseline = ended.baseline.map(|baseline| (baseline, now));
         let told = if let Verdict::Swr { failure, .. }
         | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
         {
@@ -547,7 +376,7 @@ impl Queue {
             .upon
             .as_ref()
             .is_some_and(|it| *it != entry.seen.version);
-        let again = again.or(was_old.then_some(Lane::Sweep));
+        let again = again.or(was_old.then_some(Lane::Background));
         entry.upon = ended.upon;
         entry.state = State::Idle;
         let held_until = entry.held_until.take();
@@ -562,90 +391,6 @@ impl Queue {
         } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
             self.set_due(key, at);
         }
-    }
-
-    /// The objects of a scope that were judged.
-    pub(super) fn judged<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = JudgedObject<'a>> {
-        self.entries.iter().filter_map(move |(key, entry)| {
-            let (judged, at) = entry.judged.as_ref()?;
-            (entry.seen.scope.as_ref() == Some(scope)).then_some(JudgedObject {
-                key,
-                uid: entry.seen.uid.as_str(),
-                judged,
-                at: *at,
-            })
-        })
-    }
-
-    /// The instances to poll, each with the shortest interval that one of its objects asks for; `None`
-    /// if no object has changed since this was asked last: at rest nothing walks them all.
-    pub(super) fn changed_polls(&mut self, default_secs: i64) -> Option<HashMap<Scope, i64>> {
-        if !std::mem::take(&mut self.may_poll_otherwise) {
-            return None;
-        }
-        let mut polls: HashMap<Scope, i64> = HashMap::new();
-        for entry in self.entries.values().filter(|entry| entry.judged.is_some()) {
-            let Some(scope) = &entry.seen.scope else {
-                continue;
-            };
-            let secs = entry.seen.poll_secs.unwrap_or(default_secs);
-            match polls.get_mut(scope) {
-                Some(shortest) => *shortest = secs.min(*shortest),
-                None => drop(polls.insert(scope.clone(), secs)),
-            }
-        }
-        Some(polls)
-    }
-
-    /// Whether an object waits for a Secret.
-    pub(super) fn waits_for_secrets(&self) -> bool {
-        self.n_waiting_for_secrets > 0
-    }
-
-    /// The objects that wait for a Secret.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &str, &WaitingFor)> {
-        self.entries.iter().filter_map(|(key, entry)| {
-            let waiting = entry.waiting_for.as_ref()?;
-            Some((key, entry.seen.uid.as_str(), waiting))
-        })
-    }
-
-    /// Account and instance of an object.
-    pub(super) fn scope_of(&self, key: &ObjectKey) -> Option<&Scope> {
-        self.entries.get(key)?.seen.scope.as_ref()
-    }
-
-    /// Whether there is such an object.
-    pub(super) fn contains(&self, key: &ObjectKey) -> bool {
-        self.entries.contains_key(key)
-    }
-
-    /// Every object with its uid.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
-        self.entries
-            .iter()
-            .map(|(key, entry)| (key, entry.seen.uid.as_str()))
-    }
-
-    /// Account and instance of every object.
-    pub(super) fn all_scopes(&self) -> HashSet<(&str, &str)> {
-        let scopes = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.seen.scope.as_ref());
-        scopes
-            .map(|scope| (scope.account.as_str(), scope.instance.as_str()))
-            .collect()
-    }
-
-    /// What waits for its turn.
-    pub(super) fn waiting_for_turn(&self) -> Waiting {
-        self.waiting
-    }
-
-    /// How many objects there are.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 }
 

@@ -19,7 +19,7 @@ use swr_operator_core::reconcile::{Memory, Reconcile, Watched, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
-use swr_operator_core::summary::{Judged, Summary, Verdict};
+use swr_operator_core::summary::{Baseline, Summary, Verdict};
 use swr_operator_core::tag::Owner;
 use swr_operator_core::time;
 
@@ -32,10 +32,10 @@ const REBASES_MAX: u32 = 3;
 /// What a reconcile leaves behind.
 pub(super) struct Ended {
     pub(super) requeue: Requeue,
-    /// Another look that is due in any case.
+    /// Another reconcile that is due in any case.
     pub(super) again_at: Option<Timestamp>,
     pub(super) memory: Memory,
-    pub(super) judged: Option<Judged>,
+    pub(super) baseline: Option<Baseline>,
     pub(super) verdict: Verdict,
     /// The version that the watch showed, if the reconcile neither read the object nor wrote to it: when
     /// the watch shows another, what was decided may not hold.
@@ -71,7 +71,7 @@ impl Ended {
             requeue: Requeue::Backoff { min_secs: 3_600 },
             again_at: None,
             memory: Memory::default(),
-            judged: None,
+            baseline: None,
             verdict: Verdict::Panicked,
             upon: None,
             stalled: false,
@@ -172,7 +172,7 @@ async fn end(
     }
     let version = summary.object.as_ref().map(|object| &object.version);
     let upon = upon.filter(|upon| version == Some(upon) && new.is_none());
-    let judged = summary.to_judged();
+    let baseline = summary.to_baseline();
     let mut memory = summary.memory;
     // Without an object the reconcile only read, so nothing is on its way.
     let lost_a_write = had_object && summary.verdict == Verdict::KubernetesUnavailable;
@@ -186,8 +186,8 @@ async fn end(
         requeue: next,
         again_at: settled_at.filter(|at| *at > now && next != Requeue::Never),
         memory,
-        // What was not written down must be looked at again, whatever the next poll shows.
-        judged: judged.filter(|_| written.is_ok()),
+        // What was not written down must be reconciled again, whatever the next poll shows.
+        baseline: baseline.filter(|_| written.is_ok()),
         verdict: summary.verdict,
         upon,
         stalled,
@@ -234,7 +234,7 @@ fn tell(
         observed_generation: status.observed_generation,
         conditions: &status.conditions,
         poll_secs: object.poll_secs.unwrap_or(context.windows.poll_secs),
-        was_compared: summary.judged.is_some(),
+        was_compared: summary.baseline.is_some(),
     };
     objects.shown(&shown, now);
 }
@@ -276,7 +276,7 @@ mod tests {
             requeue,
             again_at: None,
             memory: Memory::default(),
-            judged: None,
+            baseline: None,
             verdict,
             upon: None,
             stalled,

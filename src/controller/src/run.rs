@@ -36,10 +36,10 @@ use super::roster::Roster;
 use super::schedule::{Purpose, Schedule};
 use super::start::{Options, Running};
 
-/// What is due by the minute is not looked for at every event.
+/// What is due by the minute is not searched for at every event.
 const ROUND: Duration = Duration::from_millis(250);
-/// Between two sweeps of what nobody uses any more.
-const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Between two times that what nobody uses any more is dropped.
+const DROP_UNUSED_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// Reconciles that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
@@ -69,19 +69,19 @@ struct Loop {
     reads: JoinSet<Polled>,
     /// Which instance a task reads, and what for, for the one that panics.
     of_read: HashMap<tokio::task::Id, (Scope, Purpose)>,
-    secret_looks: JoinSet<ReadSecrets>,
-    secret_look_at: Option<Timestamp>,
+    secret_reads: JoinSet<ReadSecrets>,
+    secret_read_at: Option<Timestamp>,
     /// When the key of each account is read.
     roster: Roster,
     refreshes: JoinSet<Refreshed>,
     /// Whose key a task reads, for the one that panics.
     of_refresh: HashMap<tokio::task::Id, String>,
-    /// Whether every account was looked at once.
+    /// Whether every account was checked once.
     accounts_are_known: bool,
-    /// When instances and looked-for Secrets are gone through next.
+    /// When instances and Secrets that are waited for are gone through next.
     round_at: Timestamp,
     /// When unused instances were forgotten last.
-    swept_at: Timestamp,
+    dropped_at: Timestamp,
 }
 
 impl Running {
@@ -108,14 +108,14 @@ impl Running {
             schedule: Schedule::new(options.drift_secs, clock::jittered),
             reads: JoinSet::new(),
             of_read: HashMap::new(),
-            secret_looks: JoinSet::new(),
-            secret_look_at: None,
+            secret_reads: JoinSet::new(),
+            secret_read_at: None,
             roster: Roster::default(),
             refreshes: JoinSet::new(),
             of_refresh: HashMap::new(),
             accounts_are_known: false,
             round_at: clock::now(),
-            swept_at: clock::now(),
+            dropped_at: clock::now(),
         };
         loop {
             state.health.beat();
@@ -144,7 +144,7 @@ impl Running {
                     state.contained("the end of a reconcile", |state| state.reconcile_ended(ended));
                 }
                 Some(read) = state.reads.join_next_with_id() => state.instance_read(read),
-                Some(secrets) = state.secret_looks.join_next() => state.secrets_looked_at(secrets),
+                Some(secrets) = state.secret_reads.join_next() => state.secrets_read(secrets),
                 Some(refreshed) = state.refreshes.join_next_with_id() => {
                     state.account_refreshed(refreshed);
                 }
@@ -269,17 +269,17 @@ impl Loop {
         if self.round_at <= now {
             self.round_at = time::after_wait(now, ROUND);
             self.start_reads(now);
-            self.start_secret_look(now);
+            self.start_secret_read(now);
         }
-        if time::after_wait(self.swept_at, SWEEP_EVERY) <= now {
-            self.swept_at = now;
+        if time::after_wait(self.dropped_at, DROP_UNUSED_EVERY) <= now {
+            self.dropped_at = now;
             self.forget_unused_instances();
         }
         self.start_refreshes(now);
     }
 
-    /// Inventories and counts of instances that no object names any more. Those that a look under
-    /// way brings back go with the next sweep.
+    /// Inventories and counts of instances that no object names any more. Those that a read under
+    /// way brings back go the next time.
     fn forget_unused_instances(&mut self) {
         let used = self.queue.all_scopes();
         let is_used = |account: &str, instance: &str| {
@@ -293,8 +293,8 @@ impl Loop {
 
     /// Until the next thing is due.
     fn nap(&self) -> Duration {
-        let secret_look = self.secret_look_at.filter(|_| self.secret_looks.is_empty());
-        let in_a_round = self.schedule.next_at().into_iter().chain(secret_look);
+        let secret_read = self.secret_read_at.filter(|_| self.secret_reads.is_empty());
+        let in_a_round = self.schedule.next_at().into_iter().chain(secret_read);
         let in_a_round = in_a_round.map(|at| at.max(self.round_at));
         // What cannot begin before a reconcile ends is woken by that end.
         let due = self.queue.next_due().filter(|_| self.accounts_are_known);
@@ -327,7 +327,7 @@ impl Loop {
         let outcome = ended.ended.outcome();
         self.context.metrics.controller.ended(outcome);
         // A LIST that succeeded for one succeeded for all. One reconcile may list twice: the last counts.
-        let listed = ended.ended.judged.is_some()
+        let listed = ended.ended.baseline.is_some()
             && !matches!(ended.ended.requeue, Requeue::Instance { .. });
         let scope = self.queue.scope_of(&ended.key).filter(|_| listed).cloned();
         if let Some(scope) = scope.filter(|scope| self.queue.is_waited_for(scope)) {
@@ -341,7 +341,7 @@ impl Loop {
     /// Starts nothing any more, and ends what is under way.
     async fn shut_down(mut self) {
         self.reads.abort_all();
-        self.secret_looks.abort_all();
+        self.secret_reads.abort_all();
         self.refreshes.abort_all();
         // A write that begins later could be cut off half way, which costs T_settle at the start.
         let write = Duration::from_secs(self.context.windows.write_secs.unsigned_abs());

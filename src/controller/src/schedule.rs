@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::failure::Failure;
-use swr_operator_core::requeue::{asked_secs, look_secs};
+use swr_operator_core::requeue::{asked_secs, list_backoff_secs};
 use swr_operator_core::time;
 use swr_operator_core::witness::{Testimony, Trust};
 
@@ -66,7 +66,7 @@ struct Retry {
 impl Retry {
     fn first(jitter: Jitter, now: Timestamp) -> Self {
         Retry {
-            at: in_about(jitter, now, look_secs(1)),
+            at: in_about(jitter, now, list_backoff_secs(1)),
             failures: 0,
             not_before: None,
         }
@@ -189,7 +189,7 @@ impl Schedule {
         let instance = self.instances.get_mut(scope);
         if let Some(retry) = instance.and_then(|it| it.retry.as_mut()) {
             retry.failures = retry.failures.saturating_add(1);
-            let secs = look_secs(retry.failures.saturating_add(1));
+            let secs = list_backoff_secs(retry.failures.saturating_add(1));
             retry.at = in_about(self.jitter, now, secs.max(i64::from(asked_secs(failure))));
         }
     }

@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
 /// Between two reads of the same thing in the long run: what comes meanwhile shares the next. Two may
-/// follow each other at once, so that who comes alone waits for none: decide, write, look.
+/// follow each other at once, so that who comes alone waits for none: decide, write, verify.
 pub(super) const SPACING: Duration = Duration::from_millis(250);
 
 /// The beginnings of the last two reads.

@@ -45,7 +45,7 @@ pub struct Options {
     pub windows: Windows,
     /// Whether nothing is written to SWR.
     pub read_only: bool,
-    /// Time between two looks at a Secret that is missing or unusable.
+    /// Time between two reads of a Secret that is missing or unusable.
     pub secret_retry: Duration,
     /// Seconds between two reads of what changed last in an instance; `None` for polls alone.
     pub drift_secs: Option<i64>,

@@ -12,9 +12,9 @@
 //! | desired x observed | [`diff`] | [`diff::Changes`] |
 //! | changes, claim | [`plan`] | [`plan::Plan`] |
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
-//! | summary | [`status`], [`requeue`] | conditions, and when to look again |
+//! | summary | [`status`], [`requeue`] | conditions, and when to reconcile again |
 //! | what was done, conditions | [`event`] | what people read beside the object |
-//! | a look at an instance | [`witness`] | what is sent again although nothing shows a difference |
+//! | an observation | [`witness`] | what is sent again although nothing shows a difference |
 
 #![forbid(unsafe_code)]
 // An instant may come from a status that somebody wrote, and jiff's operators panic when a result is out

@@ -252,7 +252,7 @@ impl Recent {
         }
     }
 
-    /// How the instance can be read. Where only sweeps remain, a look between two polls is left
+    /// How the instance can be read. Where only sweeps remain, a read between two polls is left
     /// out.
     pub fn reads(&self) -> Read {
         match &self.base {
@@ -296,14 +296,14 @@ impl Recent {
         inventory: &mut Arc<Inventory>,
         now: Timestamp,
     ) -> Outcome {
-        let outcome = self.judge(&read, inventory, now);
+        let outcome = self.assess(&read, inventory, now);
         if !read.records.is_empty() {
             Arc::make_mut(inventory).merge(read.records);
         }
         outcome
     }
 
-    fn judge(&mut self, read: &Newest, inventory: &Inventory, now: Timestamp) -> Outcome {
+    fn assess(&mut self, read: &Newest, inventory: &Inventory, now: Timestamp) -> Outcome {
         let Some(base) = self.base.clone() else {
             return Outcome::Partial(Why::NotSwept);
         };

@@ -4,15 +4,15 @@
 //!
 //! Whether a change of health, which is nobody's write, moves `updated_at` too, no document says.
 //! A thousand registries of one target turn unhealthy together, and must not be sent a thousand
-//! times. So one at most is sent at a look until a change of health was seen that left
+//! times. So one at most is sent at a time until a change of health was seen that left
 //! `updated_at` alone; none where many moved together; and none any more, until the process ends,
 //! once a change of health moved it.
 
 use crate::observed::Inventory;
-use crate::summary::Judged;
+use crate::summary::Baseline;
 
-/// Of an instance's registries, this many or one in a hundred may move without explanation in one
-/// look. More is something that happened to the instance, and not somebody's edits.
+/// Of an instance's registries, this many or one in a hundred may move without explanation between
+/// two observations. More is something that happened to the instance, and not somebody's edits.
 const UNEXPLAINED_MAX: usize = 2;
 
 /// What is known of how an instance moves `updated_at`.
@@ -63,18 +63,18 @@ impl<K> Moves<K> {
     }
 }
 
-/// Looks at the registries of an instance, each with what it was judged by last. Of several that
+/// Examines the registries of an instance, each with its baseline. Of several that
 /// may be sent, another one is first at every poll: one that moves for ever must not keep the
 /// others from their turn.
-pub fn look<'a, K: Ord>(
+pub fn examine<'a, K: Ord>(
     before: Testimony,
-    objects: impl IntoIterator<Item = (K, &'a Judged)>,
+    objects: impl IntoIterator<Item = (K, &'a Baseline)>,
     inventory: &Inventory,
 ) -> Moves<K> {
     let (mut trust, mut total, mut moved) = (before.trust, 0_usize, Vec::new());
-    for (key, judged) in objects {
+    for (key, baseline) in objects {
         total = total.saturating_add(1);
-        match sight(judged, inventory) {
+        match sight(baseline, inventory) {
             Sight::Unexplained => moved.push(key),
             Sight::HealthAlone if trust == Trust::Untested => trust = Trust::Proven,
             Sight::HealthMoved => trust = Trust::Broken,
@@ -117,8 +117,8 @@ enum Sight {
     Nothing,
 }
 
-fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
-    let Some(left) = &judged.left else {
+fn sight(baseline: &Baseline, inventory: &Inventory) -> Sight {
+    let Some(left) = &baseline.left else {
         return Sight::Nothing;
     };
     let Some(record) = inventory.get(left.id) else {
@@ -129,10 +129,10 @@ fn sight(judged: &Judged, inventory: &Inventory) -> Sight {
     let updated_at = record.updated_at.as_ref();
     let has_moved = updated_at.is_some_and(|at| *at != left.updated_at);
     if health.is_none() && !has_moved {
-        // At rest, ten thousand times at a poll: no view is made for that.
+        // At rest, ten thousand times at a poll: no digest is made for that.
         return Sight::Nothing;
     }
-    if judged.lookout.view_as_if(inventory, health) != judged.view {
+    if baseline.concern.digest_as_if(inventory, health) != baseline.digest {
         // Something else differs, and an ordinary reconcile sees to it.
         return Sight::Nothing;
     }
@@ -150,7 +150,7 @@ mod tests {
     use crate::credential::Fingerprint;
     use crate::desired::{RegistryId, SecretRef};
     use crate::observed::tests::{owner, record};
-    use crate::observed::{Health, Lookout, Record};
+    use crate::observed::{Concern, Health, Record};
     use crate::summary::Left;
 
     fn at(id: i64, updated_at: &str, health: Health) -> Record {
@@ -169,17 +169,17 @@ mod tests {
         }
     }
 
-    /// As it is judged when all were written at `old` and are healthy.
-    fn judged(id: i64) -> Judged {
-        let lookout = Lookout {
+    /// The baseline when all were written at `old` and are healthy.
+    fn baseline(id: i64) -> Baseline {
+        let concern = Concern {
             owner: owner(),
             ids: vec![RegistryId(id)],
             name: format!("r{id}"),
         };
-        let view = lookout.view(&Inventory::new([at(id, "old", Health::Healthy)]));
-        Judged {
-            lookout,
-            view,
+        let digest = concern.digest(&Inventory::new([at(id, "old", Health::Healthy)]));
+        Baseline {
+            concern,
+            digest,
             secret: SecretRef {
                 name: "login".into(),
                 keys: None,
@@ -197,9 +197,9 @@ mod tests {
         let unchanged = (1..=all).map(|id| at(id, "old", Health::Healthy));
         // Of two with one id, the later is kept.
         let inventory = Inventory::new(unchanged.chain(changed.iter().cloned()));
-        let judged: Vec<(i64, Judged)> = (1..=all).map(|id| (id, judged(id))).collect();
-        let objects = judged.iter().map(|(id, judged)| (*id, judged));
-        let moves = look(after(trust, 0), objects, &inventory);
+        let all: Vec<(i64, Baseline)> = (1..=all).map(|id| (id, baseline(id))).collect();
+        let objects = all.iter().map(|(id, baseline)| (*id, baseline));
+        let moves = examine(after(trust, 0), objects, &inventory);
         let sent = &moves.moved[..moves.may_send];
         let found = (moves.testimony.trust, moves.unexplained, sent);
         assert_eq!(found, expected, "{trust:?} {changed:?}");
@@ -226,7 +226,7 @@ mod tests {
         check(Proven, 300, &moved(3..=5), (Proven, 3, &[3, 4, 5]));
         check(Proven, 300, &moved(3..=6), (Proven, 4, &[]));
         check(Broken, 6, &moved(3..=3), (Broken, 1, &[]));
-        // What shows a difference is not explained by this look, and needs it not.
+        // What shows a difference is not explained by this observation, and needs it not.
         check(Untested, 6, &[elsewhere], (Untested, 0, &[]));
         check(Untested, 6, std::slice::from_ref(&sick), (Proven, 0, &[]));
         check(
@@ -249,10 +249,10 @@ mod tests {
     #[test]
     fn of_several_that_moved_each_has_its_turn() {
         let inventory = Inventory::new((1..=2).map(|id| at(id, "new", Health::Healthy)));
-        let all = [(1, judged(1)), (2, judged(2))];
+        let all = [(1, baseline(1)), (2, baseline(2))];
         let first = |turn| {
-            let objects = all.iter().map(|(id, judged)| (*id, judged));
-            let moves = look(after(Trust::Untested, turn), objects, &inventory);
+            let objects = all.iter().map(|(id, baseline)| (*id, baseline));
+            let moves = examine(after(Trust::Untested, turn), objects, &inventory);
             (moves.moved, moves.may_send)
         };
         assert_eq!(first(0), (vec![1, 2], 1));
@@ -261,19 +261,19 @@ mod tests {
 
     #[test]
     fn an_instance_of_which_nothing_is_known_is_no_witness() {
-        let mut without = judged(1);
+        let mut without = baseline(1);
         without.left = None;
         let left_out = Record {
             updated_at: None,
             ..at(1, "", Health::Healthy)
         };
-        for (judged, records) in [
+        for (baseline, records) in [
             (without, vec![at(1, "new", Health::Healthy)]),
-            (judged(1), vec![left_out]),
-            (judged(1), Vec::new()),
+            (baseline(1), vec![left_out]),
+            (baseline(1), Vec::new()),
         ] {
             let inventory = Inventory::new(records);
-            let moves = look(after(Trust::Proven, 0), [(1, &judged)], &inventory);
+            let moves = examine(after(Trust::Proven, 0), [(1, &baseline)], &inventory);
             assert_eq!(moves, Moves::none(after(Trust::Proven, 1)), "{inventory:?}");
         }
     }

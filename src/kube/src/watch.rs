@@ -40,7 +40,7 @@ const GAP_MAX: Duration = Duration::from_secs(60);
 /// Health that lasts this long resets the wait.
 const HEALTHY_AFTER: Duration = Duration::from_secs(120);
 
-/// What the controller needs to know of an object to decide whether to look at it.
+/// What the controller needs to know of an object to decide whether to reconcile it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// Namespace and name.

@@ -166,7 +166,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_GRACE", default_value = "5m", value_parser = duration)]
     pub(crate) grace: Duration,
 
-    /// Time between two looks at a Secret that is missing or unusable.
+    /// Time between two reads of a Secret that is missing or unusable.
     #[arg(long, env = "SWR_OPERATOR_SECRET_RETRY", default_value = "10s", value_parser = duration)]
     pub(crate) secret_retry: Duration,
 

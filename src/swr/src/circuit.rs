@@ -14,9 +14,9 @@ use swr_operator_core::failure::{Cause, Failure};
 /// Five refusals could be a rotation under way; more are a wrong key, and clouds lock accounts.
 const REFUSALS_MAX: u32 = 5;
 
-/// Between two looks whether a key that is not proven has room for one more request: its answers
+/// Between two checks whether a key that is not proven has room for one more request: its answers
 /// take tenths of a second.
-pub(super) const TRIAL_LOOK: Duration = Duration::from_millis(50);
+pub(super) const TRIAL_CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// Time between two attempts while the key is refused.
 pub(super) const PROBE_EVERY: Duration = Duration::from_mins(5);

@@ -52,7 +52,7 @@ const MESSAGE_CHARS_MAX: usize = 512;
 /// Stands in the log for a message that repeats a secret.
 const WITHHELD: &str = "withheld";
 
-/// Sends one request and judges the answer. A failure is logged here, once.
+/// Sends one request and classifies the answer. A failure is logged here, once.
 pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
     let operation = call.operation;
     let token = caller.key.security_token.as_ref();
@@ -87,7 +87,7 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         ),
         Ok(answer) => {
             is_too_long = answer.head.is_success() && matches!(answer.body, Err(Lost::TooLong));
-            judge(operation, answer)
+            classify(operation, answer)
         }
     };
     // What it means is decided; what is kept of it from here on repeats no secret.
@@ -140,10 +140,10 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
     }
 }
 
-type Judged = (Head, Reported, Result<Zeroizing<Vec<u8>>, Failure>);
+type Classified = (Head, Reported, Result<Zeroizing<Vec<u8>>, Failure>);
 
-/// Judges by the answer as it came: a secret in it must not change what it means.
-fn judge(operation: Operation, answer: Answer) -> Judged {
+/// Classifies the answer as it came: a secret in it must not change what it means.
+fn classify(operation: Operation, answer: Answer) -> Classified {
     let Answer { head, body } = answer;
     let reported = body
         .as_ref()

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::circuit::{Circuit, TRIAL_LOOK};
+use super::circuit::{Circuit, TRIAL_CHECK_EVERY};
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
 use super::exchange::{Call, Caller, exchange};
@@ -45,7 +45,7 @@ pub async fn project_of(
             .map_err(ProjectError::Failed)?
         {
             Some(trial) => break trial,
-            None => tokio::time::sleep(TRIAL_LOOK).await,
+            None => tokio::time::sleep(TRIAL_CHECK_EVERY).await,
         }
     };
     let caller = Caller {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::circuit::{Circuit, TRIAL_LOOK, Trial};
+use super::circuit::{Circuit, TRIAL_CHECK_EVERY, Trial};
 use swr_operator_clock as clock;
 use swr_operator_core::failure::{Cause, Class, Failure};
 
@@ -277,7 +277,7 @@ impl State {
         };
         room.map_err(waits)?;
         let trial = circuit.enter(now).map_err(Held::Refuse)?;
-        let trial = trial.ok_or(Held::Wait(now + TRIAL_LOOK, WaitsFor::OwnLimits))?;
+        let trial = trial.ok_or(Held::Wait(now + TRIAL_CHECK_EVERY, WaitsFor::OwnLimits))?;
         if !is_reserved {
             self.tokens -= 1.0;
         }

@@ -139,7 +139,7 @@ impl Pages {
         self.total_min = self.total_min.into_iter().chain(total).min();
         self.so_far.total = self.so_far.total.max(total);
         self.so_far.length += length;
-        // A later page is the newer look at a registry that is in both.
+        // A later page is the newer read of a registry that is in both.
         let records = page.records.into_iter().map(Arc::new);
         self.records
             .extend(records.map(|record| (record, requested_at)));

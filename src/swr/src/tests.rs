@@ -144,7 +144,7 @@ fn fault(server: &Server, fault: Value) {
         .expect("a fault");
 }
 
-/// Operations that reached the simulator since the last look.
+/// Operations that reached the simulator since the last call.
 fn asked(server: &Server) -> Vec<String> {
     server.with(|simulator, _| {
         let asked = simulator

@@ -52,11 +52,11 @@ struct ResultLabel {
 pub enum Outcome {
     /// There is nothing to wait for but a poll or a change.
     Success,
-    /// It is looked at again at once.
+    /// It is reconciled again at once.
     Requeue,
-    /// It is looked at again at a time.
+    /// It is reconciled again at a time.
     RequeueAfter,
-    /// It failed, and is looked at again after a wait that grows.
+    /// It failed, and is reconciled again after a wait that grows.
     Error,
     /// It failed, and a person must change something.
     TerminalError,

@@ -69,7 +69,7 @@ struct Series {
     instances: BTreeMap<(String, String), OfInstance>,
 }
 
-/// What a look at an instance as a whole found.
+/// What an observation of an instance as a whole found.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfInstance {
     /// Registries with our installation's tag and no object.
@@ -80,6 +80,8 @@ pub struct OfInstance {
     pub unexplained: usize,
     /// Whether a change of health was seen that moved `updated_at`.
     pub distrusted: bool,
+    /// Whether SWR was seen not to list what changed last first, or refuses to.
+    pub order_distrusted: bool,
 }
 
 #[derive(Clone, Default)]
@@ -320,13 +322,13 @@ impl Objects {
         series.instances.retain(|(account, _), _| account != name);
     }
 
-    /// An instance was looked at.
-    pub fn looked_at(&self, account: &str, instance: &str, found: OfInstance) {
+    /// An instance was observed.
+    pub fn observed(&self, account: &str, instance: &str, found: OfInstance) {
         let of = (account.to_owned(), instance.to_owned());
         self.locked().instances.insert(of, found);
     }
 
-    /// Only these instances are looked at.
+    /// Only these instances are observed.
     pub fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
         let mut series = self.locked();
         series
@@ -424,7 +426,7 @@ impl Collector for State {
 
 type OfInstanceGauge = (&'static str, &'static str, fn(&OfInstance) -> usize);
 
-const OF_INSTANCE: [OfInstanceGauge; 4] = [
+const OF_INSTANCE: [OfInstanceGauge; 5] = [
     (
         "swr_orphans",
         "Registries that carry this installation's tag and whose object is not watched.",
@@ -444,6 +446,11 @@ const OF_INSTANCE: [OfInstanceGauge; 4] = [
         "swr_updated_at_distrusted",
         "1 if a change of a target's health moved updated_at, so that changes that SWR does not show are not noticed until the operator starts anew.",
         |of| usize::from(of.distrusted),
+    ),
+    (
+        "swr_order_distrusted",
+        "1 if SWR does not list the newest changes first, so that all registries are read instead, and edits in SWR are noticed at the next poll.",
+        |of| usize::from(of.order_distrusted),
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! Whose turn it is, and who waits for what.
 
+use super::watched::WATCHED_BYTES_MAX;
 use super::*;
 use swr_operator_core::desired::InstanceId;
 use swr_operator_core::failure::{Class, Failure};
@@ -56,7 +57,7 @@ fn ended(requeue: Requeue) -> Ended {
         requeue,
         again_at: None,
         memory: Memory::default(),
-        judged: None,
+        baseline: None,
         verdict: Verdict::Suspended,
         upon: None,
         stalled: false,
@@ -127,23 +128,23 @@ fn a_failure_waits_longer_each_time_and_a_change_ends_the_wait() {
 }
 
 #[test]
-fn a_change_goes_first_but_cannot_stop_the_sweep() {
+fn a_change_goes_first_but_cannot_stop_the_others() {
     let mut queue = Queue::default();
     for n in 0..20 {
         queue.applied(seen(&format!("{n:02}"), 1), at(0));
     }
-    queue.applied(seen("sweep", 1), at(0));
+    queue.applied(seen("other", 1), at(0));
     while let Some(name) = take(&mut queue, 0) {
         finish(&mut queue, &name, Requeue::Poll, 0);
     }
-    queue.wake(&key("sweep"), Lane::Sweep, at(0));
+    queue.wake(&key("other"), Lane::Background, at(0));
     for n in 0..20 {
         queue.applied(seen(&format!("{n:02}"), 2), at(0));
     }
     let order: Vec<String> = std::iter::from_fn(|| take(&mut queue, 0)).collect();
     let place = order
         .iter()
-        .position(|name| name == "sweep")
+        .position(|name| name == "other")
         .expect("its turn");
     assert!((1..8).contains(&place), "{order:?}");
 }
@@ -181,19 +182,19 @@ fn a_namesake_starts_afresh_and_the_old_reconcile_does_not_touch_it() {
 fn a_storm_of_changes_gets_three_looks_in_ten_seconds_and_the_last_one_counts() {
     let mut queue = Queue::default();
     let millis = |n| Timestamp::from_millisecond(n).expect("time");
-    let mut looks = Vec::new();
+    let mut starts = Vec::new();
     for n in 0..=130 {
         let now = millis(n * 100);
         if n < 100 {
             queue.applied(seen("a", n), now);
         }
         if let Some(turn) = queue.next(now) {
-            looks.push(now.as_millisecond());
+            starts.push(now.as_millisecond());
             let ended = ended(Requeue::Poll);
             queue.finished(&turn.key, &turn.uid, ended, now, |wait| wait);
         }
     }
-    assert_eq!(looks, [0, 100, 10_100]);
+    assert_eq!(starts, [0, 100, 10_100]);
 }
 
 #[test]
@@ -237,7 +238,7 @@ fn what_waits_for_an_instance_is_woken_by_its_answer_and_by_nothing_of_another()
     assert!(!queue.is_waited_for(&scope("one")));
     assert!(queue.is_waited_for(&scope("two")));
 
-    // Whoever is looked at for another reason, or gone, does not wait any more.
+    // Whoever is reconciled for another reason, or gone, does not wait any more.
     queue.deleted(&key("c"), "uid-c");
     assert!(!queue.is_waited_for(&scope("two")));
 }
@@ -294,7 +295,7 @@ fn a_failing_instance_does_not_lengthen_the_waits_of_its_objects() {
 }
 
 #[test]
-fn a_write_that_may_still_land_is_looked_at_again_whatever_else_is_due() {
+fn a_write_that_may_still_land_is_reconciled_again_whatever_else_is_due() {
     let mut queue = Queue::default();
     queue.applied(seen("a", 1), at(0));
     assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
@@ -419,7 +420,7 @@ fn an_object_that_waits_for_its_secret_counts_until_it_does_no_more() {
     assert_eq!(queue.waiting().count(), 2);
     queue.deleted(&key("a"), "uid-a");
     assert!(queue.waits_for_secrets());
-    queue.wake(&key("b"), Lane::Sweep, at(1));
+    queue.wake(&key("b"), Lane::Background, at(1));
     take(&mut queue, 1);
     finish(&mut queue, "b", Requeue::Poll, 1);
     assert!(!queue.waits_for_secrets());

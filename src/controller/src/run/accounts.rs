@@ -18,7 +18,7 @@ use super::Loop;
 
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const REFRESH: Duration = Duration::from_secs(60);
-/// For this long after the start, objects wait for the first look at every account.
+/// For this long after the start, objects wait until every account was checked once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a read of a key found.
@@ -28,7 +28,7 @@ pub(super) struct Refreshed {
 }
 
 impl Loop {
-    /// Whether every account was looked at once. Before that an object would be told that its
+    /// Whether every account was checked once. Before that an object would be told that its
     /// account does not exist, which costs a write per object at every start.
     pub(super) fn accounts_are_known(&mut self, now: Timestamp) -> bool {
         if !self.accounts_are_known {
@@ -118,7 +118,7 @@ impl Loop {
         let Ok((_, refreshed)) = refreshed else {
             tracing::error!(
                 account = name,
-                "a look at an account panicked; this is a bug, please report it"
+                "a check of an account panicked; this is a bug, please report it"
             );
             return;
         };
@@ -126,7 +126,7 @@ impl Loop {
             Meanwhile::Stayed if refreshed.changed => self.queue.account_changed(&name, now),
             Meanwhile::Stayed => {}
             Meanwhile::Unfit => self.context.metrics.objects.account_forgotten(&name),
-            // The look brought it back.
+            // The check brought it back.
             Meanwhile::Gone => self.forget_account(&name),
         }
     }
@@ -138,10 +138,10 @@ async fn refresh(
     account: SwrAccount,
     objects: usize,
 ) -> Refreshed {
-    let look = context
+    let check = context
         .accounts
         .refresh(&account, &context.secrets, &context.sealer);
-    let (verdict, changed) = look.await;
+    let (verdict, changed) = check.await;
     let old = account.status.clone().unwrap_or_default();
     let generation = account.metadata.generation.unwrap_or_default();
     let usage = Usage {
@@ -159,7 +159,7 @@ async fn refresh(
         .objects
         .account_shown(&name, &shown.conditions);
     if let Some(new) = new {
-        // A lost race is no loss: the next look writes it.
+        // A lost race is no loss: the next check writes it.
         let written = context.objects.write_account_status(&account, &new).await;
         if written.is_ok()
             && let Some(ready) = new.conditions.first()

@@ -46,8 +46,8 @@ impl Loop {
         };
         self.schedule.ended(&scope, purpose, now);
         // What panics here costs this instance one read.
-        let judged = read.ok().and_then(|(_, polled)| {
-            let judge = || {
+        let compared = read.ok().and_then(|(_, polled)| {
+            let compare = || {
                 let before = self.schedule.testimony(&scope);
                 let moves = poll::moves(&self.queue, &polled, before);
                 let differing = poll::differing(&self.context, &self.queue, &polled);
@@ -55,10 +55,10 @@ impl Loop {
                 let moved: Vec<ObjectKey> = moves.moved.into_iter().cloned().collect();
                 (differing, (moves.testimony, moved, moves.may_send))
             };
-            let (differing, moves) = catch_unwind(AssertUnwindSafe(judge)).ok()?;
+            let (differing, moves) = catch_unwind(AssertUnwindSafe(compare)).ok()?;
             Some((polled, differing, moves))
         });
-        let Some((polled, differing, moves)) = judged else {
+        let Some((polled, differing, moves)) = compared else {
             tracing::error!(
                 account = scope.account,
                 instance = %scope.instance,
@@ -75,7 +75,7 @@ impl Loop {
             differing = differing.len(),
             "instance read"
         );
-        match &polled.look {
+        match &polled.observation {
             Some(Err(failure)) => self.instance_fails(&scope, failure, now),
             Some(Ok(_)) => self.instance_answers(&scope, now),
             // Without its account an object has something else to say than that it waits.
@@ -83,10 +83,10 @@ impl Loop {
             None => {}
         }
         for key in differing {
-            self.queue.wake(&key, Lane::Sweep, now);
+            self.queue.wake(&key, Lane::Background, now);
         }
         // So many at a poll; reads in between are for those that wait, and for what shows.
-        if purpose == Purpose::Poll && matches!(&polled.look, Some(Ok(_))) {
+        if purpose == Purpose::Poll && matches!(&polled.observation, Some(Ok(_))) {
             let (testimony, moved, may_send) = moves;
             self.testifies(&scope, testimony);
             for (n, key) in moved.iter().enumerate() {
@@ -117,39 +117,39 @@ impl Loop {
         }
     }
 
-    pub(super) fn start_secret_look(&mut self, now: Timestamp) {
+    pub(super) fn start_secret_read(&mut self, now: Timestamp) {
         let waits = self.queue.waits_for_secrets();
-        let at = match (waits, self.secret_look_at) {
+        let at = match (waits, self.secret_read_at) {
             (false, _) => {
-                self.secret_look_at = None;
+                self.secret_read_at = None;
                 return;
             }
             (true, None) => *self
-                .secret_look_at
+                .secret_read_at
                 .insert(time::after_wait(now, self.secret_retry)),
             (true, Some(at)) => at,
         };
-        if at <= now && self.secret_looks.is_empty() {
+        if at <= now && self.secret_reads.is_empty() {
             let secrets = poll::secrets_waited_for(&self.queue);
             let context = Arc::clone(&self.context);
-            self.secret_looks
+            self.secret_reads
                 .spawn(async move { poll::read_secrets(&context, secrets).await });
         }
     }
 
-    pub(super) fn secrets_looked_at(&mut self, secrets: Result<ReadSecrets, JoinError>) {
-        self.secret_look_at = None;
+    pub(super) fn secrets_read(&mut self, secrets: Result<ReadSecrets, JoinError>) {
+        self.secret_read_at = None;
         let released = secrets.ok().and_then(|secrets| {
-            let judge = || poll::released(&self.queue, &secrets);
-            catch_unwind(AssertUnwindSafe(judge)).ok()
+            let compare = || poll::released(&self.queue, &secrets);
+            catch_unwind(AssertUnwindSafe(compare)).ok()
         });
         let Some(released) = released else {
             // It is begun anew.
-            tracing::error!("a look at Secrets panicked; this is a bug, please report it");
+            tracing::error!("a read of Secrets panicked; this is a bug, please report it");
             return;
         };
         for key in released {
-            self.queue.wake(&key, Lane::Sweep, clock::now());
+            self.queue.wake(&key, Lane::Background, clock::now());
         }
     }
 }

@@ -65,6 +65,22 @@ pub struct Object {
 }
 
 impl Object {
+    /// Whether it asks that nothing be written to SWR.
+    pub(crate) fn only_observes(&self) -> bool {
+        match self.mode {
+            Mode::Enforce => false,
+            Mode::Observe => true,
+        }
+    }
+
+    /// Whether the registry stays when the object goes.
+    pub(crate) fn orphans(&self) -> bool {
+        match self.deletion_policy {
+            DeletionPolicy::Delete => false,
+            DeletionPolicy::Orphan => true,
+        }
+    }
+
     /// Reads an object as the API server sent it. One that does not fit our CRD, because another
     /// version of it is installed, is read as far as possible, with the misfit as a finding: it
     /// must stop neither itself from being deleted nor any other object.

@@ -54,8 +54,8 @@ impl Record {
     }
 
     /// The record without what changes by itself and means nothing (`updated_at`), for the
-    /// question whether anything moved since it was judged.
-    pub fn judged(&self) -> Record {
+    /// question whether anything moved.
+    pub fn compared(&self) -> Record {
         Record {
             updated_at: None,
             ..self.clone()
@@ -214,26 +214,26 @@ pub enum Wanted<'a> {
     Id(RegistryId),
 }
 
-/// Everything that concerns one object in an inventory, as a hash: two equal views lead to the
+/// Everything that concerns one object in an inventory, as a hash: two equal digests lead to the
 /// same decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct View(u64);
+pub struct Digest(u64);
 
-impl View {
-    /// A view that no inventory has, for what a SHOW told against the LIST: whatever the next
-    /// poll sees differs from it and is looked at. The view of that LIST must not stand in its
-    /// place, because the world may come to look just so.
-    pub(crate) const NONE: View = View(0);
+impl Digest {
+    /// A digest that no inventory has, for what a SHOW told against the LIST: whatever the next
+    /// poll sees differs from it and leads to a reconcile. The digest of that LIST must not stand in its
+    /// place, because SWR may come to show just that.
+    pub(crate) const NONE: Digest = Digest(0);
 
-    /// Whether the next poll is to look at it, whatever it sees.
+    /// Whether the next poll leads to a reconcile, whatever it sees.
     pub fn waits_for_poll(self) -> bool {
-        self == View::NONE
+        self == Digest::NONE
     }
 }
 
 /// Which records of an inventory concern one object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lookout {
+pub struct Concern {
     /// Those with this owner's tag,
     pub owner: Owner,
     /// those with these ids,
@@ -242,18 +242,18 @@ pub struct Lookout {
     pub name: String,
 }
 
-impl Lookout {
+impl Concern {
     /// What an inventory shows of them.
-    pub fn view(&self, inventory: &Inventory) -> View {
-        self.view_as_if(inventory, None)
+    pub fn digest(&self, inventory: &Inventory) -> Digest {
+        self.digest_as_if(inventory, None)
     }
 
     /// What it would show if the registry with this id had this health.
-    pub(crate) fn view_as_if(
+    pub(crate) fn digest_as_if(
         &self,
         inventory: &Inventory,
         health: Option<(RegistryId, Health)>,
-    ) -> View {
+    ) -> Digest {
         let by_id = self.ids.iter().filter_map(|id| inventory.get(*id));
         let concerned: BTreeMap<RegistryId, &Record> = inventory
             .with_tag(self.owner.tag())
@@ -261,16 +261,16 @@ impl Lookout {
             .chain(by_id)
             .map(|record| (record.id, record))
             .collect();
-        // SipHash with fixed keys: views are compared within this process only.
+        // SipHash with fixed keys: digests are compared within this process only.
         let mut hasher = DefaultHasher::new();
         for record in concerned.into_values() {
-            let mut record = record.judged();
+            let mut record = record.compared();
             if let Some((_, health)) = health.filter(|(id, _)| *id == record.id) {
                 record.health = health;
             }
             record.hash(&mut hasher);
         }
-        View(hasher.finish())
+        Digest(hasher.finish())
     }
 }
 
@@ -367,7 +367,7 @@ impl Hash for Inventory {
 impl Inventory {
     /// From the pages of a LIST, of which nobody asks when they were read. A registry that moved
     /// from one page to the next while others were created is listed twice; the later page is the
-    /// newer look.
+    /// newer read.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
         let entries = records.into_iter();
         let mut inventory = Inventory::default();
@@ -415,7 +415,7 @@ impl Inventory {
         }
         self.entries.append(&mut new);
         self.entries.sort_by_key(|entry| entry.id);
-        // Of two looks at one record the later stands behind, and is kept.
+        // Of two reads of one record the later stands behind, and is kept.
         self.entries.dedup_by(|later, earlier| {
             let same = later.id == earlier.id;
             if same {
@@ -683,12 +683,12 @@ pub(crate) mod tests {
             carriers.sort_unstable();
             assert_eq!(merged.carriers(&owner), carriers);
             for name in ["a", "b", "c", "none"] {
-                let lookout = Lookout {
+                let concern = Concern {
                     owner: owner.clone(),
                     ids: vec![RegistryId(3)],
                     name: name.to_owned(),
                 };
-                assert_eq!(lookout.view(merged), lookout.view(&whole));
+                assert_eq!(concern.digest(merged), concern.digest(&whole));
                 for succeeds in [false, true] {
                     let claim = |of: &Inventory| of.claim(&owner, Wanted::Name(name), succeeds);
                     assert_eq!(claim(merged), claim(&whole), "{name} in {records:?}");
@@ -750,7 +750,7 @@ pub(crate) mod tests {
         assert_eq!(plain.seen(RegistryId(1)), None);
         assert_eq!(listed.seen(RegistryId(1)), Some((&records[1], at(7))));
         assert_ne!(plain, listed.clone().with_gaps(1));
-        // Of two looks at one record the later counts.
+        // Of two reads of one record the later counts.
         let twice = [(record(1, "old", ""), at(1)), (record(1, "new", ""), at(2))];
         let twice = Inventory::listed(twice);
         let seen = twice.seen(RegistryId(1));

@@ -56,7 +56,7 @@ pub enum Effect {
     /// All registries of the instance, by a LIST that began after `started_after`. One LIST
     /// serves every object that waits for it.
     List {
-        /// An older look does not count.
+        /// An older observation does not count.
         started_after: Timestamp,
         /// Takes the inventory.
         then: Listing,
@@ -231,12 +231,12 @@ impl ConfirmingObject {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadingAccount {
     pub(crate) work: Work,
-    pub(crate) purpose: Purpose,
+    pub(crate) goal: Goal,
 }
 
 /// What the account is needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Purpose {
+pub(crate) enum Goal {
     /// To keep the registry equal to this.
     Keep(Desired),
     /// To remove the registry.

@@ -7,11 +7,11 @@ use crate::api::registry::{Binding, CreateIntent};
 use crate::credential::Sealed;
 use crate::desired::{Desired, Registry, RegistryId, Scope};
 use crate::object::{Object, ObjectKey};
-use crate::observed::{Inventory, Lookout, View};
+use crate::observed::{Concern, Digest, Inventory};
 use crate::tag::Owner;
 use crate::time::after;
 
-/// For so long a read of the object counts as "just before" a write (rule 1): a look that is shared and
+/// For so long a read of the object counts as "just before" a write (rule 1): an observation that is shared and
 /// paced comes within a second of it, one that waits for the rate limit does not.
 const PROOF_SECS: i64 = 5;
 
@@ -138,13 +138,13 @@ pub struct KnownIntent {
     pub since: Timestamp,
 }
 
-/// A registry that looks the same at every look.
+/// A registry that every observation shows the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Untouched {
     /// Its id.
     pub id: RegistryId,
     /// A hash of all that SWR shows of it.
-    pub look: u64,
+    pub shown: u64,
     /// Since when.
     pub since: Timestamp,
 }
@@ -228,7 +228,7 @@ pub struct Keep {
     pub(crate) desired: Desired,
     pub(crate) sealed: Sealed,
     /// What the newest inventory of this reconcile showed of the object's registry.
-    pub(crate) view: Option<View>,
+    pub(crate) digest: Option<Digest>,
     /// Which registries carried our tag in the newest inventory of this reconcile.
     pub(crate) carriers: Option<Vec<RegistryId>>,
     /// Whether the registry with the known id is certainly gone (rule 7).
@@ -260,10 +260,10 @@ impl Keep {
     }
 
     /// Which records of an inventory concern the object, once its registry has this id.
-    pub(crate) fn lookout(&self, id: Option<RegistryId>) -> Lookout {
+    pub(crate) fn concern(&self, id: Option<RegistryId>) -> Concern {
         let known = id.or_else(|| self.work.object.known_id());
         let adopted = self.desired.adoption.id;
-        Lookout {
+        Concern {
             owner: self.work.reconcile.owner.clone(),
             ids: known.into_iter().chain(adopted).collect(),
             name: self.desired.registry.name.clone(),
@@ -271,8 +271,8 @@ impl Keep {
     }
 
     /// Takes in what an inventory shows of the object, whose registry has this id.
-    pub(crate) fn look(&mut self, inventory: &Inventory, id: Option<RegistryId>) {
-        self.view = Some(self.lookout(id).view(inventory));
+    pub(crate) fn note(&mut self, inventory: &Inventory, id: Option<RegistryId>) {
+        self.digest = Some(self.concern(id).digest(inventory));
         self.carriers = Some(inventory.carriers(&self.work.reconcile.owner));
     }
 }

@@ -324,7 +324,7 @@ fn a_look_costs_a_page_and_is_believed_once_an_own_write_was_at_the_head() {
     assert_eq!(bed.inventory.get(RegistryId(created)), None);
 }
 
-/// Own edits of old registries and a creation, each followed by a look and a sweep.
+/// Own edits of old registries and a creation, each followed by a read and a sweep.
 fn live(bed: &mut Bed) -> Vec<Option<Outcome>> {
     let mut outcomes = Vec::new();
     for id in [Some(3), None, Some(5)] {

@@ -2,6 +2,7 @@
 //! and from stable facts, as that of the status does; nothing read from a Secret is in it.
 
 use crate::api::Condition;
+pub use crate::api::reason::EventType;
 use crate::api::reason::Reason;
 use crate::api::registry::ReplicationRegistryStatus;
 use crate::desired::{Desired, RegistryId};
@@ -12,15 +13,6 @@ use crate::summary::{Operation, Verdict};
 
 /// `note` of events.k8s.io/v1 takes 1,024 bytes; a longer one is refused (measured).
 const NOTE_BYTES_MAX: usize = 1_024;
-
-/// Severity, as `kubectl describe` shows it under Type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventType {
-    /// Something was done.
-    Normal,
-    /// Something is wrong.
-    Warning,
-}
 
 /// What was attempted; events.k8s.io/v1 refuses an event without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +25,7 @@ pub enum Action {
     Adopt,
     /// A registry is removed or let go.
     Delete,
-    /// A registry is looked at.
+    /// A registry is observed.
     Verify,
 }
 
@@ -197,7 +189,7 @@ fn copies(ids: &[RegistryId]) -> String {
     )
 }
 
-/// What a look at SWR found out about copies of the registry.
+/// What an observation found out about copies of the registry.
 fn told_of_copies(
     action: Action,
     old: &ReplicationRegistryStatus,
@@ -277,44 +269,14 @@ fn synced(conditions: &[Condition]) -> Option<(&str, &str)> {
 
 /// `None`: a step on the way is no event.
 fn type_of(reason: Reason, verdict: &Verdict) -> Option<EventType> {
-    match reason {
-        Reason::Available | Reason::Pending | Reason::Progressing | Reason::Verifying => None,
-        Reason::Deleting => {
-            let is_blocked = matches!(
-                verdict,
-                Verdict::CannotDelete(_) | Verdict::CannotUntag { .. }
-            );
-            is_blocked.then_some(EventType::Warning)
-        }
-        Reason::Suspended => Some(EventType::Normal),
-        Reason::TargetUnhealthy
-        | Reason::DriftObserved
-        | Reason::ReadOnly
-        | Reason::SecretNotFound
-        | Reason::AccountNotReady
-        | Reason::ApiUnavailable
-        | Reason::Throttled
-        | Reason::ClockSkew
-        | Reason::AuthFailed
-        | Reason::InstanceNotRunning
-        | Reason::InvalidSpec
-        | Reason::InvalidSecret
-        | Reason::Conflict
-        | Reason::Forbidden
-        | Reason::QuotaExceeded
-        | Reason::NotApplied
-        | Reason::TagNotKept
-        | Reason::DuplicateTag
-        | Reason::OwnershipLost
-        | Reason::Fighting
-        | Reason::BindingChanged
-        | Reason::NamespaceNotAllowed
-        | Reason::InstanceNotAllowed
-        | Reason::TargetNotAllowed
-        | Reason::DeletionProtected
-        | Reason::DeletionBlocked
-        | Reason::InternalError => Some(EventType::Warning),
+    let is_blocked = matches!(
+        verdict,
+        Verdict::CannotDelete(_) | Verdict::CannotUntag { .. }
+    );
+    if reason == Reason::Deleting && is_blocked {
+        return Some(EventType::Warning);
     }
+    reason.event()
 }
 
 fn action(verdict: &Verdict, deleting: bool) -> Action {

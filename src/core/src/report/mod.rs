@@ -1,4 +1,4 @@
-//! What a reconcile found and did -> what people read, and when to look again.
+//! What a reconcile found and did -> what people read, and when to reconcile again.
 
 pub mod account;
 pub mod event;

@@ -1,4 +1,4 @@
-//! summary -> when to look again. Jitter is the shell's; the classes and the growth are here.
+//! summary -> when to reconcile again. Jitter is the shell's; the classes and the growth are here.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::status::believed_until;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
 
-/// When to look at an object again, if nothing happens to it before.
+/// When to reconcile an object again, if nothing happens to it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Requeue {
     /// Never: there is no such object.
@@ -23,7 +23,7 @@ pub enum Requeue {
     At(Timestamp),
     /// Soon, with a growing wait, and at this time at the latest.
     SoonUntil(Timestamp),
-    /// When its Secret changes; it is looked at every few seconds, at no cost to SWR.
+    /// When its Secret changes; it is read every few seconds, at no cost to SWR.
     SecretChange {
         /// At this time in any case.
         until: Option<Timestamp>,
@@ -32,10 +32,10 @@ pub enum Requeue {
     AccountChange,
     /// Only a change of the object helps.
     ObjectChange,
-    /// When a LIST of its instance succeeds. All objects of an instance wait for the same look,
+    /// When a LIST of its instance succeeds. All objects of an instance wait for the same read,
     /// so what one of them cost is what a thousand cost.
     Instance {
-        /// The instance is not looked at before this many seconds.
+        /// The instance is not read before this many seconds.
         min_secs: u32,
         /// At this time in any case.
         until: Option<Timestamp>,
@@ -53,8 +53,8 @@ const FIRST_SECS: [i64; 8] = [2, 4, 8, 16, 25, 25, 25, 300];
 /// Every later wait. Together that is 14 attempts in the first hour and 6 in each later one
 /// (budget: 15 and 7).
 const MAX_SECS: i64 = 600;
-/// The waits between two looks at an instance whose LIST fails double from 1 s to this.
-const LOOK_SECS_MAX: i64 = 30;
+/// The waits between two reads of an instance whose LIST fails double from 1 s to this.
+const LIST_BACKOFF_SECS_MAX: i64 = 30;
 /// Waits for a person who is not expected to act within minutes.
 const HOURLY_SECS: u32 = 3_600;
 
@@ -66,14 +66,14 @@ pub fn backoff_secs(failures: u32) -> i64 {
         .unwrap_or(MAX_SECS)
 }
 
-/// The wait before an instance is looked at again whose LIST failed so many times in a row, before
+/// The wait before an instance is read again whose LIST failed so many times in a row, before
 /// jitter.
-pub fn look_secs(failures: u32) -> i64 {
+pub fn list_backoff_secs(failures: u32) -> i64 {
     let doublings = failures.saturating_sub(1).min(10);
-    (1 << doublings).min(LOOK_SECS_MAX)
+    (1 << doublings).min(LIST_BACKOFF_SECS_MAX)
 }
 
-/// When to look again after a reconcile.
+/// When to reconcile again.
 pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue {
     const BACKOFF: Requeue = Requeue::Backoff { min_secs: 0 };
     const HOURLY: Requeue = Requeue::Backoff {
@@ -276,7 +276,7 @@ mod tests {
     fn the_wait_never_overflows() {
         assert_eq!(backoff_secs(0), 2);
         assert_eq!(backoff_secs(u32::MAX), 600);
-        assert_eq!(look_secs(0), 1);
-        assert_eq!(look_secs(u32::MAX), 30);
+        assert_eq!(list_backoff_secs(0), 1);
+        assert_eq!(list_backoff_secs(u32::MAX), 30);
     }
 }

@@ -554,7 +554,7 @@ fn passing(
                 && condition.reason == reason.as_str()
         });
     let ready = if was_ready || was_doubted {
-        // It was right when it was looked at last; nobody can say whether it still is.
+        // It was right when it was observed last; nobody can say whether it still is.
         ConditionStatus::Unknown
     } else {
         ConditionStatus::False

@@ -10,7 +10,7 @@ use crate::diff::Changes;
 use crate::failure::{Class, Failure};
 use crate::grant::Denied;
 use crate::object::Object;
-use crate::observed::{Health, Lookout, Owned, Record, View};
+use crate::observed::{Concern, Digest, Health, Owned, Record};
 use crate::plan::Foreign;
 use crate::reconcile::{Keep, Memory, Removed, Windows, Work};
 use crate::time::after;
@@ -30,7 +30,7 @@ pub enum Verdict {
         /// Registries with a copy of our tag, which stay.
         clones: Vec<RegistryId>,
     },
-    /// The object is another than the one decided upon: look again at once.
+    /// The object is another than the one decided upon: reconcile again at once.
     Stale,
     /// The API server does not answer.
     KubernetesUnavailable,
@@ -281,23 +281,23 @@ pub struct Summary {
     pub sent: Option<(String, Fingerprint, Timestamp)>,
     /// What is known of our registry beyond what SWR shows.
     pub applied: Option<Applied>,
-    /// Which registries carry our tag, if that was looked at.
+    /// Which registries carry our tag, if that was observed.
     pub carriers: Option<Vec<RegistryId>>,
     /// What SWR shows of our registry.
     pub observed: Option<Record>,
     /// What the next poll compares with.
-    pub judged: Option<Judged>,
+    pub baseline: Option<Baseline>,
     /// What the next reconcile of this process starts from.
     pub memory: Memory,
 }
 
 /// What a decision was made from, so that a poll can tell whether it still holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Judged {
+pub struct Baseline {
     /// Which records of an inventory concern the object.
-    pub lookout: Lookout,
-    /// What they looked like.
-    pub view: View,
+    pub concern: Concern,
+    /// What an observation showed of them.
+    pub digest: Digest,
     /// Name of the credential's Secret, and keys.
     pub secret: SecretRef,
     /// Fingerprint of the credential.
@@ -306,14 +306,14 @@ pub struct Judged {
     pub left: Option<Left>,
 }
 
-/// What a later look at `updated_at` is compared with.
+/// What a later `updated_at` is compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Left {
     /// The registry.
     pub id: RegistryId,
     /// Its `updated_at`.
     pub updated_at: String,
-    /// Its health at the last look.
+    /// Its health at the last observation.
     pub health: Health,
 }
 
@@ -346,9 +346,9 @@ impl Summary {
             summary.id = Note::Clear;
         }
         summary.carriers.clone_from(&keep.carriers);
-        summary.judged = keep.view.map(|view| Judged {
-            lookout: keep.lookout(None),
-            view,
+        summary.baseline = keep.digest.map(|digest| Baseline {
+            concern: keep.concern(None),
+            digest,
             secret: keep.desired.secret.clone(),
             credential: keep.sealed.whole.clone(),
             left: None,
@@ -374,7 +374,7 @@ impl Summary {
             applied: None,
             carriers: None,
             observed: None,
-            judged: None,
+            baseline: None,
             memory,
         }
     }
@@ -395,7 +395,7 @@ impl Summary {
         let status = &keep.work.object.status;
         self.clear_intent();
         if status.created_at.is_none() {
-            // Found by its tag: it was there at the latest when it was looked for.
+            // Found by its tag: it was there at the latest when it was found.
             self.created_at = Some(keep.work.read_at);
         }
         self.binding = Some(keep.binding());
@@ -424,10 +424,10 @@ impl Summary {
         self.id = Note::Set(id);
         let known = self.memory.id.filter(|(known, _)| *known == id);
         self.memory.id = Some(known.unwrap_or((id, since)));
-        if let Some(judged) = &mut self.judged
-            && !judged.lookout.ids.contains(&id)
+        if let Some(baseline) = &mut self.baseline
+            && !baseline.concern.ids.contains(&id)
         {
-            judged.lookout.ids.push(id);
+            baseline.concern.ids.push(id);
         }
     }
 
@@ -445,13 +445,13 @@ impl Summary {
     }
 
     /// What the next poll compares with, `updated_at` included.
-    pub fn to_judged(&self) -> Option<Judged> {
-        let mut judged = self.judged.clone()?;
+    pub fn to_baseline(&self) -> Option<Baseline> {
+        let mut baseline = self.baseline.clone()?;
         let status = self.object.as_ref().map(|object| &object.status);
         let before = status.and_then(|status| status.applied.as_ref());
         let applied = self.applied.as_ref().or(before);
         let left = applied.and_then(|applied| applied.updated_at.clone());
-        judged.left = self
+        baseline.left = self
             .observed
             .as_ref()
             .zip(left)
@@ -460,10 +460,10 @@ impl Summary {
                 updated_at,
                 health: record.health,
             });
-        Some(judged)
+        Some(baseline)
     }
 
-    /// Registries beside ours that carry its tag, if that was looked at.
+    /// Registries beside ours that carry its tag, if that was observed.
     pub fn clones(&self, ours: Option<RegistryId>) -> Option<Vec<RegistryId>> {
         let carriers = self.carriers.as_ref()?;
         let others = carriers.iter().copied().filter(|id| Some(*id) != ours);

@@ -57,7 +57,7 @@ impl Known {
     }
 
     /// `None` where only a sweep helps.
-    async fn look(&mut self) -> Result<Option<Outcome>, Failure> {
+    async fn read(&mut self) -> Result<Option<Outcome>, Failure> {
         // The clock counts milliseconds, and a read begins after the answer of a write.
         let written = clock::now();
         while clock::now() <= written {
@@ -104,7 +104,7 @@ async fn check(switch: &str, value: &str, expected: Option<Outcome>, trust: Trus
     known.edit(oldest).await;
     known.create("ours").await;
     asked(&server);
-    let outcome = known.look().await.expect(switch);
+    let outcome = known.read().await.expect(switch);
     assert_eq!(
         (outcome, known.recent.trust()),
         (expected, trust),
@@ -148,12 +148,12 @@ async fn an_order_that_is_none_is_broken_until_a_poll() {
     let mut known = Known::new(&server).await;
     set(&server, "list_order", "unstable");
     let broken = Outcome::Partial(Why::Broken);
-    assert_eq!(known.look().await, Ok(Some(broken)));
-    assert_eq!(known.look().await, Ok(None));
+    assert_eq!(known.read().await, Ok(Some(broken)));
+    assert_eq!(known.read().await, Ok(None));
     set(&server, "list_order", "stable");
     known.sweep().await;
     known.create("ours").await;
-    assert_eq!(known.look().await, Ok(Some(Outcome::Current)));
+    assert_eq!(known.read().await, Ok(Some(Outcome::Current)));
 }
 
 #[tokio::test]
@@ -164,14 +164,14 @@ async fn lists_that_lag_behind_own_writes_are_remembered() {
     set(&server, "list_lag_millis", "600000");
     let id = known.create("ours").await;
     assert_eq!(
-        known.look().await,
+        known.read().await,
         Ok(Some(Outcome::Partial(Why::OwnWriteMissing)))
     );
     assert!(known.recent.awaits(id) && !known.recent.lists_never_lagged());
     known.sweep().await;
     assert!(known.recent.awaits(id) && !known.recent.is_broken());
     set(&server, "list_lag_millis", "0");
-    assert_eq!(known.look().await, Ok(Some(Outcome::Current)));
+    assert_eq!(known.read().await, Ok(Some(Outcome::Current)));
     assert!(!known.recent.awaits(id) && !known.recent.lists_never_lagged());
 }
 
@@ -183,7 +183,7 @@ async fn several_pages_overlap_and_the_first_is_read_again() {
     fill_in_turn(&server, 120, 450);
     asked(&server);
     assert_eq!(
-        known.look().await,
+        known.read().await,
         Ok(Some(Outcome::Partial(Why::Unproven)))
     );
     assert_eq!(asked(&server), ["ListInstanceRegistries"; 3]);
@@ -203,15 +203,15 @@ async fn a_page_that_is_too_long_is_swept_and_a_failure_changes_nothing() {
         json!({"kind": "status", "status": status, "times": times, "body": body})
     };
     fault(&server, answer(500, String::new()));
-    let failure = known.look().await.expect_err("an error");
+    let failure = known.read().await.expect_err("an error");
     assert_eq!(failure.cause, Cause::ServerError);
     assert_eq!(known.inventory, before);
     fault(&server, answer(200, " ".repeat(BODY_BYTES_MAX + 1)));
-    assert_eq!(known.look().await, Ok(Some(Outcome::Partial(Why::TooLong))));
-    assert_eq!(known.look().await, Ok(None));
+    assert_eq!(known.read().await, Ok(Some(Outcome::Partial(Why::TooLong))));
+    assert_eq!(known.read().await, Ok(None));
     known.sweep().await;
     assert_eq!(
-        known.look().await,
+        known.read().await,
         Ok(Some(Outcome::Partial(Why::Unproven)))
     );
 }
@@ -224,7 +224,7 @@ async fn a_record_tells_when_its_page_was_requested() {
     let mut known = Known::new(&server).await;
     let id = known.create("ours").await;
     let written = clock::now();
-    known.look().await.expect("read");
+    known.read().await.expect("read");
     let seen = |id| known.inventory.seen(id).map(|(_, at)| at);
     assert!(seen(id).is_some_and(|at| at > written));
     let oldest = known.inventory.records().next().expect("some").id;

@@ -14,7 +14,7 @@ use crate::effect::{
     Wrote,
 };
 use crate::failure::Failure;
-use crate::observed::{Adoptable, Health, Record, Standing, View, standing};
+use crate::observed::{Adoptable, Digest, Health, Record, Standing, standing};
 use crate::plan::{Foreign, Why};
 use crate::reconcile::{Keep, Untouched};
 use crate::summary::{Operation, Summary, Verdict};
@@ -22,12 +22,7 @@ use crate::time::after;
 
 /// A registry that belongs to nobody is taken, but for a fight about its tag; one of an earlier
 /// object only if that is gone and nobody has touched the registry for the settle time.
-pub(super) fn consider_adoption(
-    mut keep: Keep,
-    found: Adoptable,
-    why: Why,
-    now: Timestamp,
-) -> Next {
+pub(super) fn consider(mut keep: Keep, found: Adoptable, why: Why, now: Timestamp) -> Next {
     if why.corrects() && is_fight(&keep, now) {
         return finished(
             &keep,
@@ -38,13 +33,13 @@ pub(super) fn consider_adoption(
     if found.tag().is_none() {
         return intend(keep, Intended::Adopt { id, tag: None });
     }
-    let look = look_of(found.record(), keep.work.reconcile.witness.is_believed);
+    let shown = shown_state(found.record(), keep.work.reconcile.witness.is_believed);
     let known = keep.work.reconcile.memory.untouched;
     let untouched = known
-        .filter(|known| (known.id, known.look) == (id, look))
+        .filter(|known| (known.id, known.shown) == (id, shown))
         .unwrap_or(Untouched {
             id,
-            look,
+            shown,
             since: now,
         });
     keep.work.reconcile.memory.untouched = Some(untouched);
@@ -60,7 +55,7 @@ pub(super) fn consider_adoption(
 }
 
 /// What somebody's write changes: not the health, and `updated_at` only where it tells of writes.
-fn look_of(record: &Record, tells: bool) -> u64 {
+fn shown_state(record: &Record, tells: bool) -> u64 {
     let mut record = record.clone();
     record.health = Health::NotReported;
     if !tells {
@@ -78,7 +73,7 @@ impl FindingOwner {
         let FindingOwner { mut keep, found } = self;
         if exists {
             // That object may go without any change in SWR.
-            keep.view = Some(View::NONE);
+            keep.digest = Some(Digest::NONE);
             return finished(&keep, Verdict::Conflict(Foreign::TaggedByOther));
         }
         let intended = Intended::Adopt {
@@ -114,14 +109,14 @@ pub(super) fn shown_before_adoption(
             }
             // Ours already: an earlier adoption landed. The next reconcile finds it by its tag.
             Standing::Ours(_) => finished(&keep, Verdict::Stale),
-            // It changed hands: look again, with no intent in the way.
+            // It changed hands: observe again, with no intent in the way.
             Standing::Untagged(_) | Standing::Predecessor(_) => {
-                keep.view = Some(View::NONE);
+                keep.digest = Some(Digest::NONE);
                 let verdict = Verdict::Conflict(Foreign::Untagged);
                 Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
             }
             Standing::TaggedByOther(_) => {
-                keep.view = Some(View::NONE);
+                keep.digest = Some(Digest::NONE);
                 let verdict = Verdict::Conflict(Foreign::TaggedByOther);
                 Next::Finished(Box::new(Summary::of(&keep, verdict).without_intent()))
             }

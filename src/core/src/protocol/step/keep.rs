@@ -2,31 +2,24 @@
 
 use jiff::Timestamp;
 
-use super::adopt::consider_adoption;
 use super::intent::intend;
-use super::written::{asked, is_fight, sent_facts, shown_difference};
-use super::{ask, failed, finished, gap, only_observes, show_before_write};
+use super::written::sent_facts;
+use super::{adopt, ask, failed, finished, gap, update};
 use crate::api::registry::Applied;
-use crate::diff::{Changes, diff, unshown};
+use crate::diff::diff;
 use crate::effect::{
-    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, RegistryWrite, ShowAnswer,
-    Showing, Updating, Wrote,
+    AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
 };
-use crate::failure::{Class, Failure};
-use crate::observed::{Claim, Inventory, Owned, Record, Standing, View, Wanted, standing};
-use crate::plan::{Action, Facts, Foreign, Plan, Resend, Why, plan};
+use crate::failure::Class;
+use crate::observed::{Claim, Digest, Inventory, Owned, Record, Standing, Wanted, standing};
+use crate::plan::{Action, Facts, Foreign, Plan, Resend, plan};
 use crate::reconcile::Keep;
 use crate::summary::{Held, Operation, Summary, Verdict};
 use crate::time::after;
 
-/// An update that SWR accepted this often without showing it is reported instead of repeated.
-const UPDATES_MAX: u32 = 2;
-/// And is then tried once an hour.
-const UPDATE_AGAIN_SECS: i64 = 3_600;
-
 /// Asks what the instance holds, by a LIST that begins after the object was read: it shows
 /// whatever anybody created for this object before (rules 4 and 5).
-pub(super) fn look(keep: Keep) -> Next {
+pub(super) fn observe(keep: Keep) -> Next {
     ask(Effect::List {
         started_after: keep.work.read_at,
         then: Listing::Deciding(keep),
@@ -53,11 +46,11 @@ fn resend(keep: &Keep, claim: &Claim) -> Resend {
     let Claim::Ours(owned) = claim else {
         return Resend::No;
     };
-    let writes = !only_observes(object) && !keep.work.reconcile.read_only;
+    let writes = !object.only_observes() && !keep.work.reconcile.read_only;
     let is_asked = object.requested_at.is_some()
         && object.requested_at != object.status.last_handled_reconcile_at;
     let witness = keep.work.reconcile.witness;
-    // Who does not write need not be careful: it says at every look what it sees.
+    // Who does not write need not be careful: it says every time what it sees.
     let may_send = witness.may_send || !writes;
     // A field that SWR leaves out says nothing.
     let is_told = owned.record().updated_at.is_some();
@@ -72,7 +65,7 @@ fn resend(keep: &Keep, claim: &Claim) -> Resend {
 
 /// Whether SWR says that the registry was written since our own last write, and nothing else
 /// explains it: `updated_at` is the only sign of a change in what SWR does not show.
-fn is_moved(keep: &Keep, record: &Record) -> bool {
+pub(super) fn is_moved(keep: &Keep, record: &Record) -> bool {
     let left = keep.work.object.status.applied.as_ref();
     let left = left.and_then(|applied| applied.updated_at.as_ref());
     let has_moved = left.is_some_and(|left| record.updated_at.as_ref() != Some(left));
@@ -80,7 +73,7 @@ fn is_moved(keep: &Keep, record: &Record) -> bool {
     has_moved && !may_be_ours && !health_changed(keep, record)
 }
 
-/// Whether the health is another than at the last look.
+/// Whether the health is another than at the last observation.
 fn health_changed(keep: &Keep, record: &Record) -> bool {
     let before = keep.work.object.status.observed.as_ref();
     before.is_some_and(|before| before.status.as_deref() != record.health.word())
@@ -122,7 +115,7 @@ pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> N
         // The LIST may lag, or the tag was altered: ask for the registry itself.
         None => {
             if inventory.get(id).is_none() {
-                keep.view = Some(View::NONE);
+                keep.digest = Some(Digest::NONE);
             }
             ask(Effect::Show {
                 id,
@@ -146,7 +139,7 @@ pub(super) fn decide_without_known(mut keep: Keep, inventory: &Inventory, now: T
     let known = keep.work.object.known_id();
     if known.is_some_and(|id| inventory.get(id).is_some()) {
         // It is there after all.
-        keep.view = Some(View::NONE);
+        keep.digest = Some(Digest::NONE);
         return finished(&keep, Verdict::Stale);
     }
     keep.known_is_gone = true;
@@ -172,30 +165,30 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
         Action::NoOp(owned) => rest(keep, owned),
         Action::Conflict(foreign) => finished(&keep, Verdict::Conflict(foreign)),
         Action::Choose(ids) => {
-            // Those of an earlier object concern this one whatever their names, and a view does not
+            // Those of an earlier object concern this one whatever their names, and a digest does not
             // show them.
-            keep.view = Some(View::NONE);
+            keep.digest = Some(Digest::NONE);
             finished(&keep, Verdict::DuplicateTag(ids))
         }
-        Action::Create if only_observes(&keep.work.object) => {
+        Action::Create if keep.work.object.only_observes() => {
             finished(&keep, Verdict::MissingObserved)
         }
         // Sending the same again is no difference, only due.
         Action::Update(owned, _)
             if why.only_repeats()
-                && (keep.work.reconcile.read_only || only_observes(&keep.work.object)) =>
+                && (keep.work.reconcile.read_only || keep.work.object.only_observes()) =>
         {
             rest(keep, owned)
         }
-        Action::Update(owned, changes) if only_observes(&keep.work.object) => {
+        Action::Update(owned, changes) if keep.work.object.only_observes() => {
             let summary = Summary::of(&keep, Verdict::DriftObserved(changes));
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
-        Action::Adopt(found) if only_observes(&keep.work.object) => {
+        Action::Adopt(found) if keep.work.object.only_observes() => {
             let facts = sent_facts(&keep);
             let foreign = match found.tag() {
                 Some(_) => {
-                    keep.view = Some(View::NONE);
+                    keep.digest = Some(Digest::NONE);
                     Foreign::Predecessor
                 }
                 None => Foreign::Untagged,
@@ -216,15 +209,15 @@ fn carry_out(mut keep: Keep, claim: Claim, now: Timestamp) -> Next {
             Next::Finished(Box::new(summary.holds(&keep, &owned)))
         }
         Action::Create => intend(keep, Intended::Create),
-        Action::Adopt(found) => consider_adoption(keep, found, why, now),
-        Action::Update(owned, changes) => consider_update(keep, &owned, changes, why, now),
+        Action::Adopt(found) => adopt::consider(keep, found, why, now),
+        Action::Update(owned, changes) => update::consider(keep, &owned, changes, why, now),
     }
 }
 
 /// SWR is equal to the spec.
 fn rest(keep: Keep, owned: Owned) -> Next {
     // Rule 2 the other way round: what exists must not outlive its object unnoticed.
-    let writes = !only_observes(&keep.work.object) && !keep.work.reconcile.read_only;
+    let writes = !keep.work.object.only_observes() && !keep.work.reconcile.read_only;
     if !keep.work.object.has_finalizer() && writes {
         return ask(Effect::AddFinalizer {
             then: AddingFinalizer {
@@ -258,7 +251,7 @@ fn rested(keep: &Keep, record: &Record) -> Applied {
         .as_ref()
         .and_then(|applied| applied.updated_at.clone());
     // The end of our own last write is seen only now; and a change of health that moves
-    // `updated_at` along must not look like somebody's change afterwards.
+    // `updated_at` along must not pass for somebody's change afterwards.
     let is_ours = keep.work.reconcile.memory.unseen_write;
     let is_explained = left.is_some() && health_changed(keep, record);
     Applied {
@@ -271,46 +264,11 @@ fn rested(keep: &Keep, record: &Record) -> Applied {
     }
 }
 
-/// A difference is written unless the same was just written and is not visible yet, was written
-/// in vain, or is a fight.
-fn consider_update(keep: Keep, owned: &Owned, changes: Changes, why: Why, now: Timestamp) -> Next {
-    let memory = &keep.work.reconcile.memory;
-    if let Some(update) = memory.update.filter(|update| update.asked == asked(&keep)) {
-        let visible_by = after(update.at, keep.work.reconcile.windows.settle_secs);
-        if now < visible_by {
-            let verdict = Verdict::NotVisible { until: visible_by };
-            return Next::Finished(Box::new(Summary::of(&keep, verdict).holds(&keep, owned)));
-        }
-        if update.times >= UPDATES_MAX && now < after(update.at, UPDATE_AGAIN_SECS) {
-            return Next::Finished(Box::new(
-                Summary::of(&keep, Verdict::NotApplied(changes)).holds(&keep, owned),
-            ));
-        }
-    }
-    if why.corrects() && is_fight(&keep, now) {
-        return Next::Finished(Box::new(
-            Summary::of(&keep, Verdict::Fighting(changes)).holds(&keep, owned),
-        ));
-    }
-    let id = owned.id();
-    if keep.work.object.has_finalizer() {
-        show_before_write(id, Showing::BeforeUpdate(keep, why), now)
-    } else {
-        // This write fails if the object is not what stands.
-        ask(Effect::AddFinalizer {
-            then: AddingFinalizer {
-                keep,
-                then: AfterFinalizer::Update(id, why),
-            },
-        })
-    }
-}
-
 pub(super) fn shown_missing(mut keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             Standing::Ours(owned) => {
-                keep.view = Some(View::NONE);
+                keep.digest = Some(Digest::NONE);
                 carry_out(keep, Claim::Ours(owned), now)
             }
             Standing::Untagged(untagged) => {
@@ -360,82 +318,4 @@ fn not_found_is_believed_at(keep: &Keep) -> Timestamp {
     let intended = memory.intent.map(|known| known.since);
     let since = known.max(intended).unwrap_or(keep.work.read_at);
     after(since, keep.work.reconcile.windows.settle_secs)
-}
-
-pub(super) fn shown_before_update(
-    mut keep: Keep,
-    why: Why,
-    answer: ShowAnswer,
-    now: Timestamp,
-) -> Next {
-    match answer {
-        Ok(record) => match standing(record, &keep.work.reconcile.owner) {
-            Standing::Ours(target) => {
-                let facts = sent_facts(&keep);
-                // Rule 9: only for a difference that is still there, or to send the same again, with
-                // the tag just seen.
-                let changes = diff(&keep.desired.registry, &facts, target.record(), now);
-                let again = why == Why::Requested
-                    || why == Why::ChangedElsewhere && is_moved(&keep, target.record());
-                let again = again.then(|| unshown(&keep.desired.registry));
-                match changes.or(again) {
-                    None => {
-                        keep.view = Some(View::NONE);
-                        in_sync(&keep, &target)
-                    }
-                    Some(changes) => ask(Effect::Update {
-                        target: target.clone(),
-                        write: RegistryWrite {
-                            registry: keep.tagged(),
-                            why,
-                            changes,
-                        },
-                        then: Updating { keep, target, why },
-                    }),
-                }
-            }
-            Standing::Untagged(_) | Standing::Predecessor(_) | Standing::TaggedByOther(_) => {
-                keep.view = Some(View::NONE);
-                finished(&keep, Verdict::OwnershipLost)
-            }
-        },
-        // A look for changes still shows what was deleted.
-        Err(failure) if failure.class == Class::NotFound => shown_missing(keep, Err(failure), now),
-        Err(failure) => failed(&keep, Operation::Show, failure),
-    }
-}
-
-impl Updating {
-    /// Takes the outcome.
-    pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
-        let Updating { keep, target, why } = self;
-        match answer {
-            Ok(()) => {
-                let before = target.record().updated_at.clone();
-                let wrote = Wrote {
-                    at: now,
-                    why,
-                    before,
-                };
-                ask(Effect::List {
-                    started_after: now,
-                    then: Listing::Updated(keep, wrote, target.id()),
-                })
-            }
-            // Whether it landed or not, the next reconcile reads before it writes again.
-            Err(failure) => {
-                let operation = Operation::Update;
-                let may_land = !failure.class.changed_nothing();
-                let summary = Summary::of(&keep, Verdict::Swr { operation, failure });
-                let mut summary = summary.holds(&keep, &target);
-                if may_land {
-                    summary.memory.put_unanswered_at = Some(now);
-                }
-                // If SWR shows the difference no more, it was this write that moved `updated_at`.
-                let shown = shown_difference(&keep, target.record(), now, now);
-                summary.memory.unseen_write |= may_land && shown.is_some();
-                Next::Finished(Box::new(summary))
-            }
-        }
-    }
 }

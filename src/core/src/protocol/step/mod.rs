@@ -6,16 +6,17 @@ mod adopt;
 mod intent;
 mod keep;
 mod remove;
+mod update;
 mod written;
 
 use jiff::Timestamp;
 
 use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
-use crate::api::registry::{Binding, DeletionPolicy, Mode};
+use crate::api::registry::Binding;
 use crate::desired::{Desired, RegistryId};
 use crate::effect::{
-    AccountAnswer, AddingFinalizer, AfterFinalizer, AfterId, ConfirmingObject, Effect, ListAnswer,
-    Listing, Next, ObjectAnswer, ObjectWritten, Purpose, ReadingAccount, ReadingObject,
+    AccountAnswer, AddingFinalizer, AfterFinalizer, AfterId, ConfirmingObject, Effect, Goal,
+    ListAnswer, Listing, Next, ObjectAnswer, ObjectWritten, ReadingAccount, ReadingObject,
     ReadingSecret, RecordingId, SecretAnswer, ShowAnswer, Showing,
 };
 use crate::failure::{Cause, Class, Failure};
@@ -63,7 +64,7 @@ fn begin(
         Ok(desired) => ask(Effect::ReadAccount {
             then: ReadingAccount {
                 work,
-                purpose: Purpose::Keep(desired),
+                goal: Goal::Keep(desired),
             },
         }),
     }
@@ -152,19 +153,19 @@ fn show_before_write(id: RegistryId, then: Showing, now: Timestamp) -> Next {
 impl ReadingAccount {
     /// Takes the account, or what is wrong with it.
     pub fn resume(self, answer: AccountAnswer, now: Timestamp) -> Next {
-        let ReadingAccount { work, purpose } = self;
+        let ReadingAccount { work, goal } = self;
         let account = match answer {
             Ok(account) => account,
-            Err(problem) => return without_account(work, &purpose, problem, now),
+            Err(problem) => return without_account(work, &goal, problem, now),
         };
         if let Some(was) = moved(&work.object, &account) {
-            return match purpose {
-                Purpose::Keep(_) | Purpose::Remove => finish(&work, Verdict::BindingChanged(was)),
-                Purpose::Orphan(_) => remove::orphan(work, Removed::StillTagged, now),
+            return match goal {
+                Goal::Keep(_) | Goal::Remove => finish(&work, Verdict::BindingChanged(was)),
+                Goal::Orphan(_) => remove::orphan(work, Removed::StillTagged, now),
             };
         }
-        match purpose {
-            Purpose::Keep(desired) => {
+        match goal {
+            Goal::Keep(desired) => {
                 let granted = grant(&work, &account, &desired);
                 match granted {
                     Err(denied) => finish(&work, Verdict::NotGranted(denied)),
@@ -180,12 +181,12 @@ impl ReadingAccount {
                 }
             }
             // What was created under a grant may always be removed, or it would stay for ever.
-            Purpose::Remove => remove::look(work, now),
+            Goal::Remove => remove::observe(work, now),
             // The PUT that takes the tag off sends the whole spec, so it needs a grant like any.
-            Purpose::Orphan(desired) if !is_granted(&work, &account, &desired) => {
+            Goal::Orphan(desired) if !is_granted(&work, &account, &desired) => {
                 remove::orphan(work, Removed::StillTagged, now)
             }
-            Purpose::Orphan(desired) => ask(Effect::ReadSecret {
+            Goal::Orphan(desired) => ask(Effect::ReadSecret {
                 secret: desired.secret.clone(),
                 then: ReadingSecret {
                     work,
@@ -198,11 +199,11 @@ impl ReadingAccount {
     }
 }
 
-fn without_account(work: Work, purpose: &Purpose, problem: AccountProblem, now: Timestamp) -> Next {
-    match purpose {
-        Purpose::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
-        Purpose::Remove => finish(&work, Verdict::CannotDelete(Blocker::Account(problem))),
-        Purpose::Orphan(_) => match problem {
+fn without_account(work: Work, goal: &Goal, problem: AccountProblem, now: Timestamp) -> Next {
+    match goal {
+        Goal::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
+        Goal::Remove => finish(&work, Verdict::CannotDelete(Blocker::Account(problem))),
+        Goal::Orphan(_) => match problem {
             // Nobody can wait for an account that is gone.
             AccountProblem::NotFound | AccountProblem::NotServed => {
                 remove::orphan(work, Removed::StillTagged, now)
@@ -250,14 +251,14 @@ impl ReadingSecret {
                     account,
                     desired,
                     sealed,
-                    view: None,
+                    digest: None,
                     carriers: None,
                     known_is_gone: false,
                 };
                 if orphan {
                     remove::untag(keep, now)
                 } else {
-                    keep::look(keep)
+                    keep::observe(keep)
                 }
             }
             Err(SecretProblem::Unavailable) if orphan => {
@@ -283,26 +284,26 @@ impl Listing {
             (Listing::Removing(removal), answer) => remove::listed(removal, answer, now),
             (Listing::Orphaning(keep), answer) => remove::listed_for_untag(keep, answer, now),
             (Listing::Deciding(mut keep), Ok(Some(inventory))) => {
-                keep.look(&inventory, None);
+                keep.note(&inventory, None);
                 keep::decide(keep, &inventory, now)
             }
             (Listing::DecidingAgain(mut keep), Ok(Some(inventory))) => {
-                keep.look(&inventory, None);
+                keep.note(&inventory, None);
                 keep::decide_on_all(keep, &inventory, now)
             }
             (Listing::ConfirmingGone(mut keep), Ok(Some(inventory))) => {
-                keep.look(&inventory, None);
+                keep.note(&inventory, None);
                 keep::decide_without_known(keep, &inventory, now)
             }
             (
                 Listing::Created(mut keep, wrote, id) | Listing::CreatedNoted(mut keep, wrote, id),
                 Ok(Some(inventory)),
             ) => {
-                keep.look(&inventory, Some(id));
+                keep.note(&inventory, Some(id));
                 written::created(&keep, &wrote, id, inventory.get(id), now)
             }
             (Listing::Updated(mut keep, wrote, id), Ok(Some(inventory))) => {
-                keep.look(&inventory, Some(id));
+                keep.note(&inventory, Some(id));
                 written::updated(&keep, &wrote, id, &inventory, now)
             }
             // Rule 6: the id must not wait for a LIST that is late or fails.
@@ -343,7 +344,7 @@ impl Showing {
     pub fn resume(self, answer: ShowAnswer, now: Timestamp) -> Next {
         match self {
             Showing::Missing(keep) => keep::shown_missing(keep, answer, now),
-            Showing::BeforeUpdate(keep, why) => keep::shown_before_update(keep, why, answer, now),
+            Showing::BeforeUpdate(keep, why) => update::shown(keep, why, answer, now),
             Showing::BeforeAdoption(keep, intent, tag) => {
                 adopt::shown_before_adoption(keep, intent, tag.as_deref(), answer)
             }
@@ -382,22 +383,6 @@ fn finished(keep: &Keep, verdict: Verdict) -> Next {
 
 fn failed(keep: &Keep, operation: Operation, failure: Failure) -> Next {
     finished(keep, Verdict::Swr { operation, failure })
-}
-
-/// Whether the object asks that nothing be written to SWR.
-fn only_observes(object: &Object) -> bool {
-    match object.mode {
-        Mode::Enforce => false,
-        Mode::Observe => true,
-    }
-}
-
-/// Whether the registry stays when the object goes.
-fn orphans(object: &Object) -> bool {
-    match object.deletion_policy {
-        DeletionPolicy::Delete => false,
-        DeletionPolicy::Orphan => true,
-    }
 }
 
 #[cfg(test)]

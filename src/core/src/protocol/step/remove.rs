@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finish, gap, kube_verdict, only_observes, orphans, settled, show_before_write};
+use super::{ask, finish, gap, kube_verdict, settled, show_before_write};
 use crate::answer::KubeFailure;
 use crate::desired::RegistryId;
 use crate::diff::tag_present;
 use crate::effect::{
-    AfterId, Deleting, Effect, ListAnswer, Listing, Next, Purpose, ReadingAccount, RecordingId,
+    AfterId, Deleting, Effect, Goal, ListAnswer, Listing, Next, ReadingAccount, RecordingId,
     RegistryWrite, Removal, RemovingFinalizer, ShowAnswer, Showing, Untagging,
 };
 use crate::failure::{Cause, Class, Failure};
@@ -30,10 +30,10 @@ pub(super) fn begin(work: Work) -> Next {
     if object.protected {
         return finish(&work, Verdict::DeletionProtected);
     }
-    if only_observes(object) {
+    if object.only_observes() {
         return release(work, Removed::LeftAlone, Vec::new());
     }
-    if orphans(object) {
+    if object.orphans() {
         // The way out of a deletion that cannot succeed, because instance, key or account are
         // gone: no request to SWR at all.
         let is_way_out = object.status.deletion_attempted_at.is_some();
@@ -46,7 +46,7 @@ pub(super) fn begin(work: Work) -> Next {
             Ok(desired) if !is_way_out => ask(Effect::ReadAccount {
                 then: ReadingAccount {
                     work,
-                    purpose: Purpose::Orphan(desired),
+                    goal: Goal::Orphan(desired),
                 },
             }),
             Ok(_) | Err(_) => release(work, Removed::LeftAlone, Vec::new()),
@@ -58,13 +58,13 @@ pub(super) fn begin(work: Work) -> Next {
     ask(Effect::ReadAccount {
         then: ReadingAccount {
             work,
-            purpose: Purpose::Remove,
+            goal: Goal::Remove,
         },
     })
 }
 
 /// Rule 8 begins with the known id, because a LIST may lag behind the creation.
-pub(super) fn look(work: Work, now: Timestamp) -> Next {
+pub(super) fn observe(work: Work, now: Timestamp) -> Next {
     let known = work.object.known_id();
     let removal = Removal {
         work,

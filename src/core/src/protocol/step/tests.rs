@@ -14,7 +14,7 @@ use crate::desired::{ProjectId, Region, Registry, RegistryId};
 use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
-use crate::observed::{Inventory, Record, View};
+use crate::observed::{Digest, Inventory, Record};
 use crate::reconcile::{Memory, Windows, Witness};
 use crate::status::status;
 
@@ -54,7 +54,7 @@ struct World {
     /// Whether somebody owns a tag that is asked for.
     is_owned: bool,
     memory: Memory,
-    judged: Option<View>,
+    baseline: Option<Digest>,
     /// How long a LIST takes.
     list_secs: i64,
     /// What somebody makes of the object during the next LIST.
@@ -97,7 +97,7 @@ impl World {
             },
             is_owned: false,
             memory: Memory::default(),
-            judged: None,
+            baseline: None,
             list_secs: 1,
             meanwhile: None,
             now: 10_000,
@@ -212,7 +212,7 @@ impl World {
                         let version = &object.version;
                         let _ = self.write("WriteStatus", version, |object| object.status = new);
                     }
-                    self.judged = summary.judged.as_ref().map(|judged| judged.view);
+                    self.baseline = summary.baseline.as_ref().map(|baseline| baseline.digest);
                     self.memory = summary.memory;
                     return summary.verdict;
                 }
@@ -611,7 +611,7 @@ fn three_corrections_in_half_an_hour_are_a_fight() {
             assert!(matches!(verdict, Verdict::Fighting(_)), "{n}: {verdict:?}");
         }
     }
-    // Another look in between, whatever for, does not end it.
+    // Another observation in between, whatever for, does not end it.
     world.records.get_mut(&1).expect("ours").url = "https://other-5.example.com".to_owned();
     assert!(matches!(world.reconcile(), Verdict::Fighting(_)));
     world.now += 1_800;

@@ -4,7 +4,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use super::only_observes;
 use crate::api::registry::Applied;
 use crate::desired::RegistryId;
 use crate::diff::{Changes, SentFacts, diff};
@@ -25,7 +24,10 @@ pub(super) fn sent_facts(keep: &Keep) -> SentFacts {
         desired: keep.sealed.clone(),
         // Who only observes has sent nothing, and asks only whether SWR reports another access key.
         sent: keep.work.object.sent().or_else(|| {
-            only_observes(&keep.work.object).then(|| (keep.sealed.whole.clone(), keep.work.read_at))
+            keep.work
+                .object
+                .only_observes()
+                .then(|| (keep.sealed.whole.clone(), keep.work.read_at))
         }),
         resend_secs: keep.desired.resend_secs,
         applied: keep
@@ -96,7 +98,7 @@ pub(super) fn created(
     Next::Finished(Box::new(
         match standing(record.clone(), &keep.work.reconcile.owner) {
             Standing::Ours(owned) => {
-                let (verdict, applied) = judge_written(keep, wrote, &owned, now);
+                let (verdict, applied) = verdict_on(keep, wrote, &owned, now);
                 summary(verdict, applied).shows(&owned)
             }
             // A LIST that lags still shows it as it was before it was adopted.
@@ -121,7 +123,7 @@ pub(super) fn updated(
 ) -> Next {
     let summary = match inventory.owned(&keep.work.reconcile.owner, id) {
         Some(owned) => {
-            let (verdict, applied) = judge_written(keep, wrote, &owned, now);
+            let (verdict, applied) = verdict_on(keep, wrote, &owned, now);
             Summary::of(keep, verdict)
                 .sent(keep, wrote.at)
                 .applied(applied)
@@ -156,7 +158,7 @@ pub(super) fn shown_difference(
     diff(&keep.desired.registry, &facts, record, now)
 }
 
-fn judge_written(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
+fn verdict_on(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
     let record = owned.record();
     // Nothing that is shown tells whether this write is shown, but the time of it.
     let is_as_before = wrote.why == Why::ChangedElsewhere && wrote.before == record.updated_at;

@@ -48,7 +48,7 @@ fn summary(object: Object, verdict: Verdict) -> Summary {
     }
 }
 
-/// An object that was ready for generation 3 when it was looked at last, at 1,000 s.
+/// An object that was ready for generation 3 when it was reconciled last, at 1,000 s.
 fn ready_object() -> Object {
     let fresh = object(|_| {});
     let summary = summary(

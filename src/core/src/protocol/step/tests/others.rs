@@ -338,7 +338,7 @@ fn after_a_restore_the_registry_is_in_the_way_or_taken_over_as_the_spec_says() {
 }
 
 #[test]
-fn what_a_view_does_not_show_is_looked_at_again_at_every_poll() {
+fn what_a_digest_does_not_cover_is_reconciled_at_every_poll() {
     // Two of an earlier object, with names that are not the spec's.
     let mut world = restored("Rebuild", false);
     for id in [1, 2] {
@@ -347,14 +347,14 @@ fn what_a_view_does_not_show_is_looked_at_again_at_every_poll() {
     }
     let both = vec![RegistryId(1), RegistryId(2)];
     assert_eq!(world.reconcile(), Verdict::DuplicateTag(both));
-    assert_eq!(world.judged, Some(View::NONE));
+    assert_eq!(world.baseline, Some(Digest::NONE));
     world.records.remove(&2);
     assert!(matches!(world.reconcile(), Verdict::Rebuilding { .. }));
     // Its owner may go without any change in SWR.
     world.now += 200;
     world.is_owned = true;
     assert!(matches!(world.reconcile(), Verdict::Conflict(_)));
-    assert_eq!(world.judged, Some(View::NONE));
+    assert_eq!(world.baseline, Some(Digest::NONE));
 }
 
 #[test]

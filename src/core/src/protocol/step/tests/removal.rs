@@ -1,6 +1,7 @@
 //! Deletions, and what holds or releases them.
 
 use super::*;
+use crate::api::registry::DeletionPolicy;
 
 fn deleting(value: &mut serde_json::Value) {
     value["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -347,7 +348,7 @@ fn what_a_show_tells_against_the_list_is_not_remembered_as_that_list() {
     let mut world = World::settled(|_| {});
     world.hidden = vec![1];
     assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
-    assert_eq!(world.judged, Some(View::NONE));
+    assert_eq!(world.baseline, Some(Digest::NONE));
 }
 
 #[test]

@@ -1,0 +1,162 @@
+//! What the watch shows of the objects, and what that asks for.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use swr_operator_api::registry::ReplicationRegistry;
+use swr_operator_core::object::{Object, ObjectKey};
+use swr_operator_core::reconcile::{Memory, Watched};
+use swr_operator_core::time;
+use swr_operator_kube::Seen;
+
+use super::super::lanes::Lane;
+use super::{Entry, Queue, State};
+
+/// Changes of one object that are reconciled without delay within [`CHANGES_SECS`]; further ones
+/// wait until that time has passed since the last reconcile. A hundred edits in ten seconds then cost
+/// three updates.
+const CHANGES_AT_ONCE: usize = 2;
+const CHANGES_SECS: i64 = 10;
+/// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
+/// read again.
+pub(super) const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+impl Queue {
+    /// The watch shows an object.
+    pub(in super::super) fn applied(&mut self, mut seen: Seen, now: Timestamp) {
+        let key = seen.key.clone();
+        let object = seen.object.take();
+        self.may_poll_otherwise = true;
+        match self.entries.get_mut(&key) {
+            Some(entry) if entry.seen.uid == seen.uid => {
+                entry.listed = true;
+                let old = &entry.seen;
+                // Our own writes change neither, so they wake nobody up (E12).
+                let asks = seen.generation != old.generation
+                    || seen.deleting != old.deleting
+                    || seen.requested_at != old.requested_at
+                    || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
+                let begins_to_go = seen.deleting && !old.deleting;
+                let was_old = entry.upon.take_if(|upon| *upon != seen.version).is_some();
+                entry.seen = seen;
+                if asks {
+                    entry.failures = 0;
+                    self.changed(&key, begins_to_go, now);
+                } else if was_old {
+                    self.wake(&key, Lane::Background, now);
+                }
+                self.show(&key, object, now);
+            }
+            Some(_) | None => {
+                self.forget(&key);
+                self.entries.insert(
+                    key.clone(),
+                    Entry {
+                        seen,
+                        state: State::Idle,
+                        failures: 0,
+                        due: None,
+                        memory: Memory::default(),
+                        baseline: None,
+                        waiting_for: None,
+                        needs: None,
+                        listed: true,
+                        changed_at: VecDeque::from([now]),
+                        held_until: None,
+                        may_resend: false,
+                        upon: None,
+                        watched: None,
+                    },
+                );
+                self.wake(&key, Lane::Change, now);
+                self.show(&key, object, now);
+            }
+        }
+    }
+
+    /// Keeps what the watch showed for the reconcile that waits for its turn. While a reconcile is under way it
+    /// is not kept, because that may write; nor where nobody waits.
+    fn show(&mut self, key: &ObjectKey, cr: Option<Box<ReplicationRegistry>>, now: Timestamp) {
+        self.take_watched(key);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let waits = matches!(entry.state, State::Queued { .. });
+        let Some(object) = cr.filter(|_| waits).and_then(|cr| Object::from_cr(&cr)) else {
+            return;
+        };
+        let bytes = object.bytes();
+        if self.watched_bytes.saturating_add(bytes) <= WATCHED_BYTES_MAX {
+            self.watched_bytes += bytes;
+            entry.watched = Some(Box::new(Watched { object, at: now }));
+        }
+    }
+
+    pub(super) fn take_watched(&mut self, key: &ObjectKey) -> Option<Box<Watched>> {
+        let watched = self.entries.get_mut(key)?.watched.take()?;
+        self.watched_bytes = self.watched_bytes.saturating_sub(watched.object.bytes());
+        Some(watched)
+    }
+
+    /// A person changed an object: it is reconciled now, or when the window of changes ends.
+    fn changed(&mut self, key: &ObjectKey, without_delay: bool, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let window = SignedDuration::from_secs(CHANGES_SECS);
+        entry
+            .changed_at
+            .retain(|at| time::after_span(*at, window) > now);
+        let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
+        let newest = entry.changed_at.back().filter(|_| is_storm).copied();
+        let Some(newest) = newest else {
+            entry.changed_at.push_back(now);
+            self.wake(key, Lane::Change, now);
+            return;
+        };
+        let at = entry.held_until.unwrap_or(time::after_span(newest, window));
+        if entry.held_until.is_none() {
+            entry.held_until = Some(at);
+            entry.changed_at.push_back(at);
+        }
+        if entry.state == State::Idle {
+            let at = entry.due.map_or(at, |due| due.min(at));
+            self.set_due(key, at);
+        }
+    }
+
+    /// The watch shows that an object is gone.
+    pub(in super::super) fn deleted(&mut self, key: &ObjectKey, uid: &str) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.seen.uid == uid)
+        {
+            self.forget(key);
+        }
+    }
+
+    /// A complete list of a namespace (of all, if `None`) begins.
+    pub(in super::super) fn listing(&mut self, namespace: Option<&str>) {
+        for (key, entry) in &mut self.entries {
+            if namespace.is_none_or(|namespace| key.namespace == namespace) {
+                entry.listed = false;
+            }
+        }
+    }
+
+    /// The list is complete: what it did not show is gone.
+    pub(in super::super) fn listed(&mut self, namespace: Option<&str>) {
+        let gone: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| {
+                !entry.listed && namespace.is_none_or(|namespace| key.namespace == namespace)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            self.forget(&key);
+        }
+    }
+}
