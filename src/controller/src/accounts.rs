@@ -17,6 +17,7 @@ use swr_operator_swr::{
 };
 
 use super::secrets::SharedSecrets;
+use super::shared::Load;
 use super::snapshots::Snapshots;
 
 /// A usable account.
@@ -212,7 +213,7 @@ impl Accounts {
         let region = Region::new(cr.spec.region.clone());
         let secret_name = &cr.spec.auth.access_key_secret_ref.name;
         let secret = secrets
-            .read(&self.namespace, secret_name)
+            .read(&self.namespace, secret_name, Load::Light)
             .await
             .map_err(|_| AccountVerdict::SecretUnavailable(secret_name.clone()))?
             .ok_or_else(|| AccountVerdict::SecretNotFound(secret_name.clone()))?;

@@ -24,11 +24,14 @@ use swr_operator_swr::{Audit, Body, Reservation, Writer};
 use super::accounts::Usable;
 use super::context::Context;
 use super::secrets;
+use super::shared::Load;
 use super::snapshots::{Need, Own};
 
 /// Executes the effects of one reconcile.
 pub(super) struct Executor<'a> {
     context: &'a Context,
+    /// How much the object's instance has to do.
+    load: Load,
     account: Option<Arc<Usable>>,
     credential: Option<Credential>,
     /// Room for one write.
@@ -36,9 +39,10 @@ pub(super) struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
+    pub(super) fn new(context: &'a Context, load: Load) -> Self {
         Executor {
             context,
+            load,
             account: None,
             credential: None,
             reservation: None,
@@ -76,7 +80,10 @@ impl<'a> Executor<'a> {
                 let answer = match self.account() {
                     Ok(account) if then.takes_page() => {
                         let reader = account.client.reader();
-                        account.snapshots.show(&reader, &instance, id).await
+                        account
+                            .snapshots
+                            .show(&reader, &instance, id, self.load)
+                            .await
                     }
                     Ok(account) => account.client.reader().show(&instance, id).await,
                     Err(failure) => Err(failure),
@@ -252,7 +259,9 @@ impl<'a> Executor<'a> {
     async fn read_secret(&mut self, by: &SecretRef, work: &Work) -> SecretAnswer {
         let object = work.object();
         let secrets = &self.context.secrets;
-        let secret = secrets.read(&object.key.namespace, &by.name).await;
+        let secret = secrets
+            .read(&object.key.namespace, &by.name, self.load)
+            .await;
         let credential = secrets::credential(secret.map_err(secret_problem)?.as_deref(), by)?;
         let sealed = self.context.sealer.seal(&object.uid, &credential);
         self.credential = Some(credential);
@@ -270,7 +279,7 @@ impl<'a> Executor<'a> {
         };
         let observation = account
             .snapshots
-            .list(&reader, instance, started_after, need);
+            .list(&reader, instance, started_after, need, self.load);
         let observation = match then.patience_secs() {
             None => observation.await,
             Some(secs) => {

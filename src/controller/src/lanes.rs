@@ -7,10 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
 
-/// Reconciles of one instance under way at once. Each waits most of its time for a read that it shares or
-/// for its turn at the account's limit: 64 writes at the default 10 per second take 6.4 s, well
-/// within what an intent allows.
-pub(super) const AT_ONCE: usize = 64;
+use super::shared::Load;
+
+/// Reconciles of one instance under way at once: they share what they read. Each waits most of its time
+/// for that or for its turn at the account's limit: 128 writes at the default 10 per second take
+/// 13 s, within the 20 s for which what was read may be acted upon.
+pub(super) const AT_ONCE: usize = 128;
 /// Reconciles of all instances under way at once. Each takes some 20 KiB, 10 MiB in all.
 pub(super) const ALL_AT_ONCE: usize = 512;
 /// An instance with fewer than so many under way does not wait for the others: however many of them
@@ -111,6 +113,12 @@ impl Lanes {
         let instance = self.instances.entry(scope.cloned()).or_default();
         instance.under_way += 1;
         self.under_way += 1;
+    }
+
+    /// How much this instance has to do.
+    pub(super) fn load(&self, scope: Option<&Scope>) -> Load {
+        let instance = self.instances.get(&scope.cloned());
+        Load::of(instance.map_or(0, |it| it.under_way))
     }
 
     /// One that began is over.

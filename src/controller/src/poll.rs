@@ -23,6 +23,7 @@ use super::context::Context;
 use super::queue::{Queue, RestingObject};
 use super::schedule::Purpose;
 use super::secrets::{self, ReadSecret, SecretKey};
+use super::shared::Load;
 use super::snapshots::Observation;
 
 /// Before a poll that failed is tried once more: longer than a failure is remembered at first.
@@ -112,7 +113,7 @@ async fn observe(account: &Usable, instance: &InstanceId, purpose: Purpose) -> O
 pub(super) async fn read_secrets(context: &Context, secrets: BTreeSet<SecretKey>) -> ReadSecrets {
     futures::stream::iter(secrets)
         .map(|(namespace, name)| async move {
-            let secret = context.secrets.read(&namespace, &name).await;
+            let secret = context.secrets.read(&namespace, &name, Load::Heavy).await;
             ((namespace, name), secret)
         })
         .buffer_unordered(SECRETS_AT_ONCE)

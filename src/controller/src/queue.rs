@@ -9,8 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::Waiting;
-use swr_operator_core::answer::SecretProblem;
-use swr_operator_core::desired::{Scope, SecretRef};
+use swr_operator_core::desired::Scope;
 use swr_operator_core::failure::Cause;
 use swr_operator_core::object::{ObjectKey, Version};
 use swr_operator_core::reconcile::{Memory, Watched};
@@ -21,8 +20,9 @@ use swr_operator_kube::Seen;
 
 use super::lanes::{Lane, Lanes};
 use super::reconcile::Ended;
+use super::shared::Load;
 
-pub(super) use self::answers::RestingObject;
+pub(super) use self::answers::{RestingObject, WaitingFor};
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
@@ -63,15 +63,6 @@ struct Entry {
     watched: Option<Box<Watched>>,
 }
 
-/// A Secret that an object waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WaitingFor {
-    /// Which one.
-    pub(super) secret: SecretRef,
-    /// What was wrong with it.
-    pub(super) problem: SecretProblem,
-}
-
 /// The objects that wait for an instance.
 #[derive(Debug, Default)]
 struct Waiters {
@@ -92,6 +83,8 @@ pub(super) struct Turn {
     pub(super) scope: Option<Scope>,
     /// Those in whose lane it waited: the object may have changed its account since.
     pub(super) lane: Option<Scope>,
+    /// How much its instance has to do.
+    pub(super) load: Load,
     /// Whether this reconcile may send a registry that shows no difference.
     pub(super) may_resend: bool,
     /// Since when it has waited for its turn.
@@ -253,6 +246,7 @@ impl Queue {
                 let needed = entry.needs.take();
                 let turn = Turn {
                     watched: None,
+                    load: self.lanes.load(lane.as_ref()),
                     lane,
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),

@@ -25,6 +25,8 @@ use swr_operator_core::time;
 
 use super::context::Context;
 use super::execute::Executor;
+use super::queue::Turn;
+use super::shared::Load;
 
 /// How often the status is written anew when only the spec changed meanwhile.
 const REBASES_MAX: u32 = 3;
@@ -80,14 +82,15 @@ impl Ended {
 }
 
 /// Runs one reconcile.
-pub(super) async fn run(
-    context: Arc<Context>,
-    key: ObjectKey,
-    uid: String,
-    watched: Option<Box<Watched>>,
-    memory: Memory,
-    witness: Witness,
-) -> Ended {
+pub(super) async fn run(context: Arc<Context>, turn: Turn, witness: Witness) -> Ended {
+    let Turn {
+        key,
+        uid,
+        memory,
+        load,
+        watched,
+        ..
+    } = turn;
     let owner = Owner::new(&context.installation, &uid, &key.namespace, &key.name);
     let reconcile = Reconcile {
         key: key.clone(),
@@ -100,7 +103,7 @@ pub(super) async fn run(
     };
     let upon = watched.as_ref().map(|it| it.object.version.clone());
     // E9: what panics is one reconcile, not the operator.
-    let summary = match AssertUnwindSafe(drive(&context, reconcile, watched))
+    let summary = match AssertUnwindSafe(drive(&context, reconcile, watched, load))
         .catch_unwind()
         .await
     {
@@ -119,9 +122,14 @@ pub(super) async fn run(
     end(&context, &key, &uid, upon, summary).await
 }
 
-async fn drive(context: &Context, reconcile: Reconcile, watched: Option<Box<Watched>>) -> Summary {
+async fn drive(
+    context: &Context,
+    reconcile: Reconcile,
+    watched: Option<Box<Watched>>,
+    load: Load,
+) -> Summary {
     let key = reconcile.key.clone();
-    let mut executor = Executor::new(context);
+    let mut executor = Executor::new(context, load);
     let mut next = step::start(reconcile, watched.map(|watched| *watched));
     loop {
         match next {

@@ -76,8 +76,10 @@ struct Loop {
     refreshes: JoinSet<Refreshed>,
     /// Whose key a task reads, for the one that panics.
     of_refresh: HashMap<tokio::task::Id, String>,
-    /// Whether every account was checked once.
-    accounts_are_known: bool,
+    /// The namespaces whose objects were not listed yet; `None` for all.
+    unlisted: HashSet<Option<String>>,
+    /// Whether reconciles may begin.
+    may_begin: bool,
     /// When instances and Secrets that are waited for are gone through next.
     round_at: Timestamp,
     /// When unused instances were forgotten last.
@@ -96,7 +98,6 @@ impl Running {
         context.metrics.controller.at_once(lanes::ALL_AT_ONCE);
         let mut objects = object_events(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
-        let mut unlisted: HashSet<Option<String>> = namespaces(&options).into_iter().collect();
         let mut state = Loop {
             context,
             health,
@@ -113,7 +114,8 @@ impl Running {
             roster: Roster::default(),
             refreshes: JoinSet::new(),
             of_refresh: HashMap::new(),
-            accounts_are_known: false,
+            unlisted: namespaces(&options).into_iter().collect(),
+            may_begin: false,
             round_at: clock::now(),
             dropped_at: clock::now(),
         };
@@ -127,14 +129,8 @@ impl Running {
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some((namespace, event)) = objects.next() => {
-                    if let Event::Listed = event {
-                        unlisted.remove(&namespace);
-                        if unlisted.is_empty() {
-                            state.health.objects_listed();
-                        }
-                    }
                     state.contained("an event of an object", |state| {
-                        state.object_event(namespace.as_deref(), event);
+                        state.object_event(namespace, event);
                     });
                 }
                 Some(event) = accounts.next() => {
@@ -187,11 +183,15 @@ impl Loop {
         went_well
     }
 
-    fn object_event(&mut self, namespace: Option<&str>, event: Event<Seen>) {
+    fn object_event(&mut self, namespace: Option<String>, event: Event<Seen>) {
         match event {
-            Event::Listing => self.queue.listing(namespace),
+            Event::Listing => self.queue.listing(namespace.as_deref()),
             Event::Listed => {
-                self.queue.listed(namespace);
+                self.queue.listed(namespace.as_deref());
+                self.unlisted.remove(&namespace);
+                if self.unlisted.is_empty() {
+                    self.health.objects_listed();
+                }
                 let objects = &self.context.metrics.objects;
                 objects.retain(|key| self.queue.contains(key));
                 self.context
@@ -231,7 +231,7 @@ impl Loop {
 
     fn start_what_is_due(&mut self) {
         let now = clock::now();
-        while self.accounts_are_known(now)
+        while self.may_begin(now)
             && let Some(turn) = self.queue.next(now)
         {
             let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
@@ -246,20 +246,12 @@ impl Loop {
             let context = Arc::clone(&self.context);
             let task = self.reconciles.spawn(async move {
                 let _counted = counted;
-                let (key, uid) = (turn.key.clone(), turn.uid.clone());
-                let ended = Box::pin(reconcile::run(
-                    context,
+                let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
+                EndedReconcile {
+                    ended: Box::pin(reconcile::run(context, turn, witness)).await,
+                    lane,
                     key,
                     uid,
-                    turn.watched,
-                    turn.memory,
-                    witness,
-                ));
-                EndedReconcile {
-                    ended: ended.await,
-                    lane: turn.lane,
-                    key: turn.key,
-                    uid: turn.uid,
                 }
             });
             self.of_task.insert(task.id(), (key, uid, lane));
@@ -297,7 +289,7 @@ impl Loop {
         let in_a_round = self.schedule.next_at().into_iter().chain(secret_read);
         let in_a_round = in_a_round.map(|at| at.max(self.round_at));
         // What cannot begin before a reconcile ends is woken by that end.
-        let due = self.queue.next_due().filter(|_| self.accounts_are_known);
+        let due = self.queue.next_due().filter(|_| self.may_begin);
         in_a_round
             .chain(self.roster.next_at())
             .chain(due)

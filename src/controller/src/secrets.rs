@@ -7,7 +7,7 @@ use swr_operator_core::credential::{Credential, SecretData};
 use swr_operator_core::desired::SecretRef;
 use swr_operator_kube::Secrets;
 
-use super::shared::SharedReads;
+use super::shared::{Load, SharedReads};
 
 /// Namespace and name of a Secret.
 pub(super) type SecretKey = (String, String);
@@ -30,14 +30,14 @@ impl SharedSecrets {
     }
 
     /// A Secret as it is after this call.
-    pub(super) async fn read(&self, namespace: &str, name: &str) -> ReadSecret {
+    pub(super) async fn read(&self, namespace: &str, name: &str, load: Load) -> ReadSecret {
         let key = (namespace.to_owned(), name.to_owned());
         let (secrets, (namespace, name)) = (self.secrets.clone(), key.clone());
         let read = async move || {
             let secret = secrets.read(&namespace, &name).await?;
             Ok(secret.map(Arc::new))
         };
-        self.reads.read(key, read).await
+        self.reads.read(key, load, read).await
     }
 }
 

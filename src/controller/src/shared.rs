@@ -10,9 +10,29 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
-/// Between two reads of the same thing in the long run: what comes meanwhile shares the next. Two may
-/// follow each other at once, so that who comes alone waits for none: decide, write, verify.
-pub(super) const SPACING: Duration = Duration::from_millis(250);
+/// How much an instance has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Few objects are reconciled: nobody is kept waiting for others to come, so that each decides,
+    /// writes and verifies as quickly as it is answered.
+    Light,
+    /// Many are: what they ask for within a third of a second is read once.
+    Heavy,
+}
+
+impl Load {
+    /// With so many reconciles under way.
+    pub(super) fn of(n_under_way: usize) -> Self {
+        match n_under_way {
+            0..=2 => Load::Light,
+            _ => Load::Heavy,
+        }
+    }
+}
+
+/// Between two reads of the same thing in the long run, under heavy load: what comes meanwhile shares
+/// the next. Two may follow each other at once: decide, write, verify.
+pub(super) const SPACING: Duration = Duration::from_millis(350);
 
 /// The beginnings of the last two reads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,18 +40,21 @@ pub(super) struct Pace([Option<Instant>; 2]);
 
 impl Pace {
     /// When the next read may begin.
-    pub(super) fn next(&self, now: Instant) -> Instant {
-        self.0[0].map_or(now, |older| now.max(older + SPACING * 2))
+    pub(super) fn next(&self, load: Load, now: Instant) -> Instant {
+        let older = self.0[0].filter(|_| load == Load::Heavy);
+        older.map_or(now, |older| now.max(older + SPACING * 2))
     }
 
     /// A read begins.
-    pub(super) fn begins(&mut self, now: Instant) {
-        self.0 = [self.0[1], Some(now)];
+    pub(super) fn begins(&mut self, load: Load, now: Instant) {
+        if load == Load::Heavy {
+            self.0 = [self.0[1], Some(now)];
+        }
     }
 
     /// Whether nothing of it counts any more.
     fn is_over(&self, now: Instant) -> bool {
-        self.next(now) == now
+        self.next(Load::Heavy, now) == now
     }
 }
 
@@ -68,15 +91,25 @@ where
     T: Clone + Send + Sync + 'static,
 {
     /// The answer to a read that begins after this call.
-    pub(super) async fn read<F>(&self, key: K, read: impl FnOnce() -> F + Send + 'static) -> T
+    pub(super) async fn read<F>(
+        &self,
+        key: K,
+        load: Load,
+        read: impl FnOnce() -> F + Send + 'static,
+    ) -> T
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (flight, _token) = self.join(key, read);
+        let (flight, _token) = self.join(key, load, read);
         flight.await
     }
 
-    fn join<F>(&self, key: K, read: impl FnOnce() -> F + Send + 'static) -> (Flight<T>, Arc<()>)
+    fn join<F>(
+        &self,
+        key: K,
+        load: Load,
+        read: impl FnOnce() -> F + Send + 'static,
+    ) -> (Flight<T>, Arc<()>)
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -93,7 +126,7 @@ where
         if let Some(joined) = thing.waiting() {
             return joined;
         }
-        let at = thing.pace.next(now);
+        let at = thing.pace.next(load, now);
         let things = Arc::clone(&self.things);
         let flight = async move {
             tokio::time::sleep_until(at).await;
@@ -104,7 +137,7 @@ where
                 .get_mut(&key)
             {
                 thing.next = None;
-                thing.pace.begins(Instant::now());
+                thing.pace.begins(load, Instant::now());
             }
             read().await
         };
@@ -132,13 +165,26 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_shares_a_read_that_begins_later_and_who_comes_alone_waits_for_none() {
+    async fn under_light_load_nobody_waits() {
+        let reads = SharedReads::<&str, u32>::default();
+        let begun = Instant::now();
+        for n in 0..100 {
+            assert_eq!(
+                reads.read("a", Load::Light, move || async move { n }).await,
+                n
+            );
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn under_heavy_load_who_waits_shares_a_read_that_begins_later() {
         let reads = SharedReads::<&str, u32>::default();
         let count = Arc::new(AtomicU32::new(0));
         let begun = Instant::now();
         let read = || {
             let count = Arc::clone(&count);
-            let read = reads.read("a", move || async move {
+            let read = reads.read("a", Load::Heavy, move || async move {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 count.fetch_add(1, Ordering::Relaxed)
             });
@@ -150,7 +196,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(400)).await;
             read().await
         });
-        assert_eq!((third, joined), ((2, 510), (2, 510)));
+        assert_eq!((third, joined), ((2, 710), (2, 710)));
         // One that has begun serves nobody who comes later.
         let (fourth, late) = tokio::join!(read(), async {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -163,14 +209,17 @@ mod tests {
     async fn a_read_that_nobody_waits_for_any_more_is_not_made_and_blocks_no_other() {
         let reads = SharedReads::<&str, u32>::default();
         for n in 0..2 {
-            assert_eq!(reads.read("a", move || async move { n }).await, n);
+            assert_eq!(
+                reads.read("a", Load::Heavy, move || async move { n }).await,
+                n
+            );
         }
-        let abandoned = reads.read("a", || async { panic!("nobody asks") });
+        let abandoned = reads.read("a", Load::Heavy, || async { panic!("nobody asks") });
         let waited = tokio::time::timeout(Duration::from_millis(100), abandoned).await;
         assert!(waited.is_err());
-        assert_eq!(reads.read("a", || async { 7 }).await, 7);
+        assert_eq!(reads.read("a", Load::Heavy, || async { 7 }).await, 7);
         tokio::time::sleep(SPACING * 2).await;
-        assert_eq!(reads.read("b", || async { 8 }).await, 8);
+        assert_eq!(reads.read("b", Load::Heavy, || async { 8 }).await, 8);
         assert_eq!(reads.things.lock().expect("lock").len(), 1, "forgotten");
     }
 }

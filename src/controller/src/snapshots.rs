@@ -6,7 +6,6 @@ mod instance;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +20,9 @@ use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
 pub(super) use self::instance::Own;
-use self::instance::{Instance, Waits, Wrote};
+use self::instance::{Instance, Wrote};
+use super::shared::Load;
 
-/// With fewer who wait for observations of an instance, nobody is kept waiting for others to come: an object
-/// alone decides, writes and verifies, as quickly as SWR answers.
-const SHARED_FROM: usize = 3;
 /// When fewer ask for single registries within that time, each is shown by itself.
 const CROWD: usize = 8;
 /// A longer list takes more than those two seconds at the default of 10 requests per second, so its
@@ -67,10 +64,12 @@ impl Snapshots {
         instance: &InstanceId,
         started_after: Timestamp,
         need: Need,
+        load: Load,
     ) -> Observation {
         let asked = Asked {
             started_after,
             need,
+            load,
             occasion: Occasion::Demand,
             takes_failure: true,
         };
@@ -82,6 +81,7 @@ impl Snapshots {
         let asked = Asked {
             started_after: clock::now(),
             need: Need::Whole,
+            load: Load::Light,
             occasion: Occasion::Poll,
             takes_failure: true,
         };
@@ -94,6 +94,7 @@ impl Snapshots {
         let asked = Asked {
             started_after: clock::now(),
             need: Need::Whole,
+            load: Load::Light,
             occasion: Occasion::Demand,
             takes_failure: false,
         };
@@ -131,6 +132,7 @@ impl Snapshots {
         reader: &Reader,
         instance: &InstanceId,
         id: RegistryId,
+        load: Load,
     ) -> Result<Record, Failure> {
         let now = clock::now();
         let it = self.instance(instance);
@@ -142,7 +144,7 @@ impl Snapshots {
             if let Some(record) = seen {
                 return Ok(record);
             }
-            let listed = self.list(reader, instance, now, Need::Whole).await;
+            let listed = self.list(reader, instance, now, Need::Whole, load).await;
             if listed.is_ok()
                 && let Some((Some(record), _)) = it.trusted(id, clock::now())
             {
@@ -175,7 +177,6 @@ impl Snapshots {
 
     async fn shared(&self, reader: &Reader, instance: &InstanceId, asked: Asked) -> Observation {
         let it = self.instance(instance);
-        let _waits = Waits::begin(&it);
         if asked.occasion == Occasion::Poll {
             it.notes().poll_waits = true;
         }
@@ -185,7 +186,7 @@ impl Snapshots {
             if let Some(observation) = state.answer(asked) {
                 return observation;
             }
-            let at = state.next_at(asked.need);
+            let at = state.next_at(asked);
             if at <= Instant::now() {
                 break state;
             }
@@ -193,9 +194,7 @@ impl Snapshots {
             drop(state);
             tokio::time::sleep_until(at).await;
         };
-        if it.waiting.load(Ordering::Relaxed) >= SHARED_FROM {
-            state.pace.begins(Instant::now());
-        }
+        state.pace.begins(asked.load, Instant::now());
         // A task of its own: a caller that loses patience must not take the read along, for which
         // others wait.
         let (it, reader, instance) = (Arc::clone(&it), reader.clone(), instance.clone());
@@ -243,6 +242,7 @@ impl Snapshots {
 struct Asked {
     started_after: Timestamp,
     need: Need,
+    load: Load,
     occasion: Occasion,
     /// Whether the failure of an earlier read answers, too, for a while.
     takes_failure: bool,

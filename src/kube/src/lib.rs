@@ -7,6 +7,7 @@
 mod client;
 mod event;
 mod guard;
+mod json;
 mod object;
 mod observe;
 mod patch;

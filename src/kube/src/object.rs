@@ -1,11 +1,12 @@
 //! Reads and writes of the objects: a quorum GET, and three writes that are each bound to the
 //! version that was read. There is no write without one.
 
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, GetParams, Patch, PatchParams, Request};
 use kube::{Client, Resource as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::json::Json;
 use super::{FIELD_MANAGER, call, patch, present};
 use swr_operator_api::FINALIZER;
 use swr_operator_api::account::{SwrAccount, SwrAccountStatus};
@@ -17,30 +18,34 @@ use swr_operator_core::object::{Object, ObjectKey};
 #[derive(Clone)]
 pub struct Objects {
     client: Client,
-    resource: ApiResource,
 }
 
 impl Objects {
     /// The objects behind this client.
     pub fn new(client: Client) -> Self {
-        Objects {
-            client,
-            resource: ApiResource::erase::<ReplicationRegistry>(&()),
-        }
+        Objects { client }
     }
 
-    fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &key.namespace, &self.resource)
+    /// Sends one request about an object, and reads the object that answers it.
+    async fn ask(
+        &self,
+        what: &'static str,
+        key: &ObjectKey,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Object, KubeFailure> {
+        let answer = async {
+            self.client
+                .request(request.map_err(kube::Error::BuildRequest)?)
+                .await
+        };
+        let Json(object) = call(what, &key.name, answer).await?;
+        Object::from_json(object).ok_or(KubeFailure::Rejected)
     }
 
     /// Quorum GET: without a resourceVersion the API server asks etcd, not its cache (rule 1).
     pub async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, KubeFailure> {
-        let api = self.api(key);
-        let read = call("read ReplicationRegistry", &key.name, api.get(&key.name));
-        match present(read.await)? {
-            None => Ok(None),
-            Some(object) => parse(object).map(Some),
-        }
+        let request = requests(key).get(&key.name, &GetParams::default());
+        present(self.ask("read ReplicationRegistry", key, request).await)
     }
 
     /// Puts our finalizer on, if the object is still at its version.
@@ -77,15 +82,9 @@ impl Objects {
             "resourceVersion": object.version.0,
             "finalizers": finalizers,
         }});
-        let api = self.api(&object.key);
-        let params = params();
-        let answer = call(
-            what,
-            &object.key.name,
-            api.patch(&object.key.name, &params, &Patch::Merge(&body)),
-        )
-        .await?;
-        parse(answer)
+        let key = &object.key;
+        let request = requests(key).patch(&key.name, &params(), &Patch::Merge(&body));
+        self.ask(what, key, request).await
     }
 
     /// Makes the status `new`, if the object is still at its version. On `/status` a wrong uid is
@@ -99,15 +98,10 @@ impl Objects {
             "metadata": {"resourceVersion": object.version.0},
             "status": between(&object.status, new)?,
         });
-        let params = params();
-        let api = self.api(&object.key);
-        let answer = call(
-            "write status",
-            &object.key.name,
-            api.patch_status(&object.key.name, &params, &Patch::Merge(&body)),
-        )
-        .await?;
-        parse(answer)
+        let key = &object.key;
+        let request =
+            requests(key).patch_subresource("status", &key.name, &params(), &Patch::Merge(&body));
+        self.ask("write status", key, request).await
     }
 
     /// Makes the status of an account `new`, if the account is still at its version.
@@ -158,9 +152,9 @@ fn params() -> PatchParams {
     }
 }
 
-fn parse(object: DynamicObject) -> Result<Object, KubeFailure> {
-    let value = serde_json::to_value(object).map_err(|_| KubeFailure::Rejected)?;
-    Object::from_json(value).ok_or(KubeFailure::Rejected)
+/// Requests about the objects of a namespace.
+fn requests(key: &ObjectKey) -> Request {
+    Request::new(ReplicationRegistry::url_path(&(), Some(&key.namespace)))
 }
 
 #[cfg(test)]

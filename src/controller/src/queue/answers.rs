@@ -3,12 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use swr_operator_core::desired::Scope;
+use swr_operator_core::answer::SecretProblem;
+use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::summary::Baseline;
 
-use super::{Queue, WaitingFor};
+use super::Queue;
 use crate::metrics::Waiting;
+
+/// A Secret that an object waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct WaitingFor {
+    /// Which one.
+    pub(in super::super) secret: SecretRef,
+    /// What was wrong with it.
+    pub(in super::super) problem: SecretProblem,
+}
 
 /// An object, and the baseline that its last reconcile left.
 pub(in super::super) struct RestingObject<'a> {

@@ -1,5 +1,8 @@
 //! Whose turn it is, and who waits for what.
 
+use swr_operator_core::answer::SecretProblem;
+use swr_operator_core::desired::SecretRef;
+
 use super::watched::WATCHED_BYTES_MAX;
 use super::*;
 use swr_operator_core::desired::InstanceId;

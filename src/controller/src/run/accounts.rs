@@ -18,7 +18,7 @@ use super::Loop;
 
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const REFRESH: Duration = Duration::from_secs(60);
-/// For this long after the start, objects wait until every account was checked once.
+/// For this long after the start, objects wait for each other and for the accounts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a read of a key found.
@@ -28,16 +28,18 @@ pub(super) struct Refreshed {
 }
 
 impl Loop {
-    /// Whether every account was checked once. Before that an object would be told that its
-    /// account does not exist, which costs a write per object at every start.
-    pub(super) fn accounts_are_known(&mut self, now: Timestamp) -> bool {
-        if !self.accounts_are_known {
+    /// Whether all objects were listed and every account was checked once. Before that an object would
+    /// be told that its account does not exist, which costs a write per object at every start, and
+    /// the first LIST of an instance would begin too early to serve them all.
+    pub(super) fn may_begin(&mut self, now: Timestamp) -> bool {
+        if !self.may_begin {
             let mut names = self.roster.names();
             let is_each_known = names.all(|name| self.context.accounts.knows(name));
-            self.accounts_are_known = (self.roster.is_complete() && is_each_known)
-                || now > time::after_wait(self.context.started_at, PATIENCE);
+            self.may_begin =
+                (self.unlisted.is_empty() && self.roster.is_complete() && is_each_known)
+                    || now > time::after_wait(self.context.started_at, PATIENCE);
         }
-        self.accounts_are_known
+        self.may_begin
     }
 
     pub(super) fn account_event(&mut self, event: Event<SeenAccount>) {

@@ -2,7 +2,6 @@
 //! read again.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,24 +34,6 @@ pub(super) struct Instance {
     pub(super) state: Arc<tokio::sync::Mutex<State>>,
     /// What a read that is under way does not keep waiting.
     notes: Mutex<Notes>,
-    /// How many wait for an observation.
-    pub(super) waiting: AtomicUsize,
-}
-
-/// One who waits for an observation.
-pub(super) struct Waits<'a>(&'a Instance);
-
-impl<'a> Waits<'a> {
-    pub(super) fn begin(it: &'a Instance) -> Self {
-        it.waiting.fetch_add(1, Ordering::Relaxed);
-        Waits(it)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[derive(Default)]
@@ -123,7 +104,6 @@ impl Instance {
         Instance {
             state: Arc::new(tokio::sync::Mutex::new(State::new(settle))),
             notes: Mutex::default(),
-            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -210,13 +190,13 @@ impl State {
     }
 
     /// When the next read may begin.
-    pub(super) fn next_at(&self, need: Need) -> Instant {
+    pub(super) fn next_at(&self, asked: Asked) -> Instant {
         let now = Instant::now();
         let Some(ended) = self.ended_at else {
             return now;
         };
-        let paced = self.pace.next(now);
-        match (need, self.recent.reads()) {
+        let paced = self.pace.next(asked.load, now);
+        match (asked.need, self.recent.reads()) {
             (Need::Changes, Read::Newest) => paced,
             // Without an order to go by, all are listed.
             (Need::Changes, Read::Sweep) | (Need::Whole, _) => {

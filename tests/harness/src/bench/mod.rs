@@ -54,7 +54,7 @@ const USUAL: [usize; 2] = [100, 1_000];
 const FULL: [usize; 3] = [100, 1_000, 10_000];
 /// Of the runs that show what a slow SWR and the default limits do.
 const N_SLOW: usize = 100;
-/// Two polls of the restarted operator, and four looks for changes.
+/// Two polls of the restarted operator, and four reads of changes.
 const REST_S: u64 = 120;
 /// So that the 99th percentile is not the worst of a handful.
 const N_SINGLE: usize = 100;
@@ -77,6 +77,9 @@ pub struct Options {
     /// The CustomResourceDefinition that the peer serves
     #[arg(long, value_name = "FILE", requires = "peer")]
     pub peer_crd: Option<PathBuf>,
+    /// Measure these alone, by name: raw, ours, baseline, peer; may be repeated
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub only: Vec<String>,
     /// Leave out the runs with a slow SWR and with the default limits
     #[arg(long)]
     pub no_slow: bool,
@@ -235,6 +238,9 @@ fn contestants(options: &Options, operator: &Path, stage: &Stage) -> Vec<Contest
     }));
     let peer = options.peer.clone().zip(stage.peer_kind.clone());
     all.extend(peer.map(|(command, kind)| Contestant::Peer { command, kind }));
+    let is_measured =
+        |name: &str| options.only.is_empty() || options.only.iter().any(|it| it == name);
+    all.retain(|contestant| is_measured(contestant.name()));
     all
 }
 

@@ -23,8 +23,8 @@ use crate::{Error, Simulator, environment};
 /// SWR's names of operations, as the journal has them.
 const UPDATE: &str = "UpdateInstanceRegistry";
 
-/// Between two looks at the journal.
-const LOOK: Duration = Duration::from_millis(200);
+/// Between two reads of the journal.
+const JOURNAL_EVERY: Duration = Duration::from_millis(200);
 
 /// For one object beside idle ones, and for the removal of all of them.
 const SINGLE: Duration = Duration::from_secs(60);
@@ -430,7 +430,7 @@ impl<'a> Session<'a> {
                     seen: format!("{before} other requests to SWR"),
                 });
             }
-            environment::pause(LOOK);
+            environment::pause(JOURNAL_EVERY);
         }
         Ok(())
     }
@@ -455,7 +455,7 @@ impl<'a> Session<'a> {
                     seen: format!("{n} of {wanted}"),
                 });
             }
-            environment::pause(LOOK);
+            environment::pause(JOURNAL_EVERY);
         }
     }
 
