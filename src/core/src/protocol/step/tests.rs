@@ -41,6 +41,8 @@ struct World {
     hidden: Vec<i64>,
     /// Records that a LIST cannot read.
     gaps: usize,
+    /// A registry as LISTs still show it.
+    stale: Option<Record>,
     /// What SWR keeps of a description.
     keeps: fn(String) -> String,
     /// Hosts that the account grants.
@@ -87,6 +89,7 @@ impl World {
             kube_failures: BTreeMap::new(),
             hidden: Vec::new(),
             gaps: 0,
+            stale: None,
             keeps: |description| description,
             hosts: "*",
             undead: false,
@@ -260,7 +263,11 @@ impl World {
                 let answer = self.swr(name, |world| {
                     let shown = world.records.values();
                     let shown = shown.filter(|record| !world.hidden.contains(&record.id.0));
-                    let inventory = Inventory::new(shown.cloned());
+                    let shown = shown.map(|record| match &world.stale {
+                        Some(stale) if stale.id == record.id => stale.clone(),
+                        Some(_) | None => record.clone(),
+                    });
+                    let inventory = Inventory::new(shown);
                     Some(std::sync::Arc::new(inventory.with_gaps(world.gaps)))
                 });
                 then.resume(answer, now)

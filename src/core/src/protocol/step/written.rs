@@ -8,10 +8,10 @@ use crate::api::registry::Applied;
 use crate::desired::RegistryId;
 use crate::diff::{Changes, SentFacts, diff};
 use crate::effect::{Next, Wrote};
-use crate::observed::{Inventory, Owned, Record, Standing, standing};
+use crate::observed::{Digest, Inventory, Owned, Record, Standing, standing};
 use crate::plan::Why;
 use crate::reconcile::{Keep, SentUpdate};
-use crate::summary::{Summary, Verdict};
+use crate::summary::{Baseline, Summary, Verdict};
 use crate::time::after;
 
 /// How many corrections of drift within [`FIGHT_SECS`] make a fight.
@@ -160,12 +160,18 @@ pub(super) fn shown_difference(
 
 fn verdict_on(keep: &Keep, wrote: &Wrote, owned: &Owned, now: Timestamp) -> (Verdict, Applied) {
     let record = owned.record();
-    // Nothing that is shown tells whether this write is shown, but the time of it.
-    let is_as_before = wrote.why == Why::ChangedElsewhere && wrote.before == record.updated_at;
+    let health = record.health;
+    // What SWR shows in no field may be written and not shown yet: only the time would tell.
+    let is_as_before = wrote.before.is_some() && wrote.before == record.updated_at;
     match shown_difference(keep, record, wrote.at, now) {
-        None if !is_as_before => {
-            let health = record.health;
-            (Verdict::InSync { health }, sent_seen(keep, record))
+        None if !is_as_before => (Verdict::InSync { health }, sent_seen(keep, record)),
+        // Its time is not that of our write, and so no witness.
+        None if wrote.why != Why::ChangedElsewhere => {
+            let applied = Applied {
+                updated_at: None,
+                ..sent_seen(keep, record)
+            };
+            (Verdict::InSync { health }, applied)
         }
         None | Some(_) => (not_visible(keep, wrote), sent_unseen(keep)),
     }
@@ -187,8 +193,19 @@ fn remember_update(mut summary: Summary, keep: &Keep, wrote: &Wrote) -> Summary 
 }
 
 fn remember_correction(mut summary: Summary, wrote: &Wrote) -> Summary {
-    let is_visible = matches!(summary.verdict, Verdict::InSync { .. });
-    summary.memory.unseen_write = !is_visible;
+    let is_equal = matches!(summary.verdict, Verdict::InSync { .. });
+    let time = summary
+        .applied
+        .as_ref()
+        .and_then(|it| it.updated_at.as_ref());
+    let is_timed = wrote.before.is_none() || time.is_some();
+    summary.memory.unseen_write = !is_equal || !is_timed;
+    if is_equal && summary.memory.unseen_write {
+        summary.baseline = summary.baseline.map(|baseline| Baseline {
+            digest: Digest::NONE,
+            ..baseline
+        });
+    }
     if wrote.why.corrects() {
         let corrections = &mut summary.memory.corrected_at;
         corrections.retain(|at| after(*at, FIGHT_SECS) > wrote.at);

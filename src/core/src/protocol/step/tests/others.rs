@@ -177,6 +177,27 @@ fn a_registry_that_moved_without_a_difference_is_sent_once_and_only_with_leave()
 }
 
 #[test]
+fn an_own_write_that_a_list_shows_late_is_nobody_elses() {
+    let mut world = World::settled(|_| {});
+    world.witness.may_send = true;
+    world.stale = Some(world.records[&1].clone());
+    world.secret = Ok("another");
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
+    // What this LIST shows is from before, so the next poll leads to a reconcile.
+    assert_eq!(world.baseline, Some(Digest::NONE));
+    world.stale = None;
+    for _ in 0..2 {
+        assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
+    }
+    assert_ne!(world.baseline, Some(Digest::NONE));
+    assert_eq!(puts(&world), ["Update 1: credential"]);
+    // Whoever writes it after us is noticed as ever.
+    world.records.get_mut(&1).expect("ours").updated_at = Some("by somebody".to_owned());
+    world.reconcile();
+    assert_eq!(puts(&world).len(), 2);
+}
+
+#[test]
 fn an_own_write_without_an_answer_is_nobody_elses_once_swr_shows_it() {
     const CHANGED: &str = "https://changed.example.com";
     let unanswered = || Failure::new(Class::Unknown, Cause::Unreachable);
