@@ -45,6 +45,7 @@ const PURE: [(&str, &[&str]); 2] = [
         &[
             "base64",
             "hmac",
+            "ipnet",
             "jiff",
             "k8s-openapi",
             "serde",
@@ -417,7 +418,7 @@ fn who_says(word: &str, home: &str) -> Vec<String> {
 #[test]
 fn one_place_writes_to_swr_one_drives_the_steps_and_one_knows_patches() {
     assert_eq!(
-        who_says("Writer", "src/swr/"),
+        who_says("client.writer(", "src/swr/"),
         ["src/controller/src/execute.rs"],
         "a write to SWR is only ever made from an Effect"
     );

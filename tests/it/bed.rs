@@ -9,6 +9,7 @@ use harness::{Operator, OperatorOptions, eventually_blocking};
 
 use crate::cloud::PATIENCE;
 use crate::cluster::{Audit, Cluster, OPERATOR};
+use crate::log;
 use crate::site::{Logs, Site};
 use crate::status;
 
@@ -359,6 +360,9 @@ impl Bed {
         self.assert_permitted();
         status::assert_kept(&self.audit.statuses());
         for site in &self.sites {
+            for log in site.logs() {
+                log::assert_strict(&log);
+            }
             let log = site.log();
             assert!(!log.contains("panicked"), "the operator panicked:\n{log}");
             site.assert_keeps_secrets("the operator's log", &log);

@@ -168,9 +168,11 @@ impl Cluster {
 
 async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the administrator's kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("a configuration");
+    // A proxy of the environment is meant for the world outside.
+    config.proxy_url = None;
     Client::try_from(config).expect("a client")
 }
 

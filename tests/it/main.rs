@@ -30,6 +30,7 @@
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
+//! | [`doors`] | one input at admission and at the operator: the same answer, the same sentence |
 //! | [`events`] | what stands beside an object under Events |
 //! | [`orphans`] | what is ours in SWR without an object |
 //! | [`read_only`] | an installation that only reads |
@@ -46,12 +47,13 @@
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
 //! cloud of its own), [`bed`] (an operator that serves some sites), [`manifest`], [`canary`]. After every test the bed
 //! checks that the operator ended in order, asked for nothing that it may not have, kept the contract of the [`status`] in
-//! each write, and let no secret out.
+//! each write, let no secret out, and logged lines that a strict reader takes ([`log`]).
 
 mod bed;
 mod canary;
 mod cloud;
 mod cluster;
+mod log;
 mod manifest;
 mod site;
 mod status;
@@ -65,6 +67,7 @@ mod conflict;
 mod crafted;
 mod crash;
 mod deletion;
+mod doors;
 mod drift;
 mod echoes;
 mod edits;

@@ -92,6 +92,11 @@ impl Site {
 
     /// What the operator has logged about this site, over all its starts.
     pub(crate) fn log(&self) -> String {
+        self.logs().concat()
+    }
+
+    /// The same, one for each process.
+    pub(crate) fn logs(&self) -> Vec<String> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         logs.iter()
             .map(|path| std::fs::read(path).unwrap_or_default())

@@ -4,8 +4,10 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Condition;
+use super::url::is_host;
 
 /// How the operator reaches SWR, and who may use it for what.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,7 +88,7 @@ pub struct SwrAccountSpec {
     /// Who may use this account for what. What nothing grants is denied. Default: nothing. Can be
     /// changed.
     #[serde(default)]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 64))]
     pub grants: Vec<Grant>,
 }
 
@@ -159,11 +161,13 @@ impl Default for Limits {
 pub struct Grant {
     /// Namespaces whose objects may use the account.
     #[serde(default)]
-    #[schemars(length(max = 256), inner(length(max = 63)))]
+    #[schemars(length(max = 256), inner(length(max = 63)), extend("x-kubernetes-validations" = [
+        {"rule": "self.all(name, name == '*' || name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'))", "message": "each of namespaces must be the name of a namespace, or \"*\" for all"}
+    ]))]
     pub namespaces: Vec<String>,
     /// Ids of instances in which they may create registries.
     #[serde(default)]
-    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[schemars(length(max = 64), inner(length(max = 64)), extend("x-kubernetes-validations" = are_instances()))]
     pub instances: Vec<String>,
     /// Where images may be sent.
     #[serde(default)]
@@ -176,16 +180,27 @@ pub struct Grant {
 pub struct Targets {
     /// Hosts of `spec.url`: exact, or `*.` and a domain for every name below it.
     #[serde(default)]
-    #[schemars(length(max = 256), inner(length(max = 253)))]
+    #[schemars(length(max = 48), inner(length(max = 255)), extend("x-kubernetes-validations" = [
+        {"rule": format!("self.all(host, host == '*' || isIP(host) || {})", is_host("host", r"(\\*\\.)?")), "message": "each of hosts must be a host name, \"*.\" and a domain, an IP address, or \"*\" for all: without scheme, port and path"}
+    ]))]
     pub hosts: Vec<String>,
     /// Addresses in `spec.dnsConf.hosts`: an IP address or a network such as `192.0.2.0/24`.
     #[serde(default)]
-    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[schemars(length(max = 64), inner(length(max = 64)), extend("x-kubernetes-validations" = [
+        {"rule": "self.all(net, net == '*' || isIP(net) || isCIDR(net))", "message": "each of addresses must be an IP address, a network such as 192.0.2.0/24, or \"*\" for all"}
+    ]))]
     pub addresses: Vec<String>,
     /// Values of `spec.target.instanceId`.
     #[serde(default)]
-    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[schemars(length(max = 64), inner(length(max = 64)), extend("x-kubernetes-validations" = are_instances()))]
     pub instances: Vec<String>,
+}
+
+fn are_instances() -> serde_json::Value {
+    json!([{
+        "rule": "self.all(id, id == '*' || id.matches('^[A-Za-z0-9-]+$'))",
+        "message": "each of instances must be the id of an SWR Enterprise instance, or \"*\" for all"
+    }])
 }
 
 /// What the operator found out about the account. Written by the operator alone.

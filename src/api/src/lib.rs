@@ -8,6 +8,7 @@
 pub mod account;
 pub mod reason;
 pub mod registry;
+pub mod url;
 
 mod crd;
 mod instant;

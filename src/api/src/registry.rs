@@ -120,13 +120,7 @@ pub struct ReplicationRegistrySpec {
 
     /// Address of the target registry with its scheme, for example `https://harbor.example.com`.
     /// A trailing `/` does not count. Required; can be changed.
-    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
-        {"rule": "self.startsWith('https://') || self.startsWith('http://')", "message": "url must begin with https:// or http://"},
-        {"rule": "!self.startsWith('http') || isURL(self) && url(self).getHostname() != ''", "message": "url must be a valid URL such as https://harbor.example.com"},
-        {"rule": "!self.contains('@')", "message": "url must not carry a user or password: put them into the Secret of credentialSecretRef"},
-        {"rule": "!self.contains('?') && !self.contains('#')", "message": "url must not have a query or a fragment"},
-        {"rule": "!self.matches('[[:space:][:cntrl:]]')", "message": "url must not contain blanks or control characters"}
-    ]))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = crate::url::rules()))]
     pub url: String,
 
     /// The API's own word: `true` means that SWR does not verify the certificate of the target.
@@ -269,7 +263,7 @@ pub struct DnsConf {
     /// Host names and the IP address that each resolves to. The order does not count.
     #[schemars(extend("maxProperties" = 64, "minProperties" = 1, "additionalProperties" = {"type": "string", "maxLength": 45}, "x-kubernetes-validations" = [
         {"rule": "self.all(host, isIP(self[host]))", "message": "every value of hosts must be an IP address"},
-        {"rule": "self.all(host, host.size() <= 253 && host.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$'))", "message": "every key of hosts must be a host name"}
+        {"rule": format!("self.all(host, {})", crate::url::is_host("host", "")), "message": "every key of hosts must be a host name"}
     ]))]
     pub hosts: BTreeMap<String, String>,
 }

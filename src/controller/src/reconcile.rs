@@ -8,8 +8,8 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use crate::metrics::{Outcome, Shown};
-use swr_operator_api::ConditionStatus;
 use swr_operator_api::registry::ReplicationRegistryStatus;
+use swr_operator_api::{ConditionStatus, GROUP};
 use swr_operator_clock as clock;
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::effect::Next;
@@ -22,6 +22,7 @@ use swr_operator_core::step;
 use swr_operator_core::summary::{Baseline, Summary, Verdict};
 use swr_operator_core::tag::Owner;
 use swr_operator_core::time;
+use tracing::Instrument as _;
 
 use super::context::Context;
 use super::execute::Executor;
@@ -81,8 +82,29 @@ impl Ended {
     }
 }
 
-/// Runs one reconcile.
-pub(super) async fn run(context: Arc<Context>, turn: Turn, witness: Witness) -> Ended {
+/// Runs one reconcile. Every line that it logs says whose it is.
+pub(super) fn run(
+    context: Arc<Context>,
+    turn: Turn,
+    witness: Witness,
+) -> impl Future<Output = Ended> + Send {
+    let mut id = [0; 8];
+    clock::random(&mut id);
+    // At the highest level, so that a line of any level has these fields. Their names are those of
+    // controller-runtime.
+    let span = tracing::error_span!(
+        "reconcile",
+        controller = "replicationregistry",
+        controllerGroup = GROUP,
+        controllerKind = "ReplicationRegistry",
+        namespace = turn.key.namespace,
+        name = turn.key.name,
+        reconcileID = format!("{:016x}", u64::from_be_bytes(id)),
+    );
+    contained(context, turn, witness).instrument(span)
+}
+
+async fn contained(context: Arc<Context>, turn: Turn, witness: Witness) -> Ended {
     let Turn {
         key,
         uid,
@@ -110,7 +132,7 @@ pub(super) async fn run(context: Arc<Context>, turn: Turn, witness: Witness) -> 
         Ok(summary) => summary,
         Err(_) => {
             // The panic's text went to the log by its hook. It must not come to the status.
-            tracing::error!(object = %key, "a reconcile panicked; this is a bug, please report it");
+            tracing::error!("a reconcile panicked; this is a bug, please report it");
             let object = context.objects.read(&key).await.ok().flatten();
             let object = object.filter(|object| object.uid == uid);
             Summary {
@@ -128,13 +150,12 @@ async fn drive(
     watched: Option<Box<Watched>>,
     load: Load,
 ) -> Summary {
-    let key = reconcile.key.clone();
     let mut executor = Executor::new(context, load);
     let mut next = step::start(reconcile, watched.map(|watched| *watched));
     loop {
         match next {
             Next::Do(effect) => {
-                tracing::trace!(object = %key, effect = effect.name(), "next effect");
+                tracing::trace!(effect = effect.name(), "next effect");
                 next = executor.execute(*effect).await;
             }
             Next::Finished(summary) => return *summary,
@@ -152,7 +173,7 @@ async fn end(
     let now = clock::now();
     let had_object = summary.object.is_some();
     if let Verdict::Released { removed, clones } = &summary.verdict {
-        tracing::info!(object = %key, ?removed, ?clones, "finalizer removed");
+        tracing::info!(?removed, ?clones, "finalizer removed");
         if let Some(event) = event::removed(*removed, clones) {
             context.events.publish(key, uid, event);
         }
@@ -215,12 +236,11 @@ fn tell(
         && let Some(ready) = status.conditions.first()
     {
         tracing::info!(
-            object = %object.key,
             generation = object.generation,
             registry_id = status.registry_id,
             ready = ready.status.as_str(),
             reason = ready.reason,
-            message = ready.message,
+            because = ready.message,
             "status written"
         );
     }

@@ -64,9 +64,13 @@ pub async fn connect(
                 source,
             };
             let kubeconfig = Kubeconfig::read_from(path).map_err(error)?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(error)?
+            let proxy_url = proxy_url(&kubeconfig);
+            let mut config =
+                Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                    .await
+                    .map_err(error)?;
+            config.proxy_url = proxy_url;
+            config
         }
         // Not `Config::infer`: it would prefer a kubeconfig that happens to lie around.
         None => Config::incluster().map_err(ConnectionError::InCluster)?,
@@ -82,6 +86,17 @@ pub async fn connect(
     config.reset_reader_on_write = true;
     let watch = counted(config, &requests)?;
     Ok(Connection { unary, watch })
+}
+
+/// The proxy that the kubeconfig itself names for the API server. kube falls back to the proxy variables of
+/// the environment, which are about the world outside.
+fn proxy_url(kubeconfig: &Kubeconfig) -> Option<http::Uri> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|it| it.name == *current)?;
+    let cluster = &context.context.as_ref()?.cluster;
+    let cluster = kubeconfig.clusters.iter().find(|it| it.name == *cluster)?;
+    let url = cluster.cluster.as_ref()?.proxy_url.as_ref()?;
+    url.parse().ok()
 }
 
 fn counted(config: Config, requests: &Arc<dyn ObserveRequests>) -> Result<Client, ConnectionError> {
@@ -162,5 +177,27 @@ impl Drop for Ends {
     fn drop(&mut self) {
         let CountLayer { requests, host } = &self.layer;
         requests.ended(host, self.method.as_str(), self.status);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_is_that_of_the_current_context() {
+        let kubeconfig = |current: &str| {
+            let text = format!(
+                "{{current-context: {current}, contexts: [\
+                 {{name: a, context: {{cluster: direct, user: u}}}}, \
+                 {{name: b, context: {{cluster: behind, user: u}}}}], clusters: [\
+                 {{name: direct, cluster: {{server: \"https://a.test\"}}}}, \
+                 {{name: behind, cluster: {{server: \"https://b.test\", proxy-url: \"socks5://127.0.0.1:9\"}}}}]}}"
+            );
+            Kubeconfig::from_yaml(&text).expect("a kubeconfig")
+        };
+        assert_eq!(proxy_url(&kubeconfig("a")), None);
+        let behind = proxy_url(&kubeconfig("b"));
+        assert_eq!(behind.expect("a proxy").host(), Some("127.0.0.1"));
     }
 }

@@ -1,14 +1,19 @@
 //! Flags and environment -> what the verbs run with.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
+use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::LogFormat;
+use crate::value::{
+    DriftInterval, MetricsAddress, account, address, drift_interval, duration, log_level,
+    metrics_address, namespace, regional_endpoint, secs,
+};
 use swr_operator_core::reconcile::Windows;
 use swr_operator_swr::{Endpoint, Endpoints, Proxy};
 
@@ -75,7 +80,7 @@ pub(crate) struct RunArgs {
     pub(crate) kubeconfig: Option<PathBuf>,
 
     /// The operator's own namespace, which holds its key and the Secrets of accounts.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "swr-operator")]
+    #[arg(long, env = "POD_NAMESPACE", default_value = "swr-operator", value_parser = namespace)]
     pub(crate) namespace: String,
 
     /// Keep only objects of this namespace. May be repeated. Default: all namespaces.
@@ -83,7 +88,8 @@ pub(crate) struct RunArgs {
         long = "watch-namespace",
         env = "SWR_OPERATOR_WATCH_NAMESPACES",
         value_delimiter = ',',
-        value_name = "NAMESPACE"
+        value_name = "NAMESPACE",
+        value_parser = namespace
     )]
     pub(crate) watch_namespaces: Vec<String>,
 
@@ -92,7 +98,8 @@ pub(crate) struct RunArgs {
         long = "account",
         env = "SWR_OPERATOR_ACCOUNTS",
         value_delimiter = ',',
-        value_name = "NAME"
+        value_name = "NAME",
+        value_parser = account
     )]
     pub(crate) accounts: Vec<String>,
 
@@ -104,7 +111,7 @@ pub(crate) struct RunArgs {
 
     /// Compare and report, and write nothing to SWR: for a first roll-out, or while something is
     /// wrong. Deletions of objects wait.
-    #[arg(long, env = "SWR_OPERATOR_READ_ONLY")]
+    #[arg(long, env = "SWR_OPERATOR_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) read_only: bool,
 
     /// Endpoint of SWR for a region, or for all if no region is given. May be repeated. Default:
@@ -184,20 +191,17 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) pod_name: String,
 
-    /// Address of /livez and /readyz.
-    #[arg(
-        long,
-        env = "SWR_OPERATOR_HEALTH_ADDRESS",
-        default_value = "0.0.0.0:8081"
-    )]
+    /// Address of /livez and /readyz. `[::]` is every address, of IPv4 and IPv6; where IPv6 is switched
+    /// off, every address of IPv4.
+    #[arg(long, env = "SWR_OPERATOR_HEALTH_ADDRESS", default_value = "[::]:8081", value_parser = address)]
     pub(crate) health_address: SocketAddr,
 
     /// Address of /metrics, or `off`.
-    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080", value_parser = metrics_address)]
+    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "[::]:8080", value_parser = metrics_address)]
     pub(crate) metrics_address: MetricsAddress,
 
-    /// What is logged, as `info` or `swr_operator=debug`.
-    #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info")]
+    /// What is logged: off, error, warn, info, debug or trace, or TARGET=LEVEL, separated by commas.
+    #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = log_level)]
     pub(crate) log_level: String,
 
     /// How it is logged.
@@ -208,34 +212,6 @@ pub(crate) struct RunArgs {
         default_value = "json"
     )]
     pub(crate) log_format: LogFormat,
-}
-
-/// Where metrics are served, if anywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MetricsAddress {
-    /// Nowhere.
-    Off,
-    /// Here.
-    At(SocketAddr),
-}
-
-/// How often the newest changes are read, if at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DriftInterval {
-    /// Never.
-    Off,
-    /// This often.
-    Every(Duration),
-}
-
-impl DriftInterval {
-    /// In seconds, `None` for never.
-    pub(crate) fn secs(self) -> Option<i64> {
-        match self {
-            DriftInterval::Off => None,
-            DriftInterval::Every(interval) => Some(secs(interval)),
-        }
-    }
 }
 
 /// Windows that contradict each other.
@@ -289,50 +265,23 @@ impl RunArgs {
     }
 }
 
-fn secs(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    swr_operator_core::desired::duration_secs(text)
-        .and_then(|secs| u64::try_from(secs).ok())
-        .filter(|secs| *secs > 0)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
-}
-
-fn drift_interval(text: &str) -> Result<DriftInterval, String> {
-    if text == "off" {
-        return Ok(DriftInterval::Off);
-    }
-    duration(text)
-        .map(DriftInterval::Every)
-        .map_err(|error| format!("{error}, or off"))
-}
-
-fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
-    if text == "off" {
-        return Ok(MetricsAddress::Off);
-    }
-    text.parse()
-        .map(MetricsAddress::At)
-        .map_err(|_| "expected an address and a port such as 0.0.0.0:8080, or off".to_owned())
-}
-
-/// `URL` or `REGION=URL`; a URL has no `=` before its scheme.
-fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String> {
-    let (region, url) = match text.split_once('=') {
-        Some((region, url)) if !region.contains(':') => (region, url),
-        Some(_) | None => ("", text),
+/// The command line, in which a variable that is set to nothing, or to blanks, counts as unset: that is how
+/// manifests leave one out.
+pub(crate) fn command() -> Command {
+    let is_empty = |name: &OsStr| {
+        let value = std::env::var_os(name);
+        value.is_some_and(|value| value.to_string_lossy().trim().is_empty())
     };
-    let endpoint = Endpoint::parse(url).map_err(|refused| refused.to_string())?;
-    Ok((region.to_owned(), endpoint))
+    Cli::command().mut_subcommand("run", |run| {
+        run.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -366,13 +315,5 @@ mod tests {
             Cli::try_parse_from(["swr-operator", "run", "--installation-id", id]).is_ok()
         };
         assert_eq!((run("our-cluster"), run("")), (true, false));
-    }
-
-    #[test]
-    fn an_endpoint_may_be_for_one_region_or_for_all() {
-        let parse = |text| regional_endpoint(text).map(|(region, _)| region);
-        assert_eq!(parse("http://127.0.0.1:1"), Ok(String::new()));
-        assert_eq!(parse("r-1=https://swr.example.com"), Ok("r-1".to_owned()));
-        assert!(parse("r-1=ftp://swr.example.com").is_err());
     }
 }

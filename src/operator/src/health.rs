@@ -1,7 +1,7 @@
 //! `/livez` and `/readyz` on one port, `/metrics` on another. No answer depends on SWR: a cloud that
 //! is down must not restart pods.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::net::TcpListener;
 
 use swr_operator_controller::Health;
 use swr_operator_controller::metrics::Metrics;
@@ -41,7 +42,7 @@ pub(crate) async fn serve_metrics(
 }
 
 async fn listen(address: SocketAddr, router: Router) -> std::io::Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = bind(address).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -49,6 +50,22 @@ async fn listen(address: SocketAddr, router: Router) -> std::io::Result<SocketAd
         }
     });
     Ok(address)
+}
+
+/// Where IPv6 is switched off there is no `[::]`, which is the default because an IPv6-only cluster has
+/// nothing else: every address of IPv4 is meant then.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+/// EAFNOSUPPORT of a kernel without IPv6, EADDRNOTAVAIL of one where it is disabled (Linux).
+fn is_without_ipv6(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(97 | 99))
 }
 
 async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {

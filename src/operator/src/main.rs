@@ -6,14 +6,16 @@
 
 mod config;
 mod health;
+mod log_line;
 mod probe;
 mod telemetry;
+mod value;
 mod verbs;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use config::{Cli, Verb};
 
@@ -21,7 +23,10 @@ use config::{Cli, Verb};
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = config::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();

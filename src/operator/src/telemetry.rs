@@ -1,10 +1,13 @@
-//! Logs: JSON lines on stderr for machines, text for people. Counts come with their own issue.
+//! Logs: JSON lines on stderr for machines, text for people.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::log_line::JsonLine;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,10 +44,8 @@ pub(crate) fn init(
         LogFormat::Json => registry
             .with(
                 fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_current_span(false)
-                    .with_span_list(false)
+                    .event_format(JsonLine)
+                    .fmt_fields(JsonFields::new())
                     .with_writer(std::io::stderr),
             )
             .init(),

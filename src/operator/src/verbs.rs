@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{CrdArgs, Kind, MetricsAddress, ProbeArgs, RunArgs};
+use crate::config::{CrdArgs, Kind, ProbeArgs, RunArgs};
 use crate::health;
 use crate::probe;
 use crate::telemetry;
+use crate::value::MetricsAddress;
 use swr_operator_api as api;
 use swr_operator_controller::metrics::Metrics;
 use swr_operator_controller::{Health, Options, start};

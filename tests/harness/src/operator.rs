@@ -62,6 +62,10 @@ impl Operator {
             .arg("--kubeconfig")
             .arg(&options.kubeconfig)
             .args(&options.args);
+        // Nobody listens there: an operator that reads the proxies of the environment reaches nothing.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"] {
+            command.env(name, "http://127.0.0.1:9");
+        }
         Ok(Self {
             process: Process::spawn(NAME, command, &options.log_path)?,
         })
@@ -105,7 +109,7 @@ impl Operator {
                     .lines()
                     .filter_map(|line| serde_json::from_str(line).ok());
                 let address = lines
-                    .filter(|line: &Value| line["message"] == message)
+                    .filter(|line: &Value| line["msg"] == message)
                     .find_map(|line| line["address"].as_str().map(str::to_owned));
                 match address {
                     Some(address) => Look::Ready(address),

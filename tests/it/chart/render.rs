@@ -223,8 +223,7 @@ fn a_misspelt_value_is_refused_with_its_name() {
     for set in [
         // What a parent chart hands down is its own affair.
         "global.anything=1,enabled=true",
-        // As some clusters choose the user themselves.
-        "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null",
+        "podSecurityContext.runAsUser=1000,podSecurityContext.fsGroup=1000",
         "resources.limits.cpu=1,resources.limits.example\\.com/device=2",
     ] {
         template(&["--set", set]).or_panic();

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
 use swr_operator_core::account::{AccountVerdict, Usage, account_status};
 use swr_operator_core::time;
 use swr_operator_kube::{Event, SeenAccount};
 use tokio::task::{self, JoinError};
+use tracing::Instrument as _;
 
 use super::super::accounts::retries_soon;
 use super::super::context::Context;
@@ -95,7 +97,14 @@ impl Loop {
             self.roster.begins(&name);
             let context = Arc::clone(&self.context);
             let objects = self.queue.users_of(&name);
-            let refresh = refresh(context, name.clone(), account, objects);
+            let span = tracing::error_span!(
+                "check",
+                controller = "swraccount",
+                controllerGroup = GROUP,
+                controllerKind = "SwrAccount",
+                name,
+            );
+            let refresh = refresh(context, name.clone(), account, objects).instrument(span);
             let task = self.refreshes.spawn(refresh);
             self.of_refresh.insert(task.id(), name);
         }
@@ -167,10 +176,9 @@ async fn refresh(
             && let Some(ready) = new.conditions.first()
         {
             tracing::info!(
-                account = name,
                 ready = ready.status.as_str(),
                 reason = ready.reason,
-                message = ready.message,
+                because = ready.message,
                 "status of account written"
             );
         }

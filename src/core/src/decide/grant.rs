@@ -3,9 +3,12 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::api::account::{Grant, Targets};
 use crate::api::reason::Reason;
-use crate::desired::{InstanceId, Registry, Target, host_of};
+use crate::desired::{InstanceId, Registry, Target};
+use crate::url;
 
 /// The first thing that no grant covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +69,7 @@ pub fn check(
 
 /// The first part of the target that `targets` do not cover.
 fn uncovered(targets: &Targets, registry: &Registry) -> Option<String> {
-    let host = host_of(&registry.url).unwrap_or_default();
+    let host = url::host(&registry.url).unwrap_or_default();
     if !targets
         .hosts
         .iter()
@@ -92,7 +95,7 @@ fn lists(allowed: &[String], value: &str) -> bool {
 
 /// `*.example.com` covers every name below `example.com`, but not `example.com` itself.
 fn host_matches(pattern: &str, host: &str) -> bool {
-    let pattern = pattern.to_ascii_lowercase();
+    let pattern = url::canonical_host(pattern);
     match pattern.strip_prefix("*.") {
         Some(domain) => host
             .strip_suffix(domain)
@@ -102,26 +105,9 @@ fn host_matches(pattern: &str, host: &str) -> bool {
 }
 
 fn net_contains(net: &str, ip: IpAddr) -> bool {
-    if net == "*" {
-        return true;
-    }
-    let (address, bits) = match net.split_once('/') {
-        Some((address, bits)) => (address, bits.parse::<u32>().ok()),
-        None => (net, Some(128)),
-    };
-    match (address.parse::<IpAddr>(), ip, bits) {
-        (Ok(IpAddr::V4(net)), IpAddr::V4(ip), Some(bits)) => {
-            let host_bits = 32 - bits.min(32);
-            let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-            net.to_bits() & mask == ip.to_bits() & mask
-        }
-        (Ok(IpAddr::V6(net)), IpAddr::V6(ip), Some(bits)) => {
-            let host_bits = 128 - bits.min(128);
-            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-            net.to_bits() & mask == ip.to_bits() & mask
-        }
-        _ => false,
-    }
+    let network = || net.parse().is_ok_and(|net: IpNet| net.contains(&ip));
+    let address = || net.parse().is_ok_and(|net: IpAddr| net == ip);
+    net == "*" || network() || address()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::api::TAG_OPENING;
 use crate::api::registry::{
     AdoptionPolicy, DeletionPolicy, Mode, RegistryType, ReplicationRegistry,
 };
+use crate::url;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -239,11 +240,9 @@ impl Desired {
             "must be the id of an SWR Enterprise instance: letters, digits and '-' only",
         );
         let url = spec.url.trim_end_matches('/').to_owned();
-        findings.check(
-            "spec.url",
-            host_of(&url).is_some(),
-            "must be http:// or https:// with a host, and no user, query, fragment or blank",
-        );
+        if let Err(broken) = url::host(&spec.url) {
+            findings.add("spec.url", broken);
+        }
         let description = spec.description.clone().unwrap_or_default();
         findings.check(
             "spec.description",
@@ -354,7 +353,7 @@ fn parse_target(object: &ReplicationRegistry, findings: &mut Findings) -> Option
             let mut dns_hosts = BTreeMap::new();
             for (host, address) in spec.dns_conf.iter().flat_map(|conf| &conf.hosts) {
                 match address.parse() {
-                    Ok(ip) if is_host(host) => {
+                    Ok(ip) if url::is_host(host) => {
                         dns_hosts.insert(host.clone(), ip);
                     }
                     Ok(_) => findings.add("spec.dnsConf.hosts", "every key must be a host name"),
@@ -414,46 +413,6 @@ fn is_registry_name(name: &str) -> bool {
 
 fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn is_host(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-    (1..=253).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with(['-', '.'])
-        && !text.ends_with(['-', '.'])
-}
-
-/// The host of a registry's url, lower case and without port; `None` if the url is not one.
-pub fn host_of(url: &str) -> Option<String> {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))?;
-    if rest
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\'))
-    {
-        return None;
-    }
-    let authority = rest.split('/').next()?;
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(v6) => {
-            let (host, after) = v6.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (
-                host,
-                after.strip_prefix(':').or(after.is_empty().then_some("")),
-            )
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, Some("")),
-        },
-    };
-    let port = port?;
-    let port_is_good = port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
-    let host_is_good = is_host(host) || host.parse::<std::net::Ipv6Addr>().is_ok();
-    (port_is_good && host_is_good).then(|| host.to_ascii_lowercase())
 }
 
 fn parse_duration(

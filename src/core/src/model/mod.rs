@@ -7,3 +7,4 @@ pub mod failure;
 pub mod object;
 pub mod observed;
 pub mod tag;
+pub mod url;

@@ -154,22 +154,6 @@ fn a_name_counts_characters_not_bytes() {
 }
 
 #[test]
-fn hosts_are_read_from_urls() {
-    for (url, host) in [
-        ("https://Harbor.Example.com", Some("harbor.example.com")),
-        ("http://192.0.2.1:8080/v2", Some("192.0.2.1")),
-        ("https://[2001:db8::1]:443", Some("2001:db8::1")),
-        ("https://[2001:db8::1]x", None),
-        ("https://", None),
-        ("https://:443", None),
-        ("https://a:b", None),
-        ("harbor.example.com", None),
-    ] {
-        assert_eq!(host_of(url).as_deref(), host, "{url}");
-    }
-}
-
-#[test]
 fn durations_are_sums_of_hours_minutes_and_seconds() {
     for (text, secs) in [
         ("10m", Some(600)),
