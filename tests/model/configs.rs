@@ -86,7 +86,7 @@ fn skewed(config: Config) -> Config {
     }
 }
 
-/// Room for a write is waited for, and refused.
+/// As where room for a write is scarce.
 fn crowded(config: Config) -> Config {
     Config {
         setting: Setting {
@@ -341,7 +341,7 @@ pub(crate) fn full() -> Vec<Config> {
     all
 }
 
-/// One clock per process, which is wrong from the start or drifts.
+/// Room for a write is waited for, and refused.
 fn crowds() -> Vec<Config> {
     let b = NOTHING;
     vec![
@@ -367,6 +367,7 @@ fn crowds() -> Vec<Config> {
     ]
 }
 
+/// One clock per process, which is wrong from the start or drifts.
 fn clocks() -> Vec<Config> {
     let b = NOTHING;
     vec![

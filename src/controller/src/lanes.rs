@@ -108,17 +108,12 @@ impl Lanes {
         None
     }
 
-    /// A reconcile of this instance begins.
-    pub(super) fn begins(&mut self, scope: Option<&Scope>) {
+    /// A reconcile of this instance begins. Says how much the instance has to do.
+    pub(super) fn begins(&mut self, scope: Option<&Scope>) -> Load {
         let instance = self.instances.entry(scope.cloned()).or_default();
         instance.under_way += 1;
         self.under_way += 1;
-    }
-
-    /// How much this instance has to do.
-    pub(super) fn load(&self, scope: Option<&Scope>) -> Load {
-        let instance = self.instances.get(&scope.cloned());
-        Load::of(instance.map_or(0, |it| it.under_way))
+        Load::of(instance.under_way)
     }
 
     /// One that began is over.

@@ -242,11 +242,11 @@ impl Queue {
                 // This reconcile sees every change so far.
                 entry.held_until = None;
                 entry.upon = None;
-                self.lanes.begins(lane.as_ref());
+                let load = self.lanes.begins(lane.as_ref());
                 let needed = entry.needs.take();
                 let turn = Turn {
                     watched: None,
-                    load: self.lanes.load(lane.as_ref()),
+                    load,
                     lane,
                     uid: entry.seen.uid.clone(),
                     memory: entry.memory.clone(),

@@ -11,8 +11,8 @@ use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::LogFormat;
 use crate::value::{
-    DriftInterval, MetricsAddress, account, address, drift_interval, duration, log_level,
-    metrics_address, namespace, regional_endpoint, secs,
+    OrOff, account, address, address_or_off, duration, duration_or_off, log_level, namespace,
+    regional_endpoint, secs,
 };
 use swr_operator_core::reconcile::Windows;
 use swr_operator_swr::{Endpoint, Endpoints, Proxy};
@@ -152,8 +152,8 @@ pub(crate) struct RunArgs {
 
     /// How often, between two polls, the newest changes of an instance are read so that drift shows
     /// early: one request each time. `off` disables these reads: drift is then found by polls only.
-    #[arg(long, env = "SWR_OPERATOR_DRIFT_INTERVAL", default_value = "30s", value_parser = drift_interval)]
-    pub(crate) drift_interval: DriftInterval,
+    #[arg(long, env = "SWR_OPERATOR_DRIFT_INTERVAL", default_value = "30s", value_parser = duration_or_off)]
+    pub(crate) drift_interval: OrOff<Duration>,
 
     /// After this time a request without an answer has been carried out or never will be. Must be
     /// at least twice the write deadline.
@@ -197,8 +197,8 @@ pub(crate) struct RunArgs {
     pub(crate) health_address: SocketAddr,
 
     /// Address of /metrics, or `off`.
-    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "[::]:8080", value_parser = metrics_address)]
-    pub(crate) metrics_address: MetricsAddress,
+    #[arg(long, env = "SWR_OPERATOR_METRICS_ADDRESS", default_value = "[::]:8080", value_parser = address_or_off)]
+    pub(crate) metrics_address: OrOff<SocketAddr>,
 
     /// What is logged: off, error, warn, info, debug or trace, or TARGET=LEVEL, separated by commas.
     #[arg(long, env = "SWR_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = log_level)]

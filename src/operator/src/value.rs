@@ -7,32 +7,35 @@ use std::time::Duration;
 use swr_operator_swr::Endpoint;
 use tracing_subscriber::EnvFilter;
 
-/// Where metrics are served, if anywhere.
+/// What can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MetricsAddress {
-    /// Nowhere.
+pub(crate) enum OrOff<T> {
+    /// `off`.
     Off,
-    /// Here.
-    At(SocketAddr),
+    /// It is on, with this.
+    On(T),
 }
 
-/// How often the newest changes are read, if at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DriftInterval {
-    /// Never.
-    Off,
-    /// This often.
-    Every(Duration),
-}
-
-impl DriftInterval {
-    /// In seconds, `None` for never.
-    pub(crate) fn secs(self) -> Option<i64> {
+impl<T> OrOff<T> {
+    /// `None` for off.
+    pub(crate) fn on(self) -> Option<T> {
         match self {
-            DriftInterval::Off => None,
-            DriftInterval::Every(interval) => Some(secs(interval)),
+            OrOff::Off => None,
+            OrOff::On(value) => Some(value),
         }
     }
+}
+
+fn or_off<T>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<OrOff<T>, String> {
+    if text.trim() == "off" {
+        return Ok(OrOff::Off);
+    }
+    parse(text)
+        .map(OrOff::On)
+        .map_err(|error| format!("{error}, or off"))
 }
 
 pub(crate) fn secs(duration: Duration) -> i64 {
@@ -47,13 +50,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a duration such as 30s, 10m or 1h30m".to_owned())
 }
 
-pub(crate) fn drift_interval(text: &str) -> Result<DriftInterval, String> {
-    if text.trim() == "off" {
-        return Ok(DriftInterval::Off);
-    }
-    duration(text)
-        .map(DriftInterval::Every)
-        .map_err(|error| format!("{error}, or off"))
+pub(crate) fn duration_or_off(text: &str) -> Result<OrOff<Duration>, String> {
+    or_off(text, duration)
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -62,13 +60,8 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-pub(crate) fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
-    if text.trim() == "off" {
-        return Ok(MetricsAddress::Off);
-    }
-    address(text)
-        .map(MetricsAddress::At)
-        .map_err(|error| format!("{error}, or off"))
+pub(crate) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
+    or_off(text, address)
 }
 
 /// `URL` or `REGION=URL`; a URL has no `=` before its scheme.
@@ -85,23 +78,23 @@ pub(crate) fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String
 /// The name of a namespace.
 pub(crate) fn namespace(text: &str) -> Result<String, String> {
     let name = listed(text)?;
-    match is_label(name) {
-        true if name.len() <= 63 => Ok(name.to_owned()),
-        true | false => Err(format!(
+    if !is_label(name) || name.len() > 63 {
+        return Err(format!(
             "{name:?} is no name of a namespace: up to 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
-        )),
+        ));
     }
+    Ok(name.to_owned())
 }
 
 /// The name of a SwrAccount.
 pub(crate) fn account(text: &str) -> Result<String, String> {
     let name = listed(text)?;
-    match name.split('.').all(is_label) {
-        true if name.len() <= 253 => Ok(name.to_owned()),
-        true | false => Err(format!(
+    if !name.split('.').all(is_label) || name.len() > 253 {
+        return Err(format!(
             "{name:?} is no name of a SwrAccount: up to 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends"
-        )),
+        ));
     }
+    Ok(name.to_owned())
 }
 
 /// An entry of a list.

@@ -13,7 +13,7 @@ use crate::config::{CrdArgs, Kind, ProbeArgs, RunArgs};
 use crate::health;
 use crate::probe;
 use crate::telemetry;
-use crate::value::MetricsAddress;
+use crate::value::secs;
 use swr_operator_api as api;
 use swr_operator_controller::metrics::Metrics;
 use swr_operator_controller::{Health, Options, start};
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         .map_err(|error| cannot_listen("--health-address", args.health_address, error))?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(%address, version, "listening for health checks");
-    if let MetricsAddress::At(address) = args.metrics_address {
+    if let Some(address) = args.metrics_address.on() {
         let address = health::serve_metrics(address, metrics.clone())
             .await
             .map_err(|error| cannot_listen("--metrics-address", address, error))?;
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         windows,
         read_only: args.read_only,
         secret_retry: args.secret_retry,
-        drift_secs: args.drift_interval.secs(),
+        drift_secs: args.drift_interval.on().map(secs),
         pod_name: args.pod_name,
         metrics,
     };
