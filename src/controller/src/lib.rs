@@ -22,6 +22,7 @@ mod secrets;
 mod shared;
 mod snapshots;
 mod start;
+mod turn;
 
 pub use health::Health;
 pub use start::{Options, Running, start};

@@ -19,8 +19,7 @@ use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
 use super::lanes::{Lane, Lanes};
-use super::reconcile::Ended;
-use super::shared::Load;
+use super::turn::{Ended, Turn};
 
 pub(super) use self::answers::{RestingObject, WaitingFor};
 
@@ -71,26 +70,6 @@ struct Waiters {
     not_before: Option<Timestamp>,
     /// Why its LIST failed, as they were told last.
     told: Option<Cause>,
-}
-
-/// An object whose turn it is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Turn {
-    pub(super) key: ObjectKey,
-    pub(super) uid: String,
-    pub(super) memory: Memory,
-    /// Account and instance, if the object fits our CRD.
-    pub(super) scope: Option<Scope>,
-    /// Those in whose lane it waited: the object may have changed its account since.
-    pub(super) lane: Option<Scope>,
-    /// How much its instance has to do.
-    pub(super) load: Load,
-    /// Whether this reconcile may send a registry that shows no difference.
-    pub(super) may_resend: bool,
-    /// Since when it has waited for its turn.
-    pub(super) queued_at: Timestamp,
-    /// The object, if the watch showed it since it was reconciled last.
-    pub(super) watched: Option<Box<Watched>>,
 }
 
 /// The objects, and whose turn it is.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 
-use crate::metrics::{Outcome, Shown};
+use crate::metrics::Shown;
 use swr_operator_api::registry::ReplicationRegistryStatus;
 use swr_operator_api::{ConditionStatus, GROUP};
 use swr_operator_clock as clock;
@@ -19,68 +19,18 @@ use swr_operator_core::reconcile::{Memory, Reconcile, Watched, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
-use swr_operator_core::summary::{Baseline, Summary, Verdict};
+use swr_operator_core::summary::{Summary, Verdict};
 use swr_operator_core::tag::Owner;
 use swr_operator_core::time;
 use tracing::Instrument as _;
 
 use super::context::Context;
 use super::execute::Executor;
-use super::queue::Turn;
 use super::shared::Load;
+use super::turn::{Ended, Turn};
 
 /// How often the status is written anew when only the spec changed meanwhile.
 const REBASES_MAX: u32 = 3;
-
-/// What a reconcile leaves behind.
-pub(super) struct Ended {
-    pub(super) requeue: Requeue,
-    /// Another reconcile that is due in any case.
-    pub(super) again_at: Option<Timestamp>,
-    pub(super) memory: Memory,
-    pub(super) baseline: Option<Baseline>,
-    pub(super) verdict: Verdict,
-    /// The version that the watch showed, if the reconcile neither read the object nor wrote to it: when
-    /// the watch shows another, what was decided may not hold.
-    pub(super) upon: Option<Version>,
-    /// Whether a person must change something.
-    pub(super) stalled: bool,
-}
-
-impl Ended {
-    /// In the words of metrics.
-    pub(super) fn outcome(&self) -> Outcome {
-        if self.verdict == Verdict::Panicked {
-            return Outcome::Panic;
-        }
-        if self.stalled {
-            return Outcome::TerminalError;
-        }
-        match self.requeue {
-            Requeue::Backoff { .. } | Requeue::Instance { .. } => Outcome::Error,
-            Requeue::Now => Outcome::Requeue,
-            Requeue::At(_) | Requeue::SoonUntil(_) => Outcome::RequeueAfter,
-            Requeue::Never
-            | Requeue::Poll
-            | Requeue::SecretChange { .. }
-            | Requeue::AccountChange
-            | Requeue::ObjectChange => Outcome::Success,
-        }
-    }
-
-    /// Of a reconcile that left nothing behind.
-    pub(super) fn broken() -> Self {
-        Ended {
-            requeue: Requeue::Backoff { min_secs: 3_600 },
-            again_at: None,
-            memory: Memory::default(),
-            baseline: None,
-            verdict: Verdict::Panicked,
-            upon: None,
-            stalled: false,
-        }
-    }
-}
 
 /// Runs one reconcile. Every line that it logs says whose it is.
 pub(super) fn run(
@@ -290,44 +240,4 @@ async fn write(
         }
     }
     Err(KubeFailure::Conflict)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reconcile_ends_in_the_words_of_controller_runtime() {
-        let at = Timestamp::UNIX_EPOCH;
-        let backoff = Requeue::Backoff { min_secs: 0 };
-        let ended = |requeue, verdict, stalled| Ended {
-            requeue,
-            again_at: None,
-            memory: Memory::default(),
-            baseline: None,
-            verdict,
-            upon: None,
-            stalled,
-        };
-        for (requeue, stalled, outcome) in [
-            (Requeue::Poll, false, Outcome::Success),
-            (Requeue::Never, false, Outcome::Success),
-            (
-                Requeue::SecretChange { until: None },
-                false,
-                Outcome::Success,
-            ),
-            (Requeue::Now, false, Outcome::Requeue),
-            (Requeue::At(at), false, Outcome::RequeueAfter),
-            (Requeue::SoonUntil(at), false, Outcome::RequeueAfter),
-            (backoff, false, Outcome::Error),
-            (backoff, true, Outcome::TerminalError),
-            (Requeue::ObjectChange, true, Outcome::TerminalError),
-        ] {
-            let ended = ended(requeue, Verdict::Suspended, stalled);
-            assert_eq!(ended.outcome(), outcome, "{requeue:?} {stalled}");
-        }
-        let broken = ended(backoff, Verdict::Panicked, true);
-        assert_eq!(broken.outcome(), Outcome::Panic);
-    }
 }

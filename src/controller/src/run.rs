@@ -31,10 +31,11 @@ use super::context::Context;
 use super::lanes;
 use super::poll::{Polled, ReadSecrets};
 use super::queue::Queue;
-use super::reconcile::{self, Ended};
+use super::reconcile;
 use super::roster::Roster;
 use super::schedule::{Purpose, Schedule};
 use super::start::{Options, Running};
+use super::turn::Ended;
 
 /// What is due by the minute is not searched for at every event.
 const ROUND: Duration = Duration::from_millis(250);

@@ -3,6 +3,7 @@
 //! Awaits nothing, reads no clock and no secret: time comes in with each answer.
 
 mod adopt;
+mod equal;
 mod intent;
 mod keep;
 mod remove;
@@ -344,7 +345,13 @@ impl Showing {
     pub fn resume(self, answer: ShowAnswer, now: Timestamp) -> Next {
         match self {
             Showing::Missing(keep) => keep::shown_missing(keep, answer, now),
-            Showing::BeforeUpdate(keep, why) => update::shown(keep, why, answer, now),
+            Showing::BeforeUpdate(keep, why) => match answer {
+                // A read of changes still shows what was deleted.
+                Err(failure) if failure.class == Class::NotFound => {
+                    keep::shown_missing(keep, Err(failure), now)
+                }
+                answer => update::shown(keep, why, answer, now),
+            },
             Showing::BeforeAdoption(keep, intent, tag) => {
                 adopt::shown_before_adoption(keep, intent, tag.as_deref(), answer)
             }
@@ -372,7 +379,7 @@ impl AddingFinalizer {
             AfterFinalizer::Update(id, why) => {
                 show_before_write(id, Showing::BeforeUpdate(keep, why), now)
             }
-            AfterFinalizer::Rest(owned) => keep::in_sync(&keep, &owned),
+            AfterFinalizer::Rest(owned) => equal::in_sync(&keep, &owned),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::keep::{in_sync, is_moved, shown_missing};
+use super::equal::{in_sync, is_moved};
 use super::written::{asked, is_fight, sent_facts, shown_difference};
 use super::{ask, failed, finished, show_before_write};
 use crate::diff::{Changes, diff, unshown};
@@ -10,7 +10,7 @@ use crate::effect::{
     AddingFinalizer, AfterFinalizer, Effect, Listing, Next, RegistryWrite, ShowAnswer, Showing,
     Updating, Wrote,
 };
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::observed::{Digest, Owned, Standing, standing};
 use crate::plan::Why;
 use crate::reconcile::Keep;
@@ -95,8 +95,6 @@ pub(super) fn shown(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp
                 finished(&keep, Verdict::OwnershipLost)
             }
         },
-        // A read of changes still shows what was deleted.
-        Err(failure) if failure.class == Class::NotFound => shown_missing(keep, Err(failure), now),
         Err(failure) => failed(&keep, Operation::Show, failure),
     }
 }
