@@ -1,11 +1,11 @@
 //! What two hundred objects cost: to create, at rest, after a restart, and when one of them changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use swr_simulator::journal::Entry;
 
-use crate::bed::{Bed, in_parallel, say, with_site};
+use crate::bed::{Bed, Windows, in_parallel, say, site_check, with_windows};
 use crate::cluster::Asked;
 use crate::manifest;
 use crate::site::{Site, name_of, registry_id};
@@ -15,13 +15,24 @@ const N_OBJECTS: [usize; 2] = [140, 60];
 /// Each serves twenty objects of one instance.
 const OBJECTS_PER_SECRET: usize = 20;
 
+/// Those of an installation. Two seconds for a write, as in the other tests, end some of two hundred creations
+/// on a busy machine before their POST; they are then made again, which is right, but not what is counted here.
+const DEADLINES: Windows<'_> = &[
+    ("--write-deadline", "20s"),
+    ("--settle", "120s"),
+    ("--read-deadline", "30s"),
+];
+
 #[test]
 fn two_hundred_objects_cost_what_was_promised() {
-    with_site("rest", |bed, site| {
-        let objects = create(site);
-        rest(site);
-        restart(bed, site);
-        one_changes(site, &objects[0]);
+    with_windows("rest", &["site"], DEADLINES, |bed| {
+        let site = &bed.sites[0];
+        site_check(site, || {
+            let objects = create(site);
+            rest(site);
+            restart(bed, site);
+            one_changes(site, &objects[0]);
+        });
     });
 }
 
@@ -76,8 +87,7 @@ fn create(site: &Site) -> Vec<Value> {
     assert_eq!(count("CreateInstanceRegistry"), objects.len());
     assert_eq!(count("ShowInstanceRegistry"), 0);
     assert_eq!(site.cloud.writes(mark).len(), objects.len());
-    let objects_read = reads_of_objects(&asked);
-    assert!(objects_read <= 2, "{objects_read} GETs of objects");
+    assert_objects_read(site, &asked, 2, "at their creation");
     // 3.1 for each.
     assert!(
         writes * 10 <= objects.len() * 31,
@@ -175,9 +185,35 @@ fn rest(site: &Site) {
     }
 }
 
-fn reads_of_objects(asked: &[Asked]) -> usize {
+/// # Panics
+/// With what was asked and logged of each object that was read, when more of them were than `max`.
+fn assert_objects_read(site: &Site, asked: &[Asked], max: usize, when: &str) {
     let is_one = |it: &&Asked| it.verb == "get" && it.resource == "replicationregistries";
-    asked.iter().filter(is_one).count()
+    let read: BTreeSet<&str> = asked
+        .iter()
+        .filter(is_one)
+        .map(|it| it.name.as_str())
+        .collect();
+    let n_reads = asked.iter().filter(is_one).count();
+    if n_reads <= max {
+        return;
+    }
+    let log = site.log();
+    let told: Vec<String> = read
+        .into_iter()
+        .map(|name| {
+            let asked = asked.iter().filter(|it| it.name == name);
+            let quoted = format!("\"{name}\"");
+            let lines = log.lines().filter(|line| line.contains(&quoted));
+            let asked = asked.map(ToString::to_string);
+            let told: Vec<String> = asked.chain(lines.map(str::to_owned)).collect();
+            told.join("\n")
+        })
+        .collect();
+    panic!(
+        "{n_reads} GETs of objects {when}, at most {max} are expected\n{}",
+        told.join("\n\n")
+    );
 }
 
 fn restart(bed: &Bed, site: &Site) {
@@ -202,11 +238,7 @@ fn restart(bed: &Bed, site: &Site) {
         "Kubernetes writes after a restart"
     );
     // One that the list showed older than the watch did afterwards is read once more.
-    let objects_read = reads_of_objects(&audit.in_namespace(&site.name));
-    assert!(
-        objects_read <= 2,
-        "{objects_read} GETs of objects after a restart"
-    );
+    assert_objects_read(site, &audit.in_namespace(&site.name), 2, "after a restart");
 }
 
 fn one_changes(site: &Site, object: &Value) {
@@ -224,6 +256,6 @@ fn one_changes(site: &Site, object: &Value) {
     assert_eq!(site.cloud.writes(mark), [put]);
     let writes = site.kubernetes_writes(&audit);
     assert_eq!(writes.len(), 1, "{writes:?}");
-    let objects_read = reads_of_objects(&audit.in_namespace(&site.name));
-    assert_eq!(objects_read, 1, "the proof before the PUT");
+    // The proof before the PUT.
+    assert_objects_read(site, &audit.in_namespace(&site.name), 1, "for a PUT");
 }
