@@ -27,6 +27,7 @@ fn an_account_is_used_when_it_is_whole_and_grants_what_is_asked() {
             a_lookup_in_trouble_is_repeated,
             another_project_is_not_followed,
             an_account_that_goes_leaves_registries_alone,
+            an_account_in_use_stays_until_its_last_object_is_gone,
             a_wrong_key_is_reported_and_a_right_one_is_used_at_once,
             a_rotated_key_is_used_within_a_minute,
             an_instance_that_does_not_run_is_reported,
@@ -40,6 +41,7 @@ fn what_no_grant_covers_is_denied_before_swr_is_asked() {
         "grants",
         &cases![
             a_namespace_without_a_grant,
+            a_namespace_is_granted_by_its_labels,
             an_instance_without_a_grant,
             a_host_without_a_grant,
             an_address_without_a_grant,
@@ -220,6 +222,42 @@ fn an_account_that_goes_leaves_registries_alone(site: &Site) {
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
 }
 
+fn an_account_in_use_stays_until_its_last_object_is_gone(site: &Site) {
+    site.create(&object(site));
+    let before = site.await_ready("it");
+    let patience = crate::cloud::PATIENCE;
+    harness::eventually_blocking(patience, "a finalizer on the account", || {
+        let account = site.account_now();
+        let finalizers = account["metadata"]["finalizers"].as_array();
+        finalizers.map(drop).ok_or("none")
+    });
+    site.ask_to_delete_account();
+    site.await_account_saying(
+        "True InUse",
+        "the account is being deleted: 1 object still names it and is served until gone or moved to another account",
+    );
+    site.patch("it", &json!({"spec": {"description": "still served"}}));
+    site.await_sent_after("it", &before);
+    site.delete("it");
+    site.await_gone("it");
+    harness::eventually_blocking(patience, "the end of the account", || {
+        let account = site.account_now();
+        if account.is_null() {
+            Ok(())
+        } else {
+            Err(account.to_string())
+        }
+    });
+    let path = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let mut events = site.cluster.list(path);
+    events.retain(|event| event["regarding"]["name"] == site.name);
+    let told: Vec<&str> = events
+        .iter()
+        .filter_map(|it| it["reason"].as_str())
+        .collect();
+    assert_eq!(told, ["InUse"]);
+}
+
 /// Other keys in the cloud, as after a rotation there.
 fn rotate(site: &Site) -> Keys {
     let canary = site.canary();
@@ -396,6 +434,30 @@ fn a_namespace_without_a_grant(site: &Site) {
         "NamespaceNotAllowed",
         &message,
     );
+}
+
+fn a_namespace_is_granted_by_its_labels(site: &Site) {
+    let label = |team: Value| {
+        let path = format!("/api/v1/namespaces/{}", site.name);
+        let labels = json!({"metadata": {"labels": {"team": team}}});
+        site.cluster.patch(&path, &labels).expect("the namespace");
+    };
+    let mut by_labels = but(site, "/namespaces", json!([]));
+    by_labels["namespaceSelector"] = json!({
+        "matchExpressions": [{"key": "team", "operator": "In", "values": ["web", "data"]}],
+    });
+    grant(site, &json!([by_labels]));
+    site.create(&object(site));
+    let denied = format!("no grant of the account covers namespace \"{}\"", site.name);
+    site.await_saying("it", "False NamespaceNotAllowed", &denied);
+    label(json!("web"));
+    site.await_ready("it");
+    let mark = site.cloud.mark();
+    label(json!("ops"));
+    site.await_saying("it", "False NamespaceNotAllowed", &denied);
+    label(json!("data"));
+    site.await_ready("it");
+    assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
 }
 
 fn an_instance_without_a_grant(site: &Site) {

@@ -61,7 +61,7 @@ fn deletion_protection_holds_until_it_is_taken_off(site: &Site) {
     let (_, message) = site.await_state("it", "False DeletionProtected");
     assert_eq!(
         message,
-        "spec.deletionProtection holds the deletion: set it to false to let the object go"
+        "spec.deletionProtection holds the deletion, which cannot be taken back: to keep the registry in SWR, set spec.deletionPolicy to Orphan and spec.deletionProtection to false; with spec.deletionPolicy Delete, spec.deletionProtection false deletes it in SWR, too"
     );
     no_writes(site, mark);
     assert_eq!(site.cloud.registries(&site.cloud.instances[0]).len(), 1);

@@ -78,9 +78,10 @@ fn schemas() -> Vec<(String, Value)> {
         .collect()
 }
 
-fn spec_of(kind: &str) -> Value {
+/// The schema of `spec` or `status`.
+fn part_of(kind: &str, part: &str) -> Value {
     let found = schemas().into_iter().find(|(found, _)| found == kind);
-    found.expect("the kind").1["properties"]["spec"].clone()
+    found.expect("the kind").1["properties"][part].clone()
 }
 
 /// One field of a schema, with the path from the schema's top.
@@ -211,7 +212,7 @@ fn cell(text: &str) -> String {
 }
 
 fn field_table(kind: &str) -> String {
-    let spec = spec_of(kind);
+    let spec = part_of(kind, "spec");
     let mut found = Vec::new();
     fields(&spec, "", &mut found);
     let mut table = String::from(
@@ -231,6 +232,24 @@ fn field_table(kind: &str) -> String {
                 "yes"
             },
             cell(&field.meaning()),
+        )
+        .expect("a String takes everything");
+    }
+    table + "\n"
+}
+
+fn status_table(kind: &str) -> String {
+    let status = part_of(kind, "status");
+    let mut found = Vec::new();
+    fields(&status, "", &mut found);
+    let mut table = String::from("\n| Field of `status` | Type | Meaning |\n|---|---|---|\n");
+    for field in &found {
+        writeln!(
+            table,
+            "| `{}` | {} | {} |",
+            field.path,
+            cell(&type_of(field.schema)),
+            cell(&description(field.schema)),
         )
         .expect("a String takes everything");
     }
@@ -274,6 +293,16 @@ fn the_generated_parts_of_the_readme_are_those_of_the_code() {
         text = with_part(&text, name, &part);
     }
     compare("README.md", &text);
+}
+
+#[test]
+fn the_page_of_the_status_has_every_field() {
+    let mut text = read("docs/status.md");
+    for kind in ["ReplicationRegistry", "SwrAccount"] {
+        let part = format!("status of {kind}");
+        text = with_part(&text, &part, &status_table(kind));
+    }
+    compare("docs/status.md", &text);
 }
 
 #[test]
@@ -327,7 +356,7 @@ fn every_field_of_both_kinds_has_a_description() {
 #[test]
 fn every_field_that_can_be_left_out_says_what_happens_then() {
     for (kind, _) in schemas() {
-        let spec = spec_of(&kind);
+        let spec = part_of(&kind, "spec");
         let mut found = Vec::new();
         fields(&spec, "", &mut found);
         for field in found {
@@ -455,7 +484,7 @@ impl Samples {
                 .unwrap_or_else(|| panic!("{origin}: no account {:?}", scope.account));
             grant::check(
                 &account.spec.grants,
-                namespace,
+                (namespace, &BTreeMap::new()),
                 &scope.instance,
                 &desired.registry,
             )

@@ -134,12 +134,54 @@ const ITEMS: [Item; 37] = [
     ("/targets/instances", "team-?", INSTANCES),
 ];
 
+const NOTHING: Option<&str> = Some("namespaceSelector must name a label");
+const KEY: Option<&str> = Some("every key of matchLabels must be the key of a label");
+const VALUE: Option<&str> = Some("every value of matchLabels must be the value of a label");
+const EXPRESSION_KEY: Option<&str> = Some("key must be the key of a label");
+const VALUES: Option<&str> = Some("values are given for In and NotIn, and for no other operator");
+
+/// A selector as JSON.
+const SELECTORS: [(&str, Option<&str>); 13] = [
+    (r#"{"matchLabels": {"team": "web"}}"#, None),
+    (r#"{"matchLabels": {"example.com/team": ""}}"#, None),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "In", "values": ["web", "data"]}]}"#,
+        None,
+    ),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "Exists"}]}"#,
+        None,
+    ),
+    (r"{}", NOTHING),
+    (r#"{"matchLabels": {}}"#, NOTHING),
+    (r#"{"matchLabels": {"team=": "web"}}"#, KEY),
+    (r#"{"matchLabels": {"team": "web*"}}"#, VALUE),
+    (
+        r#"{"matchExpressions": [{"key": "a team", "operator": "Exists"}]}"#,
+        EXPRESSION_KEY,
+    ),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "In"}]}"#,
+        VALUES,
+    ),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "NotIn", "values": []}]}"#,
+        VALUES,
+    ),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "Exists", "values": ["web"]}]}"#,
+        VALUES,
+    ),
+    (
+        r#"{"matchExpressions": [{"key": "team", "operator": "in", "values": ["web"]}]}"#,
+        Some("supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\""),
+    ),
+];
+
 #[test]
 fn an_item_of_a_grant_that_can_match_nothing_is_refused() {
     let mut wrong = Vec::new();
-    for (list, item, sentence) in ITEMS {
-        let mut grant = json!({"namespaces": [], "instances": [], "targets": {"hosts": [], "addresses": [], "instances": []}});
-        *grant.pointer_mut(list).expect("a list") = json!([item]);
+    let mut check = |what: &str, grant: &Value, sentence: Option<&str>| {
         let object = json!({
             "apiVersion": API_VERSION,
             "kind": "SwrAccount",
@@ -157,8 +199,17 @@ fn an_item_of_a_grant_that_can_match_nothing_is_refused() {
             (None, Some(_)) | (Some(_), None) => false,
         };
         if !is_right {
-            wrong.push(format!("{list} {item:?}: {said:?}"));
+            wrong.push(format!("{what}: {said:?}"));
         }
+    };
+    for (list, item, sentence) in ITEMS {
+        let mut grant = json!({"namespaces": [], "instances": [], "targets": {"hosts": [], "addresses": [], "instances": []}});
+        *grant.pointer_mut(list).expect("a list") = json!([item]);
+        check(&format!("{list} {item:?}"), &grant, sentence);
+    }
+    for (selector, sentence) in SELECTORS {
+        let parsed: Value = serde_json::from_str(selector).expect("JSON");
+        check(selector, &json!({"namespaceSelector": parsed}), sentence);
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -201,7 +201,18 @@ impl Site {
             .expect("the account's Secret is deleted");
     }
 
+    /// Deletes the account and takes its finalizers off, as an administrator does who does not care for the
+    /// objects that name it.
     pub(crate) fn delete_account(&self) {
+        self.ask_to_delete_account();
+        let path = format!("{ACCOUNTS}/{}", self.name);
+        // It may have none, and is gone then.
+        let finalizers = json!({"metadata": {"finalizers": null}});
+        let _ = self.cluster.patch(&path, &finalizers);
+    }
+
+    /// Deletes the account, which stays while objects name it.
+    pub(crate) fn ask_to_delete_account(&self) {
         self.cluster
             .delete(&format!("{ACCOUNTS}/{}", self.name))
             .expect("the account is deleted");

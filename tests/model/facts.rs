@@ -70,8 +70,10 @@ pub(crate) fn account() -> Account {
     Account {
         region: Region::new("region-1"),
         project: ProjectId::new("project-1"),
+        namespace_labels: swr_operator_core::answer::Labels::new(),
         grants: vec![swr_operator_api::account::Grant {
             namespaces: all(NAMESPACE),
+            namespace_selector: None,
             instances: all("source-1"),
             targets: swr_operator_api::account::Targets {
                 hosts: all("*.example.com"),

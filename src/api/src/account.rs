@@ -1,6 +1,8 @@
 //! `SwrAccount`: what an administrator grants. Accounts grant, objects only ask. The doc comments
 //! become the descriptions of the CRD.
 
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use super::url::is_host;
     kind = "SwrAccount",
     plural = "swraccounts",
     singular = "swraccount",
+    shortname = "swracc",
     category = "swr",
     status = "SwrAccountStatus",
     derive = "PartialEq",
@@ -165,6 +168,10 @@ pub struct Grant {
         {"rule": "self.all(name, name == '*' || name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'))", "message": "each of namespaces must be the name of a namespace, or \"*\" for all"}
     ]))]
     pub namespaces: Vec<String>,
+    /// Labels of further namespaces whose objects may use the account. It needs an operator that may list and
+    /// watch namespaces. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<NamespaceSelector>,
     /// Ids of instances in which they may create registries.
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(max = 64)), extend("x-kubernetes-validations" = are_instances()))]
@@ -172,6 +179,74 @@ pub struct Grant {
     /// Where images may be sent.
     #[serde(default)]
     pub targets: Targets,
+}
+
+/// Selects namespaces by their labels: all of `matchLabels` and `matchExpressions` must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)", "message": "namespaceSelector must name a label; for all namespaces write namespaces: [\"*\"]"}
+]))]
+pub struct NamespaceSelector {
+    /// Labels and the value that each must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 8, "additionalProperties" = {"type": "string", "maxLength": 63}, "x-kubernetes-validations" = [
+        {"rule": format!("self.all(key, {})", is_label_key("key")), "message": "every key of matchLabels must be the key of a label"},
+        {"rule": format!("self.all(key, {})", is_label_value("self[key]")), "message": "every value of matchLabels must be the value of a label"}
+    ]))]
+    pub match_labels: BTreeMap<String, String>,
+    /// Requirements on labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+/// A requirement on one label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0", "message": "values are given for In and NotIn, and for no other operator"}
+]))]
+pub struct LabelRequirement {
+    /// Key of the label.
+    #[schemars(length(min = 1, max = 316), extend("x-kubernetes-validations" = [
+        {"rule": is_label_key("self"), "message": "key must be the key of a label"}
+    ]))]
+    pub key: String,
+    /// `In`: the label has one of `values`. `NotIn`: it has none of them, or is absent. `Exists`: it is there.
+    /// `DoesNotExist`: it is absent.
+    pub operator: LabelOperator,
+    /// Values of the label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 63)), extend("x-kubernetes-validations" = [
+        {"rule": format!("self.all(value, {})", is_label_value("value")), "message": "each of values must be the value of a label"}
+    ]))]
+    pub values: Vec<String>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum LabelOperator {
+    /// It has one of the values.
+    In,
+    /// It has none of the values, or is absent.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// It is absent.
+    DoesNotExist,
+}
+
+/// CEL: whether an expression is the key of a label, such as `team` or `example.com/team`.
+fn is_label_key(key: &str) -> String {
+    format!(
+        "{key}.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')"
+    )
+}
+
+/// CEL: whether an expression is the value of a label; the empty one is.
+fn is_label_value(value: &str) -> String {
+    format!("{value}.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')")
 }
 
 /// Where images may be sent.

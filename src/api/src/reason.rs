@@ -91,6 +91,7 @@ reasons! {
     NamespaceNotAllowed, Stalled, WARNING, "No grant of the SwrAccount covers this namespace.";
     InstanceNotAllowed, Stalled, WARNING, "No grant of the SwrAccount allows this namespace to use this instance.";
     TargetNotAllowed, Stalled, WARNING, "No grant of the SwrAccount allows this namespace to send images to this target.";
+    InUse, Settled, NORMAL, "Of an SwrAccount that is being deleted: objects still name it. It serves them until they are gone or name another account.";
     Deleting, Reconciling, SILENT, "The object is being deleted, and the registry with it.";
     DeletionProtected, Reconciling, WARNING, "`spec.deletionProtection` holds the deletion.";
     DeletionBlocked, Stalled, WARNING, "SWR refuses to delete the registry, for example because a replication policy uses it: remove the cause, or set `spec.deletionPolicy: Orphan`.";

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::metrics::Accounts as Meters;
 use swr_operator_api::account::{SwrAccount, SwrAccountSpec};
 use swr_operator_core::account::AccountVerdict;
-use swr_operator_core::answer::{Account, AccountProblem};
+use swr_operator_core::answer::{Account, AccountProblem, Labels};
 use swr_operator_core::credential::{self, Fingerprint, Sealer, SecretData};
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
 use swr_operator_core::failure::Class;
@@ -16,6 +16,7 @@ use swr_operator_swr::{
     Refused, Transport, project_of,
 };
 
+use super::namespaces::Namespaces;
 use super::secrets::SharedSecrets;
 use super::shared::Load;
 use super::snapshots::Snapshots;
@@ -163,10 +164,14 @@ impl Accounts {
         cr: &SwrAccount,
         secrets: &SharedSecrets,
         sealer: &Arc<Sealer>,
+        namespaces: &Namespaces,
     ) -> (AccountVerdict, bool) {
         let name = cr.metadata.name.clone().unwrap_or_default();
         let before = self.get(&name).ok();
-        let prepared = self.prepare(cr, secrets, sealer, before.as_ref()).await;
+        let prepared = match selects_namespaces(&cr.spec) && !namespaces.are_listed().await {
+            true => Err(AccountVerdict::NamespacesUnavailable),
+            false => self.prepare(cr, secrets, sealer, before.as_ref()).await,
+        };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // It was changed during this check, which must not bring back what it was.
         let is_outdated = matches!(known.get(&name), Some(Known::NotUnderstood));
@@ -243,6 +248,7 @@ impl Accounts {
                 region,
                 project: project.clone(),
                 grants: cr.spec.grants.clone(),
+                namespace_labels: Labels::new(),
             },
             client: Client::new(
                 self.transport.clone(),
@@ -282,6 +288,12 @@ impl Accounts {
     }
 }
 
+/// Whether a grant covers namespaces by their labels.
+pub(super) fn selects_namespaces(spec: &SwrAccountSpec) -> bool {
+    let mut grants = spec.grants.iter();
+    grants.any(|grant| grant.namespace_selector.is_some())
+}
+
 fn access_key(secret: &SecretData) -> Result<AccessKey, credential::Rejected> {
     let security_token = match secret.data.contains_key("securityToken") {
         true => Some(credential::value(secret, "securityToken")?),
@@ -310,7 +322,8 @@ pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
         AccountVerdict::Usable(_) | AccountVerdict::Refused(..) => false,
         AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
-        | AccountVerdict::SecretUnavailable(_) => true,
+        | AccountVerdict::SecretUnavailable(_)
+        | AccountVerdict::NamespacesUnavailable => true,
         AccountVerdict::NoEndpoint(_) | AccountVerdict::NoProject(_) => false,
         AccountVerdict::ProjectLookup(failure) => match failure.class {
             Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,

@@ -9,6 +9,7 @@ use swr_operator_core::tag::Installation;
 use swr_operator_kube::{Events, Objects};
 
 use super::accounts::Accounts;
+use super::namespaces::Namespaces;
 use super::present::Present;
 use super::secrets::SharedSecrets;
 use crate::metrics::Metrics;
@@ -25,6 +26,7 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     pub(super) sealer: Arc<Sealer>,
     pub(super) accounts: Accounts,
+    pub(super) namespaces: Namespaces,
     pub(super) present: Present,
     /// Set when the process is to end: no write to SWR begins after this.
     pub(super) no_write_after: OnceLock<Timestamp>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use swr_operator_clock as clock;
-use swr_operator_core::answer::{KubeFailure, SecretProblem};
+use swr_operator_core::answer::{Account, KubeFailure, Labels, SecretProblem};
 use swr_operator_core::credential::Credential;
 use swr_operator_core::desired::{RegistryId, SecretRef};
 use swr_operator_core::diff::Changes;
@@ -33,6 +33,8 @@ pub(super) struct Executor<'a> {
     /// How much the object's instance has to do.
     load: Load,
     account: Option<Arc<Usable>>,
+    /// Those by which the account granted it.
+    namespace_labels: Labels,
     credential: Option<Credential>,
     /// Room for one write.
     reservation: Option<Reservation>,
@@ -44,6 +46,7 @@ impl<'a> Executor<'a> {
             context,
             load,
             account: None,
+            namespace_labels: Labels::new(),
             credential: None,
             reservation: None,
         }
@@ -200,7 +203,12 @@ impl<'a> Executor<'a> {
         let reservation = account.client.reserve().await?;
         // That may have taken a minute: what is granted and whether writes may begin is asked anew.
         let newest = self.context.accounts.get(&work.scope().account);
-        let is_same = newest.is_ok_and(|newest| Arc::ptr_eq(&newest, account));
+        let labels = self
+            .context
+            .namespaces
+            .labels_of(&work.object().key.namespace);
+        let is_same = newest.is_ok_and(|newest| Arc::ptr_eq(&newest, account))
+            && labels == self.namespace_labels;
         if !is_same || clock::now() > self.not_after(Timestamp::MAX) {
             return Err(Failure::new(Class::Transient, Cause::TooLate));
         }
@@ -251,8 +259,15 @@ impl<'a> Executor<'a> {
     fn read_account(&mut self, work: &Work) -> AccountAnswer {
         // One check of the account for the whole reconcile: an account that changes meanwhile leads the next reconcile.
         let usable = self.context.accounts.get(&work.scope().account)?;
-        let account = usable.account.clone();
+        let account = Account {
+            namespace_labels: self
+                .context
+                .namespaces
+                .labels_of(&work.object().key.namespace),
+            ..usable.account.clone()
+        };
         self.account = Some(usable);
+        self.namespace_labels.clone_from(&account.namespace_labels);
         Ok(account)
     }
 

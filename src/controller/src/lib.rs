@@ -11,6 +11,7 @@ mod execute;
 mod health;
 mod lanes;
 pub mod metrics;
+mod namespaces;
 mod poll;
 mod present;
 mod queue;

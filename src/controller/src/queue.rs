@@ -188,15 +188,27 @@ impl Queue {
 
     /// Wakes every object of an account.
     pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
-        let keys: Vec<ObjectKey> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| {
-                let scope = entry.seen.scope.as_ref();
-                scope.is_some_and(|scope| scope.account == account)
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
+        self.wake_all(now, |_, scope| scope.account == account);
+    }
+
+    /// Wakes the objects of a namespace whose account fits: its labels changed, by which that grants.
+    pub(super) fn namespace_changed(
+        &mut self,
+        namespace: &str,
+        fits: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) {
+        self.wake_all(now, |key, scope| {
+            key.namespace == namespace && fits(&scope.account)
+        });
+    }
+
+    fn wake_all(&mut self, now: Timestamp, which: impl Fn(&ObjectKey, &Scope) -> bool) {
+        let entries = self.entries.iter().filter(|(key, entry)| {
+            let scope = entry.seen.scope.as_ref();
+            scope.is_some_and(|scope| which(key, scope))
+        });
+        let keys: Vec<ObjectKey> = entries.map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.wake(&key, Lane::Background, now);
         }

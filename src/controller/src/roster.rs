@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
+use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
+
+use super::accounts::selects_namespaces;
 
 /// The accounts that there are.
 #[derive(Default)]
@@ -23,6 +26,8 @@ pub(super) struct Roster {
 struct Entry {
     account: SwrAccount,
     read_at: Timestamp,
+    /// Whether an object names it, or did.
+    is_named: bool,
 }
 
 /// What became of an account while its key was read.
@@ -68,6 +73,7 @@ impl Roster {
         let read_at = known.map_or(now, |known| known.read_at);
         let entry = Entry {
             account,
+            is_named: known.is_some_and(|known| known.is_named),
             read_at: if is_same { read_at } else { now },
         };
         self.accounts.insert(name.to_owned(), entry);
@@ -106,6 +112,38 @@ impl Roster {
     /// Whether there is an account of this name that fits our CRD.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.accounts.contains_key(name)
+    }
+
+    /// Whether there is an account of this name that grants by the labels of namespaces.
+    pub(super) fn selects_namespaces(&self, name: &str) -> bool {
+        let entry = self.accounts.get(name);
+        entry.is_some_and(|entry| selects_namespaces(&entry.account.spec))
+    }
+
+    /// An object names this account: the first one asks for a check, which holds the account.
+    pub(super) fn is_named(&mut self, name: &str, now: Timestamp) {
+        if let Some(entry) = self.accounts.get_mut(name)
+            && !entry.is_named
+        {
+            entry.is_named = true;
+            let mut finalizers = entry.account.metadata.finalizers.iter().flatten();
+            if !finalizers.any(|name| name.starts_with(GROUP)) {
+                entry.read_at = now;
+            }
+        }
+    }
+
+    /// Whether this account is being deleted, so that every object that goes may be the last one.
+    pub(super) fn is_deleting(&self, name: &str) -> bool {
+        let entry = self.accounts.get(name);
+        entry.is_some_and(|entry| entry.account.metadata.deletion_timestamp.is_some())
+    }
+
+    /// Checks this account now.
+    pub(super) fn check(&mut self, name: &str, now: Timestamp) {
+        if let Some(entry) = self.accounts.get_mut(name) {
+            entry.read_at = now;
+        }
     }
 
     /// The accounts whose key is to be read now.

@@ -24,7 +24,7 @@ use swr_operator_core::object::ObjectKey;
 use swr_operator_core::reconcile::Witness;
 use swr_operator_core::requeue::Requeue;
 use swr_operator_core::time;
-use swr_operator_kube::{Event, Seen, watch_accounts, watch_objects};
+use swr_operator_kube::{Event, Seen, watch_accounts, watch_namespaces, watch_objects};
 
 use self::accounts::Refreshed;
 use super::context::Context;
@@ -77,6 +77,8 @@ struct Loop {
     refreshes: JoinSet<Refreshed>,
     /// Whose key a task reads, for the one that panics.
     of_refresh: HashMap<tokio::task::Id, String>,
+    /// Whether an account grants by the labels of namespaces, or did: then they are watched.
+    watches_namespaces: bool,
     /// The namespaces whose objects were not listed yet; `None` for all.
     unlisted: HashSet<Option<String>>,
     /// Whether reconciles may begin.
@@ -99,6 +101,7 @@ impl Running {
         context.metrics.controller.at_once(lanes::ALL_AT_ONCE);
         let mut objects = object_events(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
+        let mut namespaces = SelectAll::new();
         let mut state = Loop {
             context,
             health,
@@ -115,7 +118,8 @@ impl Running {
             roster: Roster::default(),
             refreshes: JoinSet::new(),
             of_refresh: HashMap::new(),
-            unlisted: namespaces(&options).into_iter().collect(),
+            watches_namespaces: false,
+            unlisted: namespaces_of(&options).into_iter().collect(),
             may_begin: false,
             round_at: clock::now(),
             dropped_at: clock::now(),
@@ -125,6 +129,9 @@ impl Running {
             if !state.contained("starting what is due", Loop::start_what_is_due) {
                 // It is due again at once.
                 tokio::time::sleep(TURN_MAX).await;
+            }
+            if state.watches_namespaces && namespaces.is_empty() {
+                namespaces.push(watch_namespaces(options.connection.watch.clone()).boxed());
             }
             let nap = state.nap();
             tokio::select! {
@@ -136,6 +143,9 @@ impl Running {
                 }
                 Some(event) = accounts.next() => {
                     state.contained("an event of an account", |state| state.account_event(event));
+                }
+                Some(event) = namespaces.next() => {
+                    state.contained("an event of a namespace", |state| state.namespace_event(event));
                 }
                 Some(ended) = state.reconciles.join_next_with_id() => {
                     state.contained("the end of a reconcile", |state| state.reconcile_ended(ended));
@@ -152,7 +162,7 @@ impl Running {
     }
 }
 
-fn namespaces(options: &Options) -> Vec<Option<String>> {
+fn namespaces_of(options: &Options) -> Vec<Option<String>> {
     if options.watch_namespaces.is_empty() {
         vec![None]
     } else {
@@ -163,7 +173,7 @@ fn namespaces(options: &Options) -> Vec<Option<String>> {
 type ObjectEvents = SelectAll<BoxStream<'static, (Option<String>, Event<Seen>)>>;
 
 fn object_events(options: &Options) -> ObjectEvents {
-    futures::stream::select_all(namespaces(options).into_iter().map(|namespace| {
+    futures::stream::select_all(namespaces_of(options).into_iter().map(|namespace| {
         watch_objects(options.connection.watch.clone(), namespace.as_deref())
             .map(move |event| (namespace.clone(), event))
             .boxed()
@@ -213,10 +223,18 @@ impl Loop {
                     now,
                 );
                 self.context.present.seen(&seen.uid);
+                if let Some(scope) = &seen.scope {
+                    self.roster.is_named(&scope.account, now);
+                }
                 self.queue.applied(seen, now);
             }
             Event::Deleted(seen) => {
                 self.queue.deleted(&seen.key, &seen.uid);
+                if let Some(scope) = &seen.scope
+                    && self.roster.is_deleting(&scope.account)
+                {
+                    self.roster.check(&scope.account, clock::now());
+                }
                 self.context.present.gone(&seen.uid);
                 self.forget_series(&seen.key);
             }

@@ -18,6 +18,7 @@ use swr_operator_swr::{Endpoints, Transport};
 
 use super::accounts::Accounts;
 use super::context::Context;
+use super::namespaces::Namespaces;
 use super::present::Present;
 use super::secrets::SharedSecrets;
 
@@ -118,6 +119,7 @@ pub async fn start(
         metrics: options.metrics.clone(),
         no_write_after: OnceLock::new(),
         sealer: Arc::new(sealer),
+        namespaces: Namespaces::default(),
         present: Present::default(),
         accounts: Accounts::new(
             options.accounts.clone(),

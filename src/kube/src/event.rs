@@ -5,6 +5,7 @@
 //! another, and names events so that a long object name is refused.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{CALL_DEADLINE, FIELD_MANAGER};
+use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
 use swr_operator_core::event::{Event, EventType};
@@ -51,16 +53,77 @@ enum Message {
 }
 
 struct Note {
-    key: ObjectKey,
+    regarding: Regarding,
     uid: String,
     event: Event,
+}
+
+/// What an event is about.
+enum Regarding {
+    Registry(ObjectKey),
+    /// By its name: it is of the cluster.
+    Account(String),
+}
+
+impl Regarding {
+    /// Where the event is kept; those of cluster-scoped objects must be in `default`.
+    fn namespace(&self) -> &str {
+        match self {
+            Regarding::Registry(key) => &key.namespace,
+            Regarding::Account(_) => "default",
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Regarding::Registry(key) => &key.name,
+            Regarding::Account(name) => name,
+        }
+    }
+
+    fn reference(&self, uid: &str) -> ObjectReference {
+        let (api_version, kind, namespace) = match self {
+            Regarding::Registry(key) => (
+                ReplicationRegistry::api_version(&()),
+                ReplicationRegistry::kind(&()),
+                Some(key.namespace.clone()),
+            ),
+            Regarding::Account(_) => (SwrAccount::api_version(&()), SwrAccount::kind(&()), None),
+        };
+        ObjectReference {
+            api_version: Some(api_version.into_owned()),
+            kind: Some(kind.into_owned()),
+            namespace,
+            name: Some(self.name().to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+impl fmt::Display for Regarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Regarding::Registry(key) => key.fmt(f),
+            Regarding::Account(name) => name.fmt(f),
+        }
+    }
 }
 
 impl Events {
     /// Hands in an event about the object with this uid. Never waits; an event too many is lost.
     pub fn publish(&self, key: &ObjectKey, uid: &str, event: Event) {
+        self.hand_in(Regarding::Registry(key.clone()), uid, event);
+    }
+
+    /// Hands in an event about the account of this name and uid, likewise.
+    pub fn publish_of_account(&self, name: &str, uid: &str, event: Event) {
+        self.hand_in(Regarding::Account(name.to_owned()), uid, event);
+    }
+
+    fn hand_in(&self, regarding: Regarding, uid: &str, event: Event) {
         let note = Box::new(Note {
-            key: key.clone(),
+            regarding,
             uid: uid.to_owned(),
             event,
         });
@@ -68,7 +131,7 @@ impl Events {
             let (mpsc::error::TrySendError::Full(message)
             | mpsc::error::TrySendError::Closed(message)) = lost;
             if let Message::Publish(note) = message {
-                tracing::debug!(object = %note.key, reason = note.event.reason, "event lost");
+                tracing::debug!(object = %note.regarding, reason = note.event.reason, "event lost");
             }
         }
     }
@@ -122,8 +185,12 @@ struct Counted {
 impl Publisher {
     async fn publish(&mut self, note: Note) {
         let now = Instant::now();
-        let Note { key, uid, event } = note;
-        let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), &key.namespace);
+        let Note {
+            regarding,
+            uid,
+            event,
+        } = note;
+        let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), regarding.namespace());
         let same = (uid, event);
         if let Some(before) = self.counted.get_mut(&same)
             && now.duration_since(before.at) < COUNTED_FOR
@@ -139,20 +206,20 @@ impl Publisher {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
                 ..PatchParams::default()
             };
-            if ask(&key, api.patch(&before.name, &params, &patch)).await != Answer::NotFound {
+            if ask(&regarding, api.patch(&before.name, &params, &patch)).await != Answer::NotFound {
                 return;
             }
             // It was deleted, or forgotten early.
         }
         let (uid, event) = same;
         self.published += 1;
-        let created = self.event(&key, &uid, &event);
+        let created = self.event(&regarding, &uid, &event);
         let name = created.metadata.name.clone().unwrap_or_default();
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        if ask(&key, api.create(&params, &created)).await == Answer::Done {
+        if ask(&regarding, api.create(&params, &created)).await == Answer::Done {
             self.remember((uid, event), name, now);
         }
     }
@@ -174,12 +241,12 @@ impl Publisher {
         self.counted.insert(same, counted);
     }
 
-    fn event(&self, key: &ObjectKey, uid: &str, event: &Event) -> KubeEvent {
+    fn event(&self, regarding: &Regarding, uid: &str, event: &Event) -> KubeEvent {
         let now = clock::now();
         KubeEvent {
             metadata: ObjectMeta {
-                namespace: Some(key.namespace.clone()),
-                name: Some(name(&key.name, now, self.published)),
+                namespace: Some(regarding.namespace().to_owned()),
+                name: Some(name(regarding.name(), now, self.published)),
                 ..ObjectMeta::default()
             },
             event_time: Some(MicroTime(now)),
@@ -193,14 +260,7 @@ impl Publisher {
             reason: Some(event.reason.to_owned()),
             action: Some(event.action.as_str().to_owned()),
             note: Some(event.note.clone()),
-            regarding: Some(ObjectReference {
-                api_version: Some(ReplicationRegistry::api_version(&()).into_owned()),
-                kind: Some(ReplicationRegistry::kind(&()).into_owned()),
-                namespace: Some(key.namespace.clone()),
-                name: Some(key.name.clone()),
-                uid: Some(uid.to_owned()),
-                ..ObjectReference::default()
-            }),
+            regarding: Some(regarding.reference(uid)),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..KubeEvent::default()
@@ -222,7 +282,7 @@ enum Answer {
     Failed,
 }
 
-async fn ask<T>(key: &ObjectKey, call: impl Future<Output = kube::Result<T>>) -> Answer {
+async fn ask<T>(regarding: &Regarding, call: impl Future<Output = kube::Result<T>>) -> Answer {
     match tokio::time::timeout(CALL_DEADLINE, call).await {
         Ok(Ok(_)) => Answer::Done,
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Answer::NotFound,
@@ -230,12 +290,19 @@ async fn ask<T>(key: &ObjectKey, call: impl Future<Output = kube::Result<T>>) ->
         Ok(Err(kube::Error::Api(status))) if status.message.contains("being terminated") => {
             Answer::Failed
         }
+        // An operator of some namespaces need not be allowed to write into `default`.
+        Ok(Err(kube::Error::Api(status)))
+            if status.code == 403 && matches!(regarding, Regarding::Account(_)) =>
+        {
+            tracing::debug!(object = %regarding, "an event of an account may not be written");
+            Answer::Failed
+        }
         Ok(Err(error)) => {
-            tracing::warn!(object = %key, %error, "an event was not written");
+            tracing::warn!(object = %regarding, %error, "an event was not written");
             Answer::Failed
         }
         Err(_) => {
-            tracing::warn!(object = %key, "an event was not written in time");
+            tracing::warn!(object = %regarding, "an event was not written in time");
             Answer::Failed
         }
     }

@@ -19,7 +19,9 @@ pub use event::{Events, publisher};
 pub use object::Objects;
 pub use observe::{ObserveRequests, Unobserved};
 pub use secret::{InstallationKeyError, Secrets};
-pub use watch::{Event, Seen, SeenAccount, watch_accounts, watch_objects};
+pub use watch::{
+    Event, Seen, SeenAccount, SeenNamespace, watch_accounts, watch_namespaces, watch_objects,
+};
 
 use std::time::Duration;
 

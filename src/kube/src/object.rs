@@ -104,6 +104,33 @@ impl Objects {
         self.ask("write status", key, request).await
     }
 
+    /// Puts this finalizer on an account, or takes it off, if the account is still at its version.
+    pub async fn hold_account(
+        &self,
+        account: &SwrAccount,
+        finalizer: &str,
+        hold: bool,
+    ) -> Result<SwrAccount, KubeFailure> {
+        let mut finalizers = account.meta().finalizers.clone().unwrap_or_default();
+        finalizers.retain(|name| name != finalizer);
+        if hold {
+            finalizers.push(finalizer.to_owned());
+        }
+        let body = json!({"metadata": {
+            "uid": account.meta().uid,
+            "resourceVersion": account.meta().resource_version,
+            "finalizers": finalizers,
+        }});
+        let params = params();
+        let api: Api<SwrAccount> = Api::all(self.client.clone());
+        let name = account.meta().name.as_deref().unwrap_or_default();
+        let what = match hold {
+            true => "add finalizer to SwrAccount",
+            false => "remove finalizer from SwrAccount",
+        };
+        call(what, name, api.patch(name, &params, &Patch::Merge(&body))).await
+    }
+
     /// Makes the status of an account `new`, if the account is still at its version.
     pub async fn write_account_status(
         &self,

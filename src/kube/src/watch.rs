@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::Api;
 use kube::runtime::watcher;
 use kube::{Client, Resource};
@@ -19,6 +20,7 @@ use swr_operator_api::FINALIZER;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
+use swr_operator_core::answer::Labels;
 use swr_operator_core::desired::{self, Scope};
 use swr_operator_core::object::{ObjectKey, Version, requested_at};
 
@@ -175,6 +177,30 @@ pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SeenAccount>> 
         Event::Listed => Event::Listed,
         Event::Applied(account) => Event::Applied(SeenAccount::of(account)),
         Event::Deleted(account) => Event::Deleted(SeenAccount::of(account)),
+        Event::Failing(error) => Event::Failing(error),
+    })
+}
+
+/// A namespace as a watch shows it.
+#[derive(Debug)]
+pub struct SeenNamespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// Watches the namespaces of the cluster.
+pub fn watch_namespaces(client: Client) -> impl Stream<Item = Event<SeenNamespace>> + Send {
+    let seen = |namespace: Namespace| SeenNamespace {
+        name: namespace.metadata.name.unwrap_or_default(),
+        labels: namespace.metadata.labels.unwrap_or_default(),
+    };
+    resilient(Api::<Namespace>::all(client)).map(move |event| match event {
+        Event::Listing => Event::Listing,
+        Event::Listed => Event::Listed,
+        Event::Applied(namespace) => Event::Applied(seen(namespace)),
+        Event::Deleted(namespace) => Event::Deleted(seen(namespace)),
         Event::Failing(error) => Event::Failing(error),
     })
 }

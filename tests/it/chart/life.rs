@@ -442,6 +442,25 @@ fn chart_with_an_object(folder: &Path, object: &Value) -> String {
     chart.display().to_string()
 }
 
+/// The account's grant covers the namespace by a label instead of its name.
+fn grant_by_label(namespace: &str) {
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+    let patch = json!([
+        {"op": "add", "path": "/spec/grants/0/namespaceSelector", "value": selector},
+        {"op": "replace", "path": "/spec/grants/0/namespaces", "value": []},
+    ]);
+    let patch = patch.to_string();
+    let args = [
+        "patch",
+        "swracc",
+        "default",
+        "--type=json",
+        "--patch",
+        &patch,
+    ];
+    kubectl_stdout(plane(), &args, None).expect("the account is patched");
+}
+
 #[test]
 fn a_release_for_the_cluster_lives_by_what_it_is_granted() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -479,6 +498,7 @@ fn a_release_for_the_cluster_lives_by_what_it_is_granted() {
     life.start_operator();
     life.follow_notes(5, None);
     wait("upgrade", "45s").or_panic();
+    grant_by_label("images");
     life.live();
     let args = [
         "uninstall",

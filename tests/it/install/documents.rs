@@ -148,12 +148,15 @@ fn wrong_order(place: &mut Place) {
     assert_eq!(place.n_registries(), 0);
 
     // Without any operator: by hand.
-    // The kind that was being deleted ends with its last object.
-    place.type_in(
-        "kubectl wait crd/replicationregistries.swr.huaweicloud.com --for=delete --timeout=1m",
-    );
+    // The kinds that were being deleted end with their last object, which is the account.
+    for kind in ["replicationregistries", "swraccounts"] {
+        place.type_in(&format!(
+            "kubectl wait crd/{kind}.swr.huaweicloud.com --for=delete --timeout=1m"
+        ));
+    }
     place.type_in("kubectl apply --server-side -k deploy/base");
     place.type_in("kubectl wait crd --all --for=condition=Established --timeout=1m");
+    place.type_in("kubectl apply --server-side -f account.yaml");
     place.type_in("kubectl apply --server-side -f registry.yaml");
     place.type_in("kubectl wait rreg/harbor-dr --namespace images --for=jsonpath='{.metadata.finalizers[0]}' --timeout=1m");
     place.stop_operator();

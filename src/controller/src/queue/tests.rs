@@ -374,7 +374,7 @@ fn what_waits_takes_so_much_memory_at_most() {
     assert!(queue.watched_bytes <= WATCHED_BYTES_MAX);
     let turns: Vec<Turn> = std::iter::from_fn(|| queue.next(at(0))).collect();
     let with = turns.iter().filter(|turn| turn.watched.is_some()).count();
-    assert_eq!((turns.len(), with), (40, 15));
+    assert_eq!((turns.len(), with), (40, 31));
     assert_eq!(queue.watched_bytes, 0);
 }
 

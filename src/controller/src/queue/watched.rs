@@ -17,9 +17,10 @@ use super::{Entry, Queue, State};
 /// three updates.
 const CHANGES_AT_ONCE: usize = 2;
 const CHANGES_SECS: i64 = 10;
-/// Objects that wait for their turn take so much at most, some 8,000 of usual size; further ones are
-/// read again.
-pub(super) const WATCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Objects that wait for their turn take so much at most, some 15,000 of usual size; further ones are read
+/// again, and each 128 of those need a LIST of their own. Half as much cost a start of 10,000 another 2,142
+/// GETs, 24 LISTs of 100 pages, and half a minute.
+pub(super) const WATCHED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 impl Queue {
     /// The watch shows an object.

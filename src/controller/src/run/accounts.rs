@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
-use swr_operator_core::account::{AccountVerdict, Usage, account_status};
+use swr_operator_core::account::{Usage, account_status, account_told};
+use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::time;
-use swr_operator_kube::{Event, SeenAccount};
+use swr_operator_kube::{Event, SeenAccount, SeenNamespace};
 use tokio::task::{self, JoinError};
 use tracing::Instrument as _;
 
-use super::super::accounts::retries_soon;
+use super::super::accounts::{retries_soon, selects_namespaces};
 use super::super::context::Context;
 use super::super::roster::Meanwhile;
 use super::Loop;
@@ -23,10 +24,12 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// For this long after the start, objects wait for each other and for the accounts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a read of a key found.
+/// What a check of an account found.
 pub(super) struct Refreshed {
-    verdict: AccountVerdict,
+    /// Whether its objects should be reconciled.
     changed: bool,
+    /// Whether it is worth another check soon.
+    again_soon: bool,
 }
 
 impl Loop {
@@ -59,6 +62,7 @@ impl Loop {
                 }
                 match account {
                     Ok(account) => {
+                        self.watches_namespaces |= selects_namespaces(&account.spec);
                         if self.roster.fits(&name, *account, clock::now()) {
                             self.context.accounts.fits(&name);
                         }
@@ -68,6 +72,23 @@ impl Loop {
             }
             Event::Deleted(SeenAccount { name, .. }) => self.forget_account(&name),
             Event::Failing(error) => tracing::warn!(error, "the watch of accounts begins anew"),
+        }
+    }
+
+    /// What grants by labels holds for other namespaces, or no longer.
+    pub(super) fn namespace_event(&mut self, event: Event<SeenNamespace>) {
+        let namespaces = &self.context.namespaces;
+        match event {
+            Event::Listing => namespaces.listing(),
+            Event::Listed => namespaces.listed(),
+            Event::Applied(SeenNamespace { name, labels }) => {
+                if namespaces.applied(&name, labels) {
+                    let selects = |account: &str| self.roster.selects_namespaces(account);
+                    self.queue.namespace_changed(&name, selects, clock::now());
+                }
+            }
+            Event::Deleted(SeenNamespace { name, .. }) => namespaces.deleted(&name),
+            Event::Failing(error) => tracing::warn!(error, "the watch of namespaces begins anew"),
         }
     }
 
@@ -96,7 +117,8 @@ impl Loop {
         for (name, account) in self.roster.due(now) {
             self.roster.begins(&name);
             let context = Arc::clone(&self.context);
-            let objects = self.queue.users_of(&name);
+            // Before all objects are listed nobody knows whether one names it.
+            let objects = self.unlisted.is_empty().then(|| self.queue.users_of(&name));
             let span = tracing::error_span!(
                 "check",
                 controller = "swraccount",
@@ -120,7 +142,7 @@ impl Loop {
             return;
         };
         let wait = match &refreshed {
-            Ok((_, refreshed)) if retries_soon(&refreshed.verdict) => self.secret_retry,
+            Ok((_, refreshed)) if refreshed.again_soon => self.secret_retry,
             Ok(_) | Err(_) => REFRESH,
         };
         let meanwhile = self
@@ -147,16 +169,29 @@ async fn refresh(
     context: Arc<Context>,
     name: String,
     account: SwrAccount,
-    objects: usize,
+    objects: Option<usize>,
 ) -> Refreshed {
+    let (account, is_held_right) = match hold(&context, &account, objects).await {
+        Ok(Held::Released) => {
+            return Refreshed {
+                changed: false,
+                again_soon: false,
+            };
+        }
+        Ok(Held::AsItIs) => (account, true),
+        Ok(Held::Changed(account)) => (*account, true),
+        Err(_) => (account, false),
+    };
+    let (secrets, namespaces) = (&context.secrets, &context.namespaces);
     let check = context
         .accounts
-        .refresh(&account, &context.secrets, &context.sealer);
+        .refresh(&account, secrets, &context.sealer, namespaces);
     let (verdict, changed) = check.await;
     let old = account.status.clone().unwrap_or_default();
     let generation = account.metadata.generation.unwrap_or_default();
     let usage = Usage {
-        objects,
+        objects: objects.unwrap_or_default(),
+        deleting: account.metadata.deletion_timestamp.is_some(),
         instances: context
             .accounts
             .get(&name)
@@ -175,6 +210,10 @@ async fn refresh(
         if written.is_ok()
             && let Some(ready) = new.conditions.first()
         {
+            if let Some(event) = account_told(&old, &new) {
+                let uid = account.metadata.uid.as_deref().unwrap_or_default();
+                context.events.publish_of_account(&name, uid, event);
+            }
             tracing::info!(
                 ready = ready.status.as_str(),
                 reason = ready.reason,
@@ -183,5 +222,42 @@ async fn refresh(
             );
         }
     }
-    Refreshed { verdict, changed }
+    Refreshed {
+        changed,
+        again_soon: retries_soon(&verdict) || !is_held_right,
+    }
+}
+
+enum Held {
+    AsItIs,
+    Changed(Box<SwrAccount>),
+    /// Nothing of ours keeps it any more, and it was to be deleted.
+    Released,
+}
+
+/// Keeps an account that objects name from going before them, because their registries could then neither be
+/// kept nor deleted. How many do is unknown until all are listed.
+async fn hold(
+    context: &Context,
+    account: &SwrAccount,
+    objects: Option<usize>,
+) -> Result<Held, KubeFailure> {
+    let finalizer = context.installation.account_finalizer();
+    let mut finalizers = account.metadata.finalizers.iter().flatten();
+    let is_held = finalizers.any(|name| *name == finalizer);
+    let deleting = account.metadata.deletion_timestamp.is_some();
+    // The API server takes no new finalizer for what is being deleted.
+    let hold = match objects {
+        Some(objects) if is_held || !deleting => objects > 0,
+        Some(_) | None => is_held,
+    };
+    if hold == is_held {
+        return Ok(Held::AsItIs);
+    }
+    let changed = context.objects.hold_account(account, &finalizer, hold);
+    let changed = Box::new(changed.await?);
+    Ok(match deleting {
+        true => Held::Released,
+        false => Held::Changed(changed),
+    })
 }

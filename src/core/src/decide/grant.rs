@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::api::account::{Grant, Targets};
+use crate::answer::Labels;
+use crate::api::account::{Grant, LabelOperator, LabelRequirement, NamespaceSelector, Targets};
 use crate::api::reason::Reason;
 use crate::desired::{InstanceId, Registry, Target};
 use crate::url;
@@ -19,13 +20,13 @@ pub struct Denied {
     pub message: String,
 }
 
-/// Whether some grant lets objects of `namespace` keep `registry` in `instance`.
+/// Whether some grant lets objects of `namespace`, which has these labels, keep `registry` in `instance`.
 ///
 /// # Errors
 /// What the grants that come closest do not cover.
 pub fn check(
     grants: &[Grant],
-    namespace: &str,
+    (namespace, labels): (&str, &Labels),
     instance: &InstanceId,
     registry: &Registry,
 ) -> Result<(), Denied> {
@@ -33,7 +34,11 @@ pub fn check(
 
     let for_namespace: Vec<&Grant> = grants
         .iter()
-        .filter(|grant| lists(&grant.namespaces, namespace))
+        .filter(|grant| {
+            let selector = grant.namespace_selector.as_ref();
+            lists(&grant.namespaces, namespace)
+                || selector.is_some_and(|selector| selects(selector, labels))
+        })
         .collect();
     if for_namespace.is_empty() {
         return denied(
@@ -93,6 +98,32 @@ fn lists(allowed: &[String], value: &str) -> bool {
     allowed.iter().any(|entry| entry == "*" || entry == value)
 }
 
+/// A selector without a requirement, which admission refuses, selects nothing.
+fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {
+    let NamespaceSelector {
+        match_labels,
+        match_expressions,
+    } = selector;
+    (!match_labels.is_empty() || !match_expressions.is_empty())
+        && match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+        && match_expressions
+            .iter()
+            .all(|requirement| holds(requirement, labels))
+}
+
+fn holds(requirement: &LabelRequirement, labels: &Labels) -> bool {
+    let value = labels.get(&requirement.key);
+    let is_listed = value.is_some_and(|value| requirement.values.contains(value));
+    match requirement.operator {
+        LabelOperator::In => is_listed,
+        LabelOperator::NotIn => !is_listed,
+        LabelOperator::Exists => value.is_some(),
+        LabelOperator::DoesNotExist => value.is_none(),
+    }
+}
+
 /// `*.example.com` covers every name below `example.com`, but not `example.com` itself.
 fn host_matches(pattern: &str, host: &str) -> bool {
     let pattern = url::canonical_host(pattern);
@@ -122,6 +153,7 @@ mod tests {
     fn grant() -> Grant {
         Grant {
             namespaces: words(&["images"]),
+            namespace_selector: None,
             instances: words(&["source-1"]),
             targets: Targets {
                 hosts: words(&["*.dr.example.com"]),
@@ -158,7 +190,8 @@ mod tests {
     }
 
     fn answer(grants: &[Grant], ns: &str, instance: &str, registry: &Registry) -> Option<Reason> {
-        check(grants, ns, &InstanceId::new(instance), registry)
+        let namespace = (ns, &Labels::new());
+        check(grants, namespace, &InstanceId::new(instance), registry)
             .err()
             .map(|denied| denied.reason)
     }
@@ -247,6 +280,7 @@ mod tests {
     fn a_star_means_all_and_an_absent_list_means_none() {
         let all = Grant {
             namespaces: words(&["*"]),
+            namespace_selector: None,
             instances: words(&["*"]),
             targets: Targets {
                 hosts: words(&["*"]),
@@ -271,5 +305,68 @@ mod tests {
             answer(&[none], "x", "y", &harbor("https://z", None)),
             Some(Reason::TargetNotAllowed)
         );
+    }
+
+    #[test]
+    fn a_selector_covers_the_namespaces_whose_labels_it_names() {
+        let requirement = |operator, values: &[&str]| NamespaceSelector {
+            match_expressions: vec![LabelRequirement {
+                key: "team".to_owned(),
+                operator,
+                values: words(values),
+            }],
+            ..NamespaceSelector::default()
+        };
+        let label = NamespaceSelector {
+            match_labels: [("team".to_owned(), "web".to_owned())].into(),
+            ..NamespaceSelector::default()
+        };
+        let both = NamespaceSelector {
+            match_labels: [("stage".to_owned(), "prod".to_owned())].into(),
+            ..requirement(LabelOperator::Exists, &[])
+        };
+        // For the labels none, team=web, team=data, and team=web with stage=prod.
+        for (selector, expected) in [
+            (label, [false, true, false, true]),
+            (both, [false, false, false, true]),
+            (
+                requirement(LabelOperator::In, &["web", "ops"]),
+                [false, true, false, true],
+            ),
+            (
+                requirement(LabelOperator::NotIn, &["web", "ops"]),
+                [true, false, true, false],
+            ),
+            (
+                requirement(LabelOperator::Exists, &[]),
+                [false, true, true, true],
+            ),
+            (
+                requirement(LabelOperator::DoesNotExist, &[]),
+                [true, false, false, false],
+            ),
+            (NamespaceSelector::default(), [false; 4]),
+        ] {
+            let grants = [Grant {
+                namespaces: Vec::new(),
+                namespace_selector: Some(selector.clone()),
+                ..grant()
+            }];
+            let labels = [
+                &[][..],
+                &[("team", "web")],
+                &[("team", "data")],
+                &[("team", "web"), ("stage", "prod")],
+            ];
+            let covered = labels.map(|labels| {
+                let labels = labels
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+                let registry = harbor("https://h.dr.example.com", None);
+                let instance = InstanceId::new("source-1");
+                check(&grants, ("other", &labels.collect()), &instance, &registry).is_ok()
+            });
+            assert_eq!(covered, expected, "{selector:?}");
+        }
     }
 }

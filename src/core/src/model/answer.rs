@@ -1,6 +1,8 @@
 //! What the world may answer besides what SWR holds: failures of the API server, accounts,
 //! Secrets. Knows neither who asked nor why.
 
+use std::collections::BTreeMap;
+
 use crate::api::account::Grant;
 use crate::credential::Rejected;
 use crate::desired::{ProjectId, Region};
@@ -20,7 +22,10 @@ pub enum KubeFailure {
     Unavailable,
 }
 
-/// An account that can be used.
+/// Labels of a namespace.
+pub type Labels = BTreeMap<String, String>;
+
+/// An account that can be used, for the object that names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     /// Its region.
@@ -29,6 +34,8 @@ pub struct Account {
     pub project: ProjectId,
     /// What it grants.
     pub grants: Vec<Grant>,
+    /// Labels of the object's namespace; none are known where no grant of any account selects by them.
+    pub namespace_labels: Labels,
 }
 
 /// Why an account cannot be used.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::api::TAG_OPENING;
+use crate::api::{GROUP, TAG_OPENING};
 
 /// 128 bits as 22 characters of base64url.
 const ID_CHARS: usize = 22;
@@ -34,6 +34,12 @@ impl Installation {
     /// The 22 characters that stand in the tag.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The finalizer of accounts that objects of this installation name. Each installation has its own, because
+    /// it knows its own objects only. A finalizer ends with a letter or digit, which base64url need not.
+    pub fn account_finalizer(&self) -> String {
+        format!("{GROUP}/account.{}.in-use", self.0)
     }
 
     /// Whether this tag is of our installation, of whichever object.

@@ -7,6 +7,7 @@ use crate::api::reason::{Progress, Reason};
 use crate::api::{Condition, ConditionStatus};
 use crate::credential::Rejected;
 use crate::desired::{InstanceId, ProjectId};
+use crate::event::Event;
 use crate::failure::{Cause, Failure};
 
 /// What was found out about an account.
@@ -22,6 +23,8 @@ pub enum AccountVerdict {
     SecretRejected(String, Rejected),
     /// The Secret cannot be read now.
     SecretUnavailable(String),
+    /// The namespaces cannot be listed, and a grant selects by their labels.
+    NamespacesUnavailable,
     /// IAM knows no project, or several, for the region.
     NoProject(String),
     /// The project could not be looked up.
@@ -35,6 +38,8 @@ pub enum AccountVerdict {
 pub struct Usage {
     /// Objects that name the account.
     pub objects: usize,
+    /// Whether it is being deleted, so that only they keep it.
+    pub deleting: bool,
     /// Instances that were listed, and how many registries each holds.
     pub instances: Vec<(InstanceId, usize)>,
 }
@@ -47,7 +52,10 @@ pub fn account_status(
     generation: i64,
     now: Timestamp,
 ) -> Option<SwrAccountStatus> {
-    let (reason, message) = say(verdict);
+    let (reason, message) = match say(verdict) {
+        (Reason::Available, _) if usage.deleting && usage.objects > 0 => in_use(usage.objects),
+        said => said,
+    };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let (ready, project) = match verdict {
         AccountVerdict::Usable(project) => (ConditionStatus::True, Some(project)),
@@ -56,6 +64,7 @@ pub fn account_status(
         | AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
         | AccountVerdict::SecretUnavailable(_)
+        | AccountVerdict::NamespacesUnavailable
         | AccountVerdict::NoProject(_)
         | AccountVerdict::ProjectLookup(_) => (ConditionStatus::False, None),
     };
@@ -99,6 +108,29 @@ pub fn account_status(
     (!same).then_some(new)
 }
 
+/// The event that tells of a new status, if its reason is news that people must see.
+pub fn account_told(old: &SwrAccountStatus, new: &SwrAccountStatus) -> Option<Event> {
+    let ready = new.conditions.first()?;
+    let before = old.conditions.first().map(|it| it.reason.as_str());
+    if before == Some(&ready.reason) {
+        return None;
+    }
+    let mut reasons = Reason::ALL.iter();
+    let reason = reasons.find(|known| known.as_str() == ready.reason)?;
+    Some(Event::of_account(reason.event()?, *reason, &ready.message))
+}
+
+fn in_use(objects: usize) -> (Reason, String) {
+    let who = match objects {
+        1 => "1 object still names it and is".to_owned(),
+        n => format!("{n} objects still name it and are"),
+    };
+    let message = format!(
+        "the account is being deleted: {who} served until gone or moved to another account"
+    );
+    (Reason::InUse, message)
+}
+
 fn say(verdict: &AccountVerdict) -> (Reason, String) {
     match verdict {
         AccountVerdict::Usable(_) => (
@@ -117,6 +149,11 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
         AccountVerdict::SecretUnavailable(name) => (
             Reason::ApiUnavailable,
             format!("Secret {name:?} cannot be read from the API server"),
+        ),
+        AccountVerdict::NamespacesUnavailable => (
+            Reason::ApiUnavailable,
+            "the namespaces cannot be listed, which namespaceSelector in spec.grants needs: allow the operator's ServiceAccount to list and watch namespaces"
+                .to_owned(),
         ),
         AccountVerdict::NoProject(why) => {
             (Reason::InvalidSpec, format!("{why}: set spec.projectId"))
@@ -215,10 +252,49 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_is_being_deleted_says_who_keeps_it() {
+        let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
+        let available = account_status(
+            &usable,
+            &Usage::default(),
+            &SwrAccountStatus::default(),
+            1,
+            at(10),
+        )
+        .expect("write");
+        let deleting = |objects| Usage {
+            objects,
+            deleting: true,
+            instances: Vec::new(),
+        };
+        assert_eq!(
+            account_status(&usable, &deleting(0), &available, 1, at(20)),
+            None
+        );
+        let in_use = account_status(&usable, &deleting(3), &available, 2, at(20)).expect("write");
+        let ready = &in_use.conditions[0];
+        assert_eq!(
+            (ready.status, ready.reason.as_str(), ready.message.as_str()),
+            (
+                ConditionStatus::True,
+                "InUse",
+                "the account is being deleted: 3 objects still name it and are served until gone or moved to another account"
+            )
+        );
+        let told = account_told(&available, &in_use).expect("an event");
+        assert_eq!(
+            (told.reason, told.type_),
+            ("InUse", crate::event::EventType::Normal)
+        );
+        assert_eq!(account_told(&in_use, &in_use), None);
+    }
+
+    #[test]
     fn what_only_informs_is_no_reason_to_write_but_goes_along() {
         let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
         let usage = |objects| Usage {
             objects,
+            deleting: false,
             instances: vec![(InstanceId::new("i-1"), objects)],
         };
         let first = account_status(&usable, &usage(1), &SwrAccountStatus::default(), 1, at(10))

@@ -68,6 +68,11 @@ impl Event {
     fn normal(reason: &'static str, action: Action, note: &str) -> Self {
         Event::new(EventType::Normal, reason, action, note)
     }
+
+    /// An account changed its reason.
+    pub(crate) fn of_account(type_: EventType, reason: Reason, message: &str) -> Event {
+        Event::new(type_, reason.as_str(), Action::Verify, message)
+    }
 }
 
 /// Cut on a character boundary, with a sign that it was.

@@ -446,7 +446,7 @@ fn judge(
             False,
             Unknown,
             Reason::DeletionProtected,
-            "spec.deletionProtection holds the deletion: set it to false to let the object go".to_owned(),
+            "spec.deletionProtection holds the deletion, which cannot be taken back: to keep the registry in SWR, set spec.deletionPolicy to Orphan and spec.deletionProtection to false; with spec.deletionPolicy Delete, spec.deletionProtection false deletes it in SWR, too".to_owned(),
         ),
         Verdict::DeletionSettling { .. } => say(
             False,

@@ -222,7 +222,8 @@ fn is_granted(work: &Work, account: &Account, desired: &Desired) -> bool {
 
 fn grant(work: &Work, account: &Account, desired: &Desired) -> Result<(), Denied> {
     let object = &work.object;
-    let (namespace, instance) = (&object.key.namespace, &object.scope.instance);
+    let namespace = (object.key.namespace.as_str(), &account.namespace_labels);
+    let instance = &object.scope.instance;
     grant::check(&account.grants, namespace, instance, &desired.registry)
 }
 

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use serde_json::json;
 
 use super::*;
-use crate::answer::SecretProblem;
+use crate::answer::{Labels, SecretProblem};
 use crate::api::account::{Grant, Targets};
 use crate::api::registry::CreateIntent;
 use crate::credential::{Credential, Sealed, Sealer, Sensitive};
@@ -369,8 +369,10 @@ fn account(hosts: &str) -> Account {
     Account {
         region: Region::new("region-1"),
         project: ProjectId::new("project-1"),
+        namespace_labels: Labels::new(),
         grants: vec![Grant {
             namespaces: all(),
+            namespace_selector: None,
             instances: all(),
             targets: Targets {
                 hosts: vec![hosts.to_owned()],
