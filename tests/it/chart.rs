@@ -81,13 +81,24 @@ fn helm<S: AsRef<std::ffi::OsStr>>(plane: Option<&ControlPlane>, args: &[S]) -> 
     }
 }
 
-/// What `helm template` makes of the chart, without a cluster.
+/// A file with the one value that has no default: where the image is.
+fn default_values() -> String {
+    let path = chart().join("ci/default-values.yaml");
+    path.display().to_string()
+}
+
+/// What `helm template` makes of the chart, without a cluster. Arguments that name no file of values get the default one.
 fn template(args: &[&str]) -> Said {
-    let chart = chart().display().to_string();
+    let (chart, values) = (chart().display().to_string(), default_values());
     let fixed = ["template", "swr-operator", &chart];
+    let default = ["--values", &values];
+    let values: &[&str] = match args.contains(&"--values") {
+        true => &[],
+        false => &default,
+    };
     helm(
         None,
-        &[&fixed[..], &["--namespace", "swr-operator"], args].concat(),
+        &[&fixed[..], &["--namespace", "swr-operator"], values, args].concat(),
     )
 }
 

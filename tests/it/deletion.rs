@@ -1,10 +1,12 @@
 //! Deleting an object: what goes with it, what holds it, and the ways out.
 
-use harness::eventually_blocking;
+use harness::{eventually_blocking, kubectl};
 use serde_json::{Value, json};
 
+use crate::architecture::read;
 use crate::bed::{cases, check_cases};
 use crate::cloud::PATIENCE;
+use crate::documents::objects;
 use crate::manifest::body;
 use crate::site::{Site, registry_id, state};
 
@@ -14,6 +16,7 @@ fn a_deletion_takes_the_registry_along_unless_something_holds_it() {
         "deletion",
         &cases![
             deletion_protection_holds_until_it_is_taken_off,
+            a_protected_object_is_not_even_marked_where_the_policy_is_bound,
             suspend_holds_until_it_is_taken_off,
             orphan_takes_the_tag_off_and_leaves_the_registry,
             orphan_without_its_secret_leaves_the_registry_as_it_is,
@@ -67,6 +70,82 @@ fn deletion_protection_holds_until_it_is_taken_off(site: &Site) {
     assert_eq!(site.cloud.registries(&site.cloud.instances[0]).len(), 1);
     site.patch("it", &json!({"spec": {"deletionProtection": false}}));
     gone_with_one_delete(site, mark, &object);
+}
+
+/// Binds the policy of deploy/base to the namespace of the site, because other tests delete protected objects. The paths
+/// of both objects.
+fn bind_policy(site: &Site) -> [String; 2] {
+    let name = format!("{}-deletion-protection", site.name);
+    let found = objects(&read("deploy/base/deletion-protection.yaml"));
+    let [mut policy, mut binding] =
+        <[Value; 2]>::try_from(found).expect("a policy and its binding");
+    policy["metadata"]["name"] = json!(name);
+    binding["metadata"]["name"] = json!(name);
+    binding["spec"]["policyName"] = json!(name);
+    binding["spec"]["matchResources"] = json!({
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.name}},
+    });
+    [
+        ("validatingadmissionpolicies", policy),
+        ("validatingadmissionpolicybindings", binding),
+    ]
+    .map(|(resource, object)| {
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{resource}");
+        let created = site.cluster.create(&path, &object);
+        created.unwrap_or_else(|refused| panic!("{path}: {refused}"));
+        format!("{path}/{name}")
+    })
+}
+
+fn a_protected_object_is_not_even_marked_where_the_policy_is_bound(site: &Site) {
+    let object = site.ready("it");
+    let bound = bind_policy(site);
+    site.patch("it", &json!({"spec": {"deletionProtection": true}}));
+    site.await_ready("it");
+    let mark = site.cloud.mark();
+    let sentence = format!(
+        "ReplicationRegistry {}/it is protected: spec.deletionProtection is true. To delete it, set \
+         spec.deletionProtection to false first. Deleting it also deletes its registry in SWR, unless \
+         spec.deletionPolicy is Orphan.",
+        site.name
+    );
+    // The API server learns of a policy in its own time, and until then a deletion in earnest would pass.
+    let dry_run = [
+        "delete",
+        "rreg",
+        "it",
+        "--namespace",
+        &site.name,
+        "--dry-run=server",
+    ];
+    eventually_blocking(PATIENCE, "a refusal by the policy", || {
+        let output = kubectl(site.cluster.plane, &dry_run, None);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        match said.contains(&sentence) {
+            true => Ok(()),
+            false => Err(said),
+        }
+    });
+    let refused = site.cluster.delete(&site.object_path("it"));
+    let refused = refused.expect_err("in earnest, too");
+    assert_eq!(refused.code, 403, "{refused}");
+    assert!(refused.message.ends_with(&sentence), "{refused}");
+    let now = site.object("it");
+    assert_eq!(now["metadata"]["deletionTimestamp"], Value::Null);
+    no_writes(site, mark);
+
+    // What is being deleted already passes: the operator holds it.
+    let spec = |protected: bool, suspend: bool| json!({"spec": {"deletionProtection": protected, "suspend": suspend}});
+    site.patch("it", &spec(false, true));
+    site.delete("it");
+    site.patch("it", &spec(true, true));
+    site.delete("it");
+    no_writes(site, mark);
+    site.patch("it", &spec(false, false));
+    gone_with_one_delete(site, mark, &object);
+    for path in bound {
+        site.cluster.delete(&path).expect("the policy goes");
+    }
 }
 
 fn suspend_holds_until_it_is_taken_off(site: &Site) {

@@ -587,6 +587,7 @@ fn every_link_leads_to_a_file() {
             "ARCHITECTURE.md",
             "CONTRIBUTING.md",
             "CHANGELOG.md",
+            "SECURITY.md",
         ]
         .map(str::to_owned),
     );

@@ -167,6 +167,7 @@ impl Life {
         let [health, metrics] = environment::free_ports().expect("free ports");
         let mut all = json!({
             "crds": {"enabled": false},
+            "image": {"registry": "registry.example.com"},
             "bindAddress": "127.0.0.1",
             "health": {"port": health},
             "metrics": {"port": metrics},

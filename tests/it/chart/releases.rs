@@ -25,7 +25,9 @@ fn plane() -> &'static ControlPlane {
 fn release(verb: &str, name: &str, chart: Option<&Path>, more: &[&str]) -> Said {
     let chart = chart.map(|path| path.display().to_string());
     let mut args = vec![verb, name];
-    args.extend(chart.as_deref());
+    if let Some(chart) = chart.as_deref() {
+        args.extend([chart, "--set", "image.registry=registry.example.com"]);
+    }
     args.extend(["--namespace", NAMESPACE]);
     args.extend(more);
     helm(Some(plane()), &args)
@@ -155,6 +157,13 @@ fn a_release_comes_changes_goes_and_comes_back() {
     for what in ["deployment", "serviceaccount", "role", "clusterrole"] {
         let name = ["swr-operator", "--namespace", NAMESPACE];
         assert_eq!(get(&[&[what], &name[..]].concat()), None, "{what}");
+    }
+    for what in [
+        "validatingadmissionpolicy",
+        "validatingadmissionpolicybinding",
+    ] {
+        let policy = get(&[what, "swr-operator-deletion-protection"]);
+        assert_eq!(policy, None, "{what}");
     }
 
     release("install", "swr-operator", Some(&today), &[]).or_panic();

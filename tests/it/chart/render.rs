@@ -8,8 +8,8 @@ use harness::Operator;
 use serde_json::{Value, json};
 
 use super::{
-    CHART, MONITORING, arguments, chart, ci_values, helm, kind, name, objects, only, rendered,
-    template,
+    CHART, MONITORING, arguments, chart, ci_values, default_values, helm, kind, name, objects,
+    only, rendered, template,
 };
 use crate::architecture::{files, read};
 use crate::documents::lost;
@@ -270,6 +270,9 @@ fn a_value_of_the_wrong_form_is_refused() {
 fn contradictions_are_refused_with_a_sentence() {
     let mut seen = Vec::new();
     for set in [
+        "image.registry=",
+        "image.registry=,image.repository=team/swr-operator",
+        "image.registry=,image.repository=swr-operator.v2",
         "watch.namespaces={a}",
         "watch.namespaces={a},installationId=i,rbac.secrets.resourceNames={s}",
         "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
@@ -301,6 +304,8 @@ fn contradictions_are_refused_with_a_sentence() {
     expect_file!["../goldens/chart-refused.txt"].assert_eq(&seen.concat());
     // None of these is one.
     for set in [
+        "image.registry=,image.repository=localhost/swr-operator",
+        "image.registry=,image.repository=registry:5000/swr-operator",
         "reconcile.settle=40s",
         "metrics.enabled=false,metrics.port=8081",
         "cloud.proxy.noProxy=a,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=http://p:1",
@@ -326,14 +331,20 @@ fn the_image_is_named_as_a_mirror_or_a_digest_wants_it() {
     let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
     let tag = env!("CARGO_PKG_VERSION");
     for (set, image) in [
-        ("image.tag=", format!("swr-operator:{tag}")),
-        ("image.tag=main", "swr-operator:main".to_owned()),
+        (
+            "image.tag=",
+            format!("registry.example.com/swr-operator:{tag}"),
+        ),
+        (
+            "image.tag=main",
+            "registry.example.com/swr-operator:main".to_owned(),
+        ),
         (
             "image.registry=r.example.com:5000,image.repository=team/swr-operator",
             format!("r.example.com:5000/team/swr-operator:{tag}"),
         ),
         (
-            "global.imageRegistry=mirror.example.com",
+            "global.imageRegistry=mirror.example.com,image.registry=",
             format!("mirror.example.com/swr-operator:{tag}"),
         ),
         (
@@ -341,8 +352,12 @@ fn the_image_is_named_as_a_mirror_or_a_digest_wants_it() {
             format!("r.example.com/swr-operator:{tag}"),
         ),
         (
+            "image.registry=,image.repository=r.example.com/team/swr-operator",
+            format!("r.example.com/team/swr-operator:{tag}"),
+        ),
+        (
             &format!("image.digest={digest}"),
-            format!("swr-operator:{tag}@{digest}"),
+            format!("registry.example.com/swr-operator:{tag}@{digest}"),
         ),
     ] {
         let objects = rendered(&["--set", set]);
@@ -451,13 +466,52 @@ fn the_pod_is_that_of_deploy_base() {
     assert_eq!(spec(&rendered(&[])), spec(&base));
 }
 
+/// But for the name, by which the policies of two releases do not meet.
+#[test]
+fn the_admission_policy_is_that_of_deploy_base() {
+    let base = objects(&read("deploy/base/deletion-protection.yaml"));
+    let chart = rendered(&[]);
+    for wanted in [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ] {
+        let (of_chart, of_base) = (only(&chart, wanted), only(&base, wanted));
+        assert_eq!(name(of_chart), name(of_base), "{wanted}");
+        assert_eq!(of_chart["spec"], of_base["spec"], "{wanted}");
+    }
+    let second = rendered(&["--set", "fullnameOverride=second"]);
+    let policy = only(&second, "ValidatingAdmissionPolicy");
+    let binding = only(&second, "ValidatingAdmissionPolicyBinding");
+    assert_eq!(name(policy), "second-deletion-protection");
+    assert_eq!(name(binding), name(policy));
+    assert_eq!(binding["spec"]["policyName"], name(policy));
+}
+
+/// It holds in the whole cluster, so a release that watches some namespaces has none.
+#[test]
+fn the_admission_policy_is_rendered_unless_it_is_switched_off_or_out_of_place() {
+    for (set, n_wanted) in [
+        ("deletionProtection.enabled=true", 2),
+        ("deletionProtection.enabled=false", 0),
+        ("watch.namespaces={a},installationId=i", 0),
+    ] {
+        let objects = rendered(&["--set", set]);
+        let found = objects
+            .iter()
+            .filter(|object| kind(object).starts_with("ValidatingAdmissionPolicy"));
+        assert_eq!(found.count(), n_wanted, "{set}");
+    }
+}
+
 #[test]
 fn alerts_and_monitors_agree_on_the_job_of_the_release() {
     let all = |release: &str, set: &str| {
         let chart = chart().display().to_string();
         let fixed = ["template", release, &chart, "--namespace", "there"];
         let set = format!("prometheusRule.enabled=true,{set}");
-        let args = [&fixed[..], &MONITORING, &["--set", &set]].concat();
+        let values = default_values();
+        let values = ["--values", &values, "--set", &set];
+        let args = [&fixed[..], &MONITORING, &values].concat();
         objects(&helm(None, &args).or_panic())
     };
     let service = "metrics.serviceMonitor.enabled=true";
@@ -540,7 +594,9 @@ fn notes_and_alerts_name_what_there_is() {
     let chart = chart().display().to_string();
     let notes = |set: &str| {
         let args = ["install", "swr-operator", &chart, "--dry-run=client"];
-        let args = [&args[..], &["--output=json", "--set", set]].concat();
+        let values = default_values();
+        let values = ["--output=json", "--values", &values, "--set", set];
+        let args = [&args[..], &values].concat();
         let said: Value = serde_json::from_str(&helm(None, &args).or_panic()).expect("JSON");
         said["info"]["notes"].as_str().expect("notes").to_owned()
     };

@@ -174,6 +174,14 @@ fn gone(place: &mut Place) {
         ("crd", "swraccounts.swr.huaweicloud.com"),
         ("clusterrole", OPERATOR),
         ("namespace", OPERATOR),
+        (
+            "validatingadmissionpolicy",
+            "swr-operator-deletion-protection",
+        ),
+        (
+            "validatingadmissionpolicybinding",
+            "swr-operator-deletion-protection",
+        ),
     ] {
         let left = place.kubectl(&["get", kind, name, "--ignore-not-found", "--output=name"]);
         assert_eq!(left, "", "{kind} {name}");

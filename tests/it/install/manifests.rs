@@ -208,6 +208,22 @@ fn the_namespaced_overlay_grants_secrets_where_it_watches_and_nowhere_else() {
     assert!(!of_kind(&objects, "ClusterRole").iter().any(reads_secrets));
 }
 
+#[test]
+fn an_installation_for_some_namespaces_has_no_policy_for_the_whole_cluster() {
+    for kind in [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ] {
+        for (folder, n_wanted) in [("deploy/base", 1), ("deploy/overlays/namespaced", 0)] {
+            let objects = built(folder);
+            let found = of_kind(&objects, kind);
+            assert_eq!(found.len(), n_wanted, "{folder}: {kind}");
+            // kubectl's kustomize takes the kind for namespaced.
+            assert!(found.iter().all(|object| namespace(object).is_empty()));
+        }
+    }
+}
+
 /// Wave and options that an object has for Argo CD.
 fn wave(object: &Value) -> (&str, &str) {
     let annotation = |name: &str| {
