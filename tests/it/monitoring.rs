@@ -28,8 +28,8 @@ use scrape::Scrape;
 const RULES: &str = "deploy/monitoring/swr-operator.rules.yaml";
 const METRICS: &str = "docs/metrics.md";
 const JOB: &str = "swr-operator";
-/// What Prometheus adds to every series.
-const OF_THE_TARGET: [&str; 2] = ["instance", "job"];
+/// What Prometheus adds to every series; `cluster` where it is one of several.
+const OF_THE_TARGET: [&str; 3] = ["cluster", "instance", "job"];
 /// All series of one object together, so that a thousand objects are a small Prometheus.
 const SERIES_PER_OBJECT_MAX: usize = 15;
 

@@ -31,8 +31,10 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 fn filled_in(expression: &str) -> String {
     let filled = expression
         .replace("$__rate_interval", "5m")
+        .replace("$cluster", ".*")
         .replace("$job", JOB)
-        .replace("$namespace", ".*");
+        .replace("$namespace", ".*")
+        .replace("$account", ".*");
     assert!(!filled.contains('$'), "an unknown variable: {filled}");
     filled
 }
@@ -87,10 +89,43 @@ fn the_dashboard_can_be_imported_anywhere() {
         variables,
         [
             ("datasource", "datasource"),
+            ("cluster", "query"),
             ("job", "query"),
-            ("namespace", "query")
+            ("namespace", "query"),
+            ("account", "query")
         ]
     );
+    // `.*` also matches a label that is not there: most have a Prometheus of one cluster, without the label.
+    for variable in list(&dashboard, "/templating/list") {
+        if variable["includeAll"] == true {
+            assert_eq!(variable["allValue"], ".*", "{variable}");
+            assert_eq!(
+                variable["current"]["value"],
+                json!(["$__all"]),
+                "{variable}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_query_is_of_the_clusters_and_the_job_that_are_chosen() {
+    let dashboard = dashboard();
+    let panels = list(&dashboard, "/panels").iter();
+    let targets = panels
+        .filter(|panel| panel["type"] != "row")
+        .flat_map(|panel| list(panel, "/targets"));
+    let annotations = list(&dashboard, "/annotations/list");
+    for found in targets.chain(annotations) {
+        let expression = text(found, "/expr");
+        let n_selectors = expression.matches('{').count();
+        let n_chosen = expression
+            .matches(r#"{cluster=~"$cluster", job="$job""#)
+            .count();
+        assert_eq!(n_chosen, n_selectors, "{expression}");
+        let n_series = uses(&filled_in(expression)).series.len();
+        assert!(n_selectors >= n_series, "{expression}");
+    }
 }
 
 /// Every source of data in a part of the dashboard.
