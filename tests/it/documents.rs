@@ -312,6 +312,25 @@ fn the_table_of_reasons_is_the_one_of_the_code() {
 }
 
 #[test]
+fn whoever_meets_a_reason_finds_what_to_do() {
+    let text = read("docs/troubleshooting.md");
+    let (_, text) = text.split_once("\n## Reasons\n").expect("the reasons");
+    let untold: Vec<&str> = Reason::ALL
+        .iter()
+        .filter(|reason| **reason != Reason::Available)
+        .map(|reason| reason.as_str())
+        .filter(|word| {
+            let is_heading = text.contains(&format!("\n### {word}\n"));
+            !is_heading && !text.contains(&format!("`{word}`"))
+        })
+        .collect();
+    assert!(
+        untold.is_empty(),
+        "docs/troubleshooting.md lacks {untold:?}"
+    );
+}
+
+#[test]
 fn the_crds_are_what_the_binary_prints() {
     for crd in api::crds() {
         let kind = &crd.spec.names.kind;
@@ -561,6 +580,7 @@ fn every_flag_in_the_documents_exists() {
         "docs/operations.md",
         "docs/protocol.md",
         "docs/reasons.md",
+        "docs/troubleshooting.md",
         "docs/uninstall.md",
         "docs/upgrade.md",
     ] {
