@@ -85,15 +85,15 @@ reasons! {
     NotApplied, Stalled, WARNING, "SWR accepted the update twice and still shows the old value: the message names the fields.";
     TagNotKept, Stalled, WARNING, "SWR did not keep the ownership tag in the description, so the operator cannot recognise its own registry and writes nothing more.";
     DuplicateTag, Stalled, WARNING, "Several registries carry this object's ownership tag, and the registry it created no longer exists: delete all but one in SWR, or remove the tag from their descriptions. An event with this reason reports copies while the object's own registry still exists.";
-    OwnershipLost, Stalled, WARNING, "The registry's ownership tag was removed or replaced in SWR. The operator writes nothing more: restore the tag, or set `spec.adoption.policy: IfUnowned`.";
+    OwnershipLost, Stalled, WARNING, "The registry's ownership tag was removed or replaced in SWR. The operator writes nothing more: restore the tag, or, where it was only removed, set `spec.adoption.policy: IfUnowned`.";
     Fighting, Stalled, WARNING, "Something else keeps changing the registry back; the operator corrected it three times within 30 minutes and now waits an hour between attempts.";
-    BindingChanged, Stalled, WARNING, "The account leads to another project or region than the one in which the registry was created: restore it, or delete and re-create the object.";
+    BindingChanged, Stalled, WARNING, "The account leads to another project or region than the one in which the registry was created: restore it, or set `spec.deletionPolicy: Orphan`, delete the object and create it again.";
     NamespaceNotAllowed, Stalled, WARNING, "No grant of the SwrAccount covers this namespace.";
     InstanceNotAllowed, Stalled, WARNING, "No grant of the SwrAccount allows this namespace to use this instance.";
     TargetNotAllowed, Stalled, WARNING, "No grant of the SwrAccount allows this namespace to send images to this target.";
     InUse, Settled, NORMAL, "Of an SwrAccount that is being deleted: objects still name it. It serves them until they are gone or name another account.";
     Deleting, Reconciling, SILENT, "The object is being deleted, and the registry with it.";
-    DeletionProtected, Reconciling, WARNING, "`spec.deletionProtection` holds the deletion.";
+    DeletionProtected, Reconciling, WARNING, "`spec.deletionProtection` holds the deletion. It is only met where the admission policy that refuses such a deletion is not installed.";
     DeletionBlocked, Stalled, WARNING, "SWR refuses to delete the registry, for example because a replication policy uses it: remove the cause, or set `spec.deletionPolicy: Orphan`.";
     InternalError, Reconciling, WARNING, "The operator met a bug of its own while working on this object; it tries again hourly. Please report it with the log.";
 }

@@ -168,7 +168,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_READ_DEADLINE", default_value = "30s", value_parser = duration)]
     pub(crate) read_deadline: Duration,
 
-    /// For how long after a write SWR's "unhealthy" is not believed yet. SWR checks targets every
+    /// How long after a write the operator ignores SWR's "unhealthy". SWR checks targets every
     /// few minutes.
     #[arg(long, env = "SWR_OPERATOR_GRACE", default_value = "5m", value_parser = duration)]
     pub(crate) grace: Duration,
