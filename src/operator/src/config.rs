@@ -46,7 +46,7 @@ pub(crate) enum Verb {
 pub(crate) struct ProbeArgs {
     /// What to ask for; plain HTTP.
     #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
-    pub(crate) url: http::Uri,
+    pub(crate) url: reqwest::Url,
 
     /// For how long it is asked until it is well.
     #[arg(long, default_value = "10s", value_parser = duration)]

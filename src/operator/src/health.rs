@@ -1,18 +1,33 @@
 //! `/livez` and `/readyz` on one port, `/metrics` on another. No answer depends on SWR: a cloud that
 //! is down must not restart pods.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 
+use crate::listen::{Limits, listen};
 use swr_operator_controller::Health;
 use swr_operator_controller::metrics::Metrics;
+
+/// A kubelet waits a second for the few lines of an answer.
+const PROBES: Limits = Limits {
+    head: Duration::from_secs(5),
+    whole: Duration::from_secs(10),
+    connections: 32,
+};
+
+/// Prometheus waits ten seconds by default. Each connection may hold a whole scrape, some 15 MB of ten thousand objects.
+const SCRAPES: Limits = Limits {
+    head: Duration::from_secs(5),
+    whole: Duration::from_secs(30),
+    connections: 8,
+};
 
 /// Serves `/livez` and `/readyz` until the process ends. Returns the address, which tells the port
 /// if 0 was asked for.
@@ -24,7 +39,7 @@ pub(crate) async fn serve(address: SocketAddr, health: Arc<Health>) -> std::io::
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .with_state(health);
-    listen(address, router).await
+    listen(address, router, PROBES).await
 }
 
 /// Serves `/metrics` until the process ends. Returns the address.
@@ -38,34 +53,7 @@ pub(crate) async fn serve_metrics(
     let router = Router::new()
         .route("/metrics", get(exposition))
         .with_state(metrics);
-    listen(address, router).await
-}
-
-async fn listen(address: SocketAddr, router: Router) -> std::io::Result<SocketAddr> {
-    let listener = bind(address).await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, %address, "this port is closed");
-        }
-    });
-    Ok(address)
-}
-
-/// Where IPv6 is switched off there is no `[::]`, which is the default because an IPv6-only cluster has
-/// nothing else: every address of IPv4 is meant then.
-async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
-        }
-        bound => bound,
-    }
-}
-
-/// EAFNOSUPPORT of a kernel without IPv6, EADDRNOTAVAIL of one where it is disabled (Linux).
-fn is_without_ipv6(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(97 | 99))
+    listen(address, router, SCRAPES).await
 }
 
 async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
@@ -98,5 +86,38 @@ fn answer(checks: &[(&'static str, bool)]) -> (StatusCode, String) {
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{lines}\nnot ok\n"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::probe::probe;
+
+    #[tokio::test]
+    async fn a_probe_is_answered_while_the_port_for_metrics_is_full() {
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let probes = serve(any, Arc::default()).await.expect("a port");
+        let scrapes = serve_metrics(any, Metrics::default())
+            .await
+            .expect("a port");
+        let mut silent = Vec::new();
+        for _ in 0..SCRAPES.connections * 2 {
+            silent.push(TcpStream::connect(scrapes).await.expect("a connection"));
+        }
+        let ask = async |address: SocketAddr, path: &str, within: Duration| {
+            let url = format!("http://{address}{path}");
+            let answer = probe(&url.parse().expect("a URL"), within).await;
+            answer.map_err(|error| error.to_string())
+        };
+        let refused = ask(scrapes, "/metrics", Duration::from_millis(100)).await;
+        assert!(
+            refused.is_err_and(|said| said.ends_with("did not answer: not within 0.1 s")),
+            "the port for metrics has room"
+        );
+        let answer = ask(probes, "/livez", Duration::from_secs(60)).await;
+        assert_eq!(answer.as_deref(), Ok("[+]loop\nok\n"));
     }
 }

@@ -1,19 +1,16 @@
 //! GET -> whether it is answered with 2xx: for `helm test`, and for people in an image without a
 //! shell. Plain HTTP, as `/livez` and `/readyz` are.
 
+use std::error::Error;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::HOST;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
 use tokio::time::Instant;
 
 /// Between two tries.
 const GAP: Duration = Duration::from_millis(500);
-/// The checks of `/readyz` are a few lines.
+/// The checks of `/readyz` are a few lines. Of more, the beginning is shown.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Why there is no 2xx.
@@ -21,12 +18,15 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) enum ProbeError {
     /// The URL cannot be asked.
     #[error("{0} is no URL such as http://swr-operator:8081/readyz")]
-    Url(Uri),
+    Url(Url),
+    /// Nothing can be asked.
+    #[error("failed to set up the HTTP client: {0}")]
+    Client(#[source] reqwest::Error),
     /// It answered something else until the end.
     #[error("{url} answered {status}:\n{body}")]
     Status {
         /// What was asked.
-        url: Uri,
+        url: Url,
         /// The last answer.
         status: StatusCode,
         /// And what it said.
@@ -36,7 +36,7 @@ pub(crate) enum ProbeError {
     #[error("{url} did not answer: {cause}")]
     Silent {
         /// What was asked.
-        url: Uri,
+        url: Url,
         /// Why not.
         cause: String,
     },
@@ -46,10 +46,11 @@ pub(crate) enum ProbeError {
 ///
 /// # Errors
 /// What the last answer was, or why there was none, when `within` is over.
-pub(crate) async fn probe(url: &Uri, within: Duration) -> Result<String, ProbeError> {
-    let is_http = url.scheme_str() == Some("http");
-    let host = url.host().filter(|_| is_http);
-    let host = host.ok_or_else(|| ProbeError::Url(url.clone()))?;
+pub(crate) async fn probe(url: &Url, within: Duration) -> Result<String, ProbeError> {
+    if url.scheme() != "http" {
+        return Err(ProbeError::Url(url.clone()));
+    }
+    let client = client().map_err(ProbeError::Client)?;
     let deadline = Instant::now() + within;
     let mut last = None;
     loop {
@@ -57,14 +58,14 @@ pub(crate) async fn probe(url: &Uri, within: Duration) -> Result<String, ProbeEr
             url: url.clone(),
             cause,
         };
-        let error = match tokio::time::timeout_at(deadline, ask(url, host)).await {
+        let error = match tokio::time::timeout_at(deadline, ask(&client, url)).await {
             Ok(Ok((status, body))) if status.is_success() => return Ok(body),
             Ok(Ok((status, body))) => ProbeError::Status {
                 url: url.clone(),
                 status,
                 body,
             },
-            Ok(Err(error)) => silent(error.to_string()),
+            Ok(Err(error)) => silent(cause(&error)),
             Err(_) => {
                 let silent = silent(format!("not within {} s", within.as_secs_f64()));
                 return Err(last.unwrap_or(silent));
@@ -78,25 +79,37 @@ pub(crate) async fn probe(url: &Uri, within: Duration) -> Result<String, ProbeEr
     }
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+fn client() -> reqwest::Result<Client> {
+    // The client asks for a provider of cryptography although nothing is encrypted here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .build()
+}
 
-async fn ask(url: &Uri, host: &str) -> Result<(StatusCode, String), Cause> {
-    // The brackets of an IPv6 address belong to the URL.
-    let address = (host.trim_matches(['[', ']']), url.port_u16().unwrap_or(80));
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let authority = url.authority().map_or(host, |authority| authority.as_str());
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path)
-        .header(HOST, authority)
-        .body(Empty::<Bytes>::new())?;
-    let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = Limited::new(body, BODY_BYTES_MAX).collect().await?;
-    connection.abort();
-    let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    Ok((head.status, body))
+async fn ask(client: &Client, url: &Url) -> reqwest::Result<(StatusCode, String)> {
+    let mut response = client.get(url.clone()).send().await?;
+    let mut body = Vec::new();
+    while body.len() < BODY_BYTES_MAX
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(BODY_BYTES_MAX);
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok((response.status(), body))
+}
+
+/// What is behind the error. The error itself only says that a request to this URL failed.
+fn cause(error: &reqwest::Error) -> String {
+    let mut first: &dyn Error = error;
+    while let Some(source) = first.source() {
+        first = source;
+    }
+    first.to_string()
 }
 
 #[cfg(test)]
@@ -119,7 +132,7 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         tokio::spawn(async move { axum::serve(listener, router).await });
         let url = path.replace("SERVER", &address.to_string());
-        let url: Uri = url.parse().expect("a URL");
+        let url: Url = url.parse().expect("a URL");
         let answer = probe(&url, Duration::from_millis(600)).await;
         let answer = answer.map_err(|error| {
             let text = error.to_string();

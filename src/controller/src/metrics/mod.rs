@@ -5,11 +5,12 @@
 mod accounts;
 mod controller;
 mod objects;
+mod process;
 mod requests;
-mod text;
 
 use std::sync::Arc;
 
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -50,12 +51,9 @@ pub struct Exposition {
     pub text: String,
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// Registers them.
-    ///
-    /// # Errors
-    /// When the operating system tells nothing of the process.
-    pub fn new() -> std::io::Result<Self> {
+    fn default() -> Self {
         let mut registry = Registry::default();
         let build = Info::new(vec![
             ("version", env!("CARGO_PKG_VERSION")),
@@ -68,13 +66,13 @@ impl Metrics {
             "1 if the operator runs with --read-only, else 0",
             read_only.clone(),
         );
-        kubert_prometheus_process::register(registry.sub_registry_with_prefix("process"))?;
+        process::register(&mut registry);
         let controller = Controller::register(&mut registry);
         let objects = Objects::register(&mut registry);
         let accounts = Accounts::register(&mut registry);
         let swr = SwrRequests::register(&mut registry);
         let kubernetes = KubeRequests::register(&mut registry);
-        Ok(Metrics {
+        Metrics {
             registry: Arc::new(registry),
             controller,
             objects,
@@ -82,9 +80,11 @@ impl Metrics {
             swr,
             kubernetes,
             read_only,
-        })
+        }
     }
+}
 
+impl Metrics {
     /// The operator writes nothing to SWR.
     pub fn reads_only(&self) {
         self.read_only.set(1);
@@ -93,33 +93,37 @@ impl Metrics {
     /// All of them, in the format that `accept` asks for: OpenMetrics, or Prometheus' own text.
     /// `None` if it cannot be made.
     pub fn exposition(&self, accept: &str) -> Option<Exposition> {
-        let mut open = String::new();
-        prometheus_client::encoding::text::encode(&mut open, &self.registry).ok()?;
-        Some(if accept.contains("application/openmetrics-text") {
-            Exposition {
-                content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text: open,
-            }
+        let mut exposed = String::new();
+        let content_type = if accept.contains("application/openmetrics-text") {
+            text::encode(&mut exposed, &self.registry).ok()?;
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
         } else {
-            Exposition {
-                content_type: "text/plain; version=0.0.4; charset=utf-8",
-                text: text::prometheus(&open),
-            }
+            prometheus_text::encode(&mut exposed, &self.registry).ok()?;
+            prometheus_text::CONTENT_TYPE
+        };
+        Some(Exposition {
+            content_type,
+            text: exposed,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use swr_operator_api::{Condition, ConditionStatus};
+
     use super::*;
+
+    const FORMATS: [(&str, &str); 2] = [
+        ("application/openmetrics-text; version=1.0.0", "# EOF\n"),
+        ("text/plain", "\n"),
+    ];
 
     #[test]
     fn a_scrape_tells_version_and_process_in_either_format() {
-        let metrics = Metrics::new().expect("metrics");
-        for (accept, end) in [
-            ("application/openmetrics-text; version=1.0.0", "# EOF\n"),
-            ("text/plain", "\n"),
-        ] {
+        let metrics = Metrics::default();
+        for (accept, end) in FORMATS {
             let text = metrics.exposition(accept).expect("text").text;
             assert!(text.ends_with(end), "{text}");
             for name in [
@@ -131,6 +135,32 @@ mod tests {
                 "workqueue_depth{name=\"replicationregistry\"} 0",
             ] {
                 assert!(text.contains(name), "{name} is missing in:\n{text}");
+            }
+        }
+    }
+    #[test]
+    fn anybody_may_write_a_quote_into_a_status_and_the_scrape_stays_whole() {
+        let metrics = Metrics::default();
+        metrics.accounts.meter("quote\" backslash\\ line\n");
+        let condition = Condition {
+            type_: "Ready".to_owned(),
+            status: ConditionStatus::False,
+            reason: "\"} 1\n\\".to_owned(),
+            message: String::new(),
+            last_transition_time: Timestamp::UNIX_EPOCH,
+            observed_generation: None,
+        };
+        metrics.objects.account_shown("cloud", &[condition]);
+        for (accept, _) in FORMATS {
+            let text = metrics.exposition(accept).expect("text").text;
+            for line in [
+                r#"swr_api_circuit_open{account="quote\" backslash\\ line\n"} 0"#,
+                r#"swr_resource_condition{kind="SwrAccount",namespace="",name="cloud",type="Ready",status="False",reason="\"} 1\n\\"} 1"#,
+            ] {
+                assert!(
+                    text.lines().any(|known| known == line),
+                    "{line} is missing in:\n{text}"
+                );
             }
         }
     }

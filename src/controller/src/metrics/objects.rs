@@ -118,13 +118,10 @@ struct OfCondition {
 
 impl OfCondition {
     fn all(conditions: &[Condition]) -> Vec<OfCondition> {
-        // prometheus-client 0.23 escapes nothing, and anybody who may write a status could write a
-        // quote, which would spoil the whole scrape.
-        let word = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect();
         let of = |condition: &Condition| OfCondition {
-            type_: word(&condition.type_),
+            type_: condition.type_.clone(),
             status: condition.status,
-            reason: word(&condition.reason),
+            reason: condition.reason.clone(),
         };
         conditions.iter().map(of).collect()
     }
