@@ -263,7 +263,50 @@ mod tests {
         register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
-        expect_test::expect![[r#""#]].assert_eq(&shown(&text));
+        expect_test::expect![[r#"
+            # HELP process_start_time_seconds Time that the process started (in seconds since the UNIX epoch).
+            # TYPE process_start_time_seconds gauge
+            # UNIT process_start_time_seconds seconds
+            process_start_time_seconds
+            # HELP process_clock_time_seconds Current system time for this process.
+            # TYPE process_clock_time_seconds gauge
+            # UNIT process_clock_time_seconds seconds
+            process_clock_time_seconds
+            # HELP process_uptime_seconds Total time since the process started (in seconds).
+            # TYPE process_uptime_seconds counter
+            # UNIT process_uptime_seconds seconds
+            process_uptime_seconds_total
+            # HELP process_cpu_seconds Total user and system CPU time spent in seconds.
+            # TYPE process_cpu_seconds counter
+            # UNIT process_cpu_seconds seconds
+            process_cpu_seconds_total
+            # HELP process_virtual_memory_bytes Virtual memory size in bytes.
+            # TYPE process_virtual_memory_bytes gauge
+            # UNIT process_virtual_memory_bytes bytes
+            process_virtual_memory_bytes
+            # HELP process_resident_memory_bytes Resident memory size in bytes.
+            # TYPE process_resident_memory_bytes gauge
+            # UNIT process_resident_memory_bytes bytes
+            process_resident_memory_bytes
+            # HELP process_open_fds Number of open file descriptors.
+            # TYPE process_open_fds gauge
+            process_open_fds
+            # HELP process_max_fds Maximum number of open file descriptors.
+            # TYPE process_max_fds gauge
+            process_max_fds
+            # HELP process_threads Number of OS threads in the process.
+            # TYPE process_threads gauge
+            process_threads
+            # HELP process_network_receive_bytes Number of bytes received by the process over the network.
+            # TYPE process_network_receive_bytes counter
+            # UNIT process_network_receive_bytes bytes
+            process_network_receive_bytes_total
+            # HELP process_network_transmit_bytes Number of bytes sent by the process over the network.
+            # TYPE process_network_transmit_bytes counter
+            # UNIT process_network_transmit_bytes bytes
+            process_network_transmit_bytes_total
+            # EOF
+        "#]].assert_eq(&shown(&text));
     }
 
     #[test]
