@@ -11,6 +11,7 @@ use swr_operator_core::answer::{Account, AccountProblem, Labels};
 use swr_operator_core::credential::{self, Fingerprint, Sealer, SecretData};
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
 use swr_operator_core::failure::Class;
+use swr_operator_core::grant;
 use swr_operator_swr::{
     AccessKey, Circuit, Circuits, Client, Endpoints, Limits, ObserveAccount as _, ProjectError,
     Refused, Transport, project_of,
@@ -168,7 +169,8 @@ impl Accounts {
     ) -> (AccountVerdict, bool) {
         let name = cr.metadata.name.clone().unwrap_or_default();
         let before = self.get(&name).ok();
-        let prepared = match selects_namespaces(&cr.spec) && !namespaces.are_listed().await {
+        let prepared = match grant::needs_labels(&cr.spec.grants) && !namespaces.are_listed().await
+        {
             true => Err(AccountVerdict::NamespacesUnavailable),
             false => self.prepare(cr, secrets, sealer, before.as_ref()).await,
         };
@@ -286,12 +288,6 @@ impl Accounts {
                 }
             })
     }
-}
-
-/// Whether a grant covers namespaces by their labels.
-pub(super) fn selects_namespaces(spec: &SwrAccountSpec) -> bool {
-    let mut grants = spec.grants.iter();
-    grants.any(|grant| grant.namespace_selector.is_some())
 }
 
 fn access_key(secret: &SecretData) -> Result<AccessKey, credential::Rejected> {

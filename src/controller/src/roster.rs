@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
-
-use super::accounts::selects_namespaces;
+use swr_operator_core::grant;
 
 /// The accounts that there are.
 #[derive(Default)]
@@ -117,7 +116,7 @@ impl Roster {
     /// Whether there is an account of this name that grants by the labels of namespaces.
     pub(super) fn selects_namespaces(&self, name: &str) -> bool {
         let entry = self.accounts.get(name);
-        entry.is_some_and(|entry| selects_namespaces(&entry.account.spec))
+        entry.is_some_and(|entry| grant::needs_labels(&entry.account.spec.grants))
     }
 
     /// An object names this account: the first one asks for a check, which holds the account.

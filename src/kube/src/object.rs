@@ -75,13 +75,7 @@ impl Objects {
         object: &Object,
         finalizers: &[String],
     ) -> Result<Object, KubeFailure> {
-        // A merge patch replaces the whole list, which the version makes safe: had somebody
-        // changed it since, this would be a conflict. The uid tells a namesake apart (E11).
-        let body = json!({"metadata": {
-            "uid": object.uid,
-            "resourceVersion": object.version.0,
-            "finalizers": finalizers,
-        }});
+        let body = finalizers_patch(Some(&object.uid), Some(&object.version.0), finalizers);
         let key = &object.key;
         let request = requests(key).patch(&key.name, &params(), &Patch::Merge(&body));
         self.ask(what, key, request).await
@@ -116,11 +110,8 @@ impl Objects {
         if hold {
             finalizers.push(finalizer.to_owned());
         }
-        let body = json!({"metadata": {
-            "uid": account.meta().uid,
-            "resourceVersion": account.meta().resource_version,
-            "finalizers": finalizers,
-        }});
+        let (uid, version) = (&account.meta().uid, &account.meta().resource_version);
+        let body = finalizers_patch(uid.as_deref(), version.as_deref(), &finalizers);
         let params = params();
         let api: Api<SwrAccount> = Api::all(self.client.clone());
         let name = account.meta().name.as_deref().unwrap_or_default();
@@ -153,6 +144,12 @@ impl Objects {
         .await
         .map(drop)
     }
+}
+
+/// A merge patch replaces the whole list, which the version makes safe: had somebody changed it since, this
+/// would be a conflict. The uid tells a namesake apart (E11).
+fn finalizers_patch(uid: Option<&str>, version: Option<&str>, finalizers: &[String]) -> Value {
+    json!({"metadata": {"uid": uid, "resourceVersion": version, "finalizers": finalizers}})
 }
 
 /// The patch between two statuses. One that cannot be written as an object would erase what is

@@ -138,6 +138,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn anybody_may_write_a_quote_into_a_status_and_the_scrape_stays_whole() {
         let metrics = Metrics::default();

@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
-use swr_operator_core::account::{Usage, account_status, account_told};
+use swr_operator_core::account::{Hold, Usage, account_status, account_told, hold_account};
 use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::grant;
 use swr_operator_core::time;
 use swr_operator_kube::{Event, SeenAccount, SeenNamespace};
 use tokio::task::{self, JoinError};
 use tracing::Instrument as _;
 
-use super::super::accounts::{retries_soon, selects_namespaces};
+use super::super::accounts::retries_soon;
 use super::super::context::Context;
 use super::super::roster::Meanwhile;
 use super::Loop;
@@ -62,7 +63,7 @@ impl Loop {
                 }
                 match account {
                     Ok(account) => {
-                        self.watches_namespaces |= selects_namespaces(&account.spec);
+                        self.watches_namespaces |= grant::needs_labels(&account.spec.grants);
                         if self.roster.fits(&name, *account, clock::now()) {
                             self.context.accounts.fits(&name);
                         }
@@ -235,8 +236,7 @@ enum Held {
     Released,
 }
 
-/// Keeps an account that objects name from going before them, because their registries could then neither be
-/// kept nor deleted. How many do is unknown until all are listed.
+/// Puts our finalizer on the account or takes it off, as the objects that name it ask for.
 async fn hold(
     context: &Context,
     account: &SwrAccount,
@@ -246,14 +246,11 @@ async fn hold(
     let mut finalizers = account.metadata.finalizers.iter().flatten();
     let is_held = finalizers.any(|name| *name == finalizer);
     let deleting = account.metadata.deletion_timestamp.is_some();
-    // The API server takes no new finalizer for what is being deleted.
-    let hold = match objects {
-        Some(objects) if is_held || !deleting => objects > 0,
-        Some(_) | None => is_held,
+    let hold = match hold_account(objects, is_held, deleting) {
+        Hold::AsItIs => return Ok(Held::AsItIs),
+        Hold::Begin => true,
+        Hold::End => false,
     };
-    if hold == is_held {
-        return Ok(Held::AsItIs);
-    }
     let changed = context.objects.hold_account(account, &finalizer, hold);
     let changed = Box::new(changed.await?);
     Ok(match deleting {

@@ -98,6 +98,12 @@ fn lists(allowed: &[String], value: &str) -> bool {
     allowed.iter().any(|entry| entry == "*" || entry == value)
 }
 
+/// Whether a grant covers namespaces by their labels, which must then be known.
+pub fn needs_labels(grants: &[Grant]) -> bool {
+    let mut grants = grants.iter();
+    grants.any(|grant| grant.namespace_selector.is_some())
+}
+
 /// A selector without a requirement, which admission refuses, selects nothing.
 fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {
     let NamespaceSelector {

@@ -108,6 +108,28 @@ pub fn account_status(
     (!same).then_some(new)
 }
 
+/// What becomes of the finalizer of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It stays as it is.
+    AsItIs,
+    /// It is put on.
+    Begin,
+    /// It is taken off.
+    End,
+}
+
+/// An account that objects name must not go before them, because their registries could then neither be kept
+/// nor deleted. `objects` is `None` until all are listed.
+pub fn hold_account(objects: Option<usize>, is_held: bool, deleting: bool) -> Hold {
+    match objects {
+        Some(0) if is_held => Hold::End,
+        // The API server takes no new finalizer for what is being deleted.
+        Some(1..) if !is_held && !deleting => Hold::Begin,
+        Some(_) | None => Hold::AsItIs,
+    }
+}
+
 /// The event that tells of a new status, if its reason is news that people must see.
 pub fn account_told(old: &SwrAccountStatus, new: &SwrAccountStatus) -> Option<Event> {
     let ready = new.conditions.first()?;
@@ -249,6 +271,23 @@ mod tests {
             ),
             (Some("p-1"), 1, at(40))
         );
+    }
+
+    #[test]
+    fn an_account_is_held_while_objects_name_it_and_not_before_they_are_known() {
+        for (objects, is_held, deleting, expected) in [
+            (None, true, true, Hold::AsItIs),
+            (None, false, false, Hold::AsItIs),
+            (Some(0), true, false, Hold::End),
+            (Some(0), true, true, Hold::End),
+            (Some(0), false, false, Hold::AsItIs),
+            (Some(2), false, false, Hold::Begin),
+            (Some(2), false, true, Hold::AsItIs),
+            (Some(2), true, true, Hold::AsItIs),
+        ] {
+            let hold = hold_account(objects, is_held, deleting);
+            assert_eq!(hold, expected, "{objects:?} {is_held} {deleting}");
+        }
     }
 
     #[test]
