@@ -4,20 +4,33 @@ Everything that reaches the cloud's API goes through the SDK, its signer and its
 spoken to directly. Nothing in here knows the operator.
 
 Environment: SWR_ENDPOINT, SWR_REGION, SWR_PROJECT_ID, SWR_INSTANCE_ID, SWR_ACCESS_KEY, SWR_SECRET_KEY, and
-SWR_SIMULATOR for the control surface. Registries are made under names that begin with "sdk-" and removed at the end.
+SWR_SIMULATOR for the control surface. IAM, STS and what stands on a node answer at SWR_ENDPOINT, too. Registries are
+made under names that begin with "sdk-" and removed at the end.
 """
 
+import base64
 import contextlib
 import json
 import logging
 import os
 import sys
+import tempfile
+import time
 import urllib.request
 
-from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
+from huaweicloudsdkcore.auth.internal import MetadataAccessor
+from huaweicloudsdkcore.auth.provider import (
+    EnvCredentialProvider,
+    MetadataBasicCredentialProvider,
+    OidcStsCredentialProvider,
+    PodIdentityCredentialProvider,
+)
 from huaweicloudsdkcore.exceptions import exceptions
 from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkcore.region.region import Region
+from huaweicloudsdkiam import v3 as iam
+from huaweicloudsdksts import v1 as sts
 from huaweicloudsdkswr import v2 as swr
 
 ENDPOINT = os.environ["SWR_ENDPOINT"]
@@ -28,8 +41,12 @@ SIMULATOR = os.environ["SWR_SIMULATOR"].rstrip("/").removesuffix("/_simulator")
 ACCESS_KEY = os.environ["SWR_ACCESS_KEY"]
 SECRET_KEY = os.environ["SWR_SECRET_KEY"]
 
+# Two of the SDK's sources of credentials ask by another HTTP client, which would send loopback through a proxy.
+os.environ["NO_PROXY"] = "*"
+
 # Refusals are what the checks ask for; the SDK's log would repeat them on stderr.
-logging.getLogger("HuaweiCloud-SDK-SwrClient").addHandler(logging.NullHandler())
+for service in ("Swr", "Iam", "Sts"):
+    logging.getLogger(f"HuaweiCloud-SDK-{service}Client").addHandler(logging.NullHandler())
 
 PREFIX = "sdk-"
 MASK = "*****"
@@ -86,7 +103,11 @@ def client(access_key=ACCESS_KEY, secret_key=SECRET_KEY, project=PROJECT, securi
     credentials = BasicCredentials(access_key, secret_key, project)
     if security_token:
         credentials = credentials.with_security_token(security_token)
-    builder = swr.SwrClient.new_builder().with_http_config(http_config())
+    return client_of(credentials)
+
+
+def client_of(credentials, kind=swr.SwrClient):
+    builder = kind.new_builder().with_http_config(http_config())
     return builder.with_credentials(credentials).with_endpoint(ENDPOINT).build()
 
 
@@ -119,8 +140,9 @@ def delete(registry_id):
     return CLIENT.delete_instance_registry(request)
 
 
-def list_registries(**query):
-    return CLIENT.list_instance_registries(swr.ListInstanceRegistriesRequest(instance_id=INSTANCE, **query))
+def list_registries(through=None, **query):
+    request = swr.ListInstanceRegistriesRequest(instance_id=INSTANCE, **query)
+    return (through or CLIENT).list_instance_registries(request)
 
 
 def body(kind, fields):
@@ -417,6 +439,295 @@ def ids_above_31_bits_are_read():
         registry = make(basic("sdk-large"))
         assert registry > 2**31, registry
         equal(show(registry).id, registry)
+
+
+# Sources of credentials. Each one ends with a list of registries, for which the SDK gets its key by itself.
+
+
+@contextlib.contextmanager
+def variables(**values):
+    """The environment that a pod would have."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def file_of(text):
+    """A file with a token, as the kubelet projects one: with nothing else in it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".token") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+@contextlib.contextmanager
+def metadata_service_here():
+    # The address is wired into the SDK; nothing else of it is changed.
+    before = MetadataAccessor._METADATA_ENDPOINT
+    MetadataAccessor._METADATA_ENDPOINT = ENDPOINT
+    try:
+        yield
+    finally:
+        MetadataAccessor._METADATA_ENDPOINT = before
+
+
+def jwt(audience, seconds=600):
+    """An ID token; the simulator reads its claims and not its signature."""
+
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    claims = {"iss": "https://kubernetes.default.svc", "aud": audience, "exp": int(time.time()) + seconds}
+    return f"{part({'alg': 'RS256'})}.{part(claims)}.{part('signature')}"
+
+
+def asked_since(mark):
+    """What was asked for after a mark, as the journal names it; a list of registries is just "list"."""
+    requests = control("GET", f"journal?after={mark}")["requests"]
+    return [request["operation"].replace("ListInstanceRegistries", "list") for request in requests]
+
+
+def mark():
+    requests = control("GET", "journal")["requests"]
+    return requests[-1]["seq"] if requests else 0
+
+
+def trust():
+    return control("GET", "trust")
+
+
+def agency_urn():
+    return f"iam::{trust()['domainId']}:agency:{trust()['agency']}"
+
+
+def check_source(source, operations):
+    """The key of a source opens SWR, is kept while it is good, and is got anew when it is about to end."""
+    before = mark()
+    through = client_of(source())
+    equal(list_registries(through).status_code, 200)
+    equal(list_registries(through).status_code, 200)
+    equal(asked_since(before), [*operations, "list", "list"])
+    # Sooner than the 40 minutes that the SDK wants a key to last: it asks each time.
+    with switched(credential_ttl_seconds=600):
+        before = mark()
+        through = client_of(source())
+        list_registries(through)
+        n_asked = len(asked_since(before))
+        list_registries(through)
+        assert len(asked_since(before)) > n_asked + 1, asked_since(before)
+
+
+def fails(call, *texts):
+    """The SDK's sources say in various exceptions that they got nothing."""
+    try:
+        answer = call()
+    except (exceptions.SdkException, exceptions.ServiceResponseException) as error:
+        said = f"{getattr(error, 'status_code', '')} {getattr(error, 'error_msg', '')} {error}"
+        missing = [text for text in texts if text not in said]
+        assert not missing, f"{missing} not in {said}"
+        return
+    raise AssertionError(f"was answered: {answer}")
+
+
+def federated(token_file):
+    credentials = BasicCredentials(project_id=PROJECT).with_iam_endpoint(ENDPOINT)
+    return credentials.with_idp_id(trust()["idpId"]).with_id_token_file(token_file)
+
+
+@check
+def id_tokens_give_keys_of_old_iam():
+    operations = ["CreateUnscopedTokenByIdToken", "CreateTemporaryAccessKeyByToken"]
+    with file_of(jwt(trust()["audience"])) as path:
+        check_source(lambda: federated(path), operations)
+        pod = {
+            "HUAWEICLOUD_SDK_IDP_ID": trust()["idpId"],
+            "HUAWEICLOUD_SDK_ID_TOKEN_FILE": path,
+            "HUAWEICLOUD_SDK_IAM_ENDPOINT": ENDPOINT,
+            "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT,
+        }
+        with variables(**pod):
+            check_source(lambda: EnvCredentialProvider.get_basic().get_credentials(), operations)
+    for wrong in (jwt("other"), jwt(trust()["audience"], seconds=-1), "text"):
+        with file_of(wrong) as path:
+            fails(lambda: list_registries(client_of(federated(path))), "401", "ID token")
+
+
+def oidc(token_file):
+    # The SDK takes the project of this source from the environment only.
+    with variables(HUAWEICLOUD_SDK_PROJECT_ID=PROJECT):
+        return OidcStsCredentialProvider(
+            "basic",
+            provider_urn=f"iam::{trust()['domainId']}:oidcProvider:{trust()['oidcProvider']}",
+            agency_urn=agency_urn(),
+            id_token_file=token_file,
+            sts_endpoint=ENDPOINT,
+        ).get_credentials()
+
+
+@check
+def id_tokens_give_keys_of_sts():
+    with file_of(jwt(["other", trust()["audience"]])) as path:
+        check_source(lambda: oidc(path), ["AssumeAgencyWithOIDC"])
+    for wrong in (jwt("other"), jwt(trust()["audience"], seconds=-1), "text"):
+        with file_of(wrong) as path:
+            fails(lambda: list_registries(client_of(oidc(path))), "401", "ID token")
+
+
+def node():
+    provider = MetadataBasicCredentialProvider()
+    provider.project_id = PROJECT
+    return provider.get_credentials()
+
+
+@check
+def nodes_give_keys_by_their_metadata_service():
+    with metadata_service_here():
+        check_source(node, ["MetadataToken", "MetadataSecurityKey"])
+        # The SDK asks for a token a second time when the service has forgotten the first.
+        with switched(credential_ttl_seconds=600):
+            through = client_of(node())
+            control("DELETE", "metadata-tokens")
+            before = mark()
+            list_registries(through)
+            again = ["MetadataSecurityKey", "MetadataToken", "MetadataSecurityKey", "list"]
+            equal(asked_since(before), again)
+        for old in ("404", "405", "503"):
+            with switched(metadata_token=old):
+                check_source(node, ["MetadataToken", "MetadataSecurityKey"])
+        with switched(ecs_agency="absent"):
+            fails(node, "401", "Please configure Cloud Service Agency first")
+
+
+@check
+def pod_identity_gives_keys_in_each_spelling():
+    def pod():
+        return PodIdentityCredentialProvider.get_basic().get_credentials().with_project_id(PROJECT)
+
+    uri = {"HC_CONTAINER_CREDENTIALS_FULL_URI": f"{ENDPOINT}/pod-identity/credentials"}
+    with file_of(jwt(trust()["podAudience"])) as path:
+        with variables(**uri, HC_CONTAINER_AUTHORIZATION_TOKEN_FILE=path):
+            for spelling in ("credential", "credentials", "flat"):
+                with switched(pod_identity_reply=spelling):
+                    check_source(pod, ["PodIdentityCredentials"])
+    for wrong in (jwt("other"), jwt(trust()["podAudience"], seconds=-1), "text"):
+        with file_of(wrong) as path:
+            with variables(**uri, HC_CONTAINER_AUTHORIZATION_TOKEN_FILE=path):
+                fails(pod, "401")
+
+
+def own_iam(secret_key=SECRET_KEY):
+    return client_of(GlobalCredentials(ACCESS_KEY, secret_key, trust()["domainId"]), iam.IamClient)
+
+
+def key_of_agency(through, **role):
+    role = {"agency_name": trust()["agency"], "domain_name": trust()["domainName"], **role}
+    identity = iam.AgencyAuthIdentity(methods=["assume_role"], assume_role=iam.IdentityAssumerole(**role))
+    body = iam.CreateTemporaryAccessKeyByAgencyRequestBody(auth=iam.AgencyAuth(identity=identity))
+    request = iam.CreateTemporaryAccessKeyByAgencyRequest(body=body)
+    return through.create_temporary_access_key_by_agency(request)
+
+
+def check_key(key):
+    through = client(key.access, key.secret, security_token=key.securitytoken)
+    equal(list_registries(through).status_code, 200)
+    return through
+
+
+@check
+def agencies_of_old_iam_give_keys():
+    made = key_of_agency(own_iam(), duration_seconds=900)
+    equal(made.status_code, 201)
+    check_key(made.credential)
+    wrong = own_iam(secret_key="wrong")
+    fails(lambda: key_of_agency(wrong), "401", "verify aksk signature fail")
+    fails(lambda: key_of_agency(own_iam(), agency_name="other"), "403", "agency")
+    fails(lambda: key_of_agency(own_iam(), duration_seconds=899), "400", "duration_seconds")
+
+
+@check
+def agencies_of_sts_give_keys():
+    # The SDK takes STS for a regional service and sends a project, which STS does not look at.
+    def assume(through, **fields):
+        body = {"agency_urn": agency_urn(), "agency_session_name": "conformance", **fields}
+        request = sts.AssumeAgencyRequest(body=sts.AssumeAgencyReqBody(**body))
+        return through.assume_agency(request).credentials
+
+    own = client_of(BasicCredentials(ACCESS_KEY, SECRET_KEY, PROJECT), sts.StsClient)
+    key = assume(own, duration_seconds=900)
+    through = client(key.access_key_id, key.secret_access_key, security_token=key.security_token)
+    equal(list_registries(through).status_code, 200)
+    # A temporary key can assume an agency, too, but for an hour at most.
+    temporary = BasicCredentials(key.access_key_id, key.secret_access_key, PROJECT)
+    chained = client_of(temporary.with_security_token(key.security_token), sts.StsClient)
+    assume(chained, duration_seconds=3_600)
+    fails(lambda: assume(chained, duration_seconds=3_601), "400", "duration_seconds")
+    fails(lambda: assume(own, agency_urn="iam::other:agency:other"), "403", "agency")
+    fails(lambda: assume(own, duration_seconds=43_201), "400", "duration_seconds")
+
+
+@check
+def passwords_give_tokens_and_tokens_give_keys():
+    def password_token(password, project):
+        domain = iam.PwdPasswordUserDomain(name="acme")
+        user = iam.PwdPasswordUser(name="robot", password=password, domain=domain)
+        identity = iam.PwdIdentity(methods=["password"], password=iam.PwdPassword(user=user))
+        auth = iam.PwdAuth(identity=identity, scope=iam.AuthScope(project=project))
+        body = iam.KeystoneCreateUserTokenByPasswordRequestBody(auth=auth)
+        request = iam.KeystoneCreateUserTokenByPasswordRequest(body=body)
+        return own_iam().keystone_create_user_token_by_password(request)
+
+    def agency_token():
+        role = iam.AgencyTokenAssumerole(agency_name=trust()["agency"], domain_id=trust()["domainId"])
+        identity = iam.AgencyTokenIdentity(methods=["assume_role"], assume_role=role)
+        scope = iam.AgencyTokenScope(project=iam.AgencyTokenScopeProject(name=REGION))
+        body = iam.KeystoneCreateAgencyTokenRequestBody(auth=iam.AgencyTokenAuth(identity=identity, scope=scope))
+        return own_iam().keystone_create_agency_token(iam.KeystoneCreateAgencyTokenRequest(body=body))
+
+    def key_of_token(token):
+        identity = iam.TokenAuthIdentity(methods=["token"], token=iam.IdentityToken(id=token, duration_seconds=900))
+        body = iam.CreateTemporaryAccessKeyByTokenRequestBody(auth=iam.TokenAuth(identity=identity))
+        request = iam.CreateTemporaryAccessKeyByTokenRequest(body=body)
+        return own_iam().create_temporary_access_key_by_token(request)
+
+    by_name, by_id = iam.AuthScopeProject(name=REGION), iam.AuthScopeProject(id=PROJECT)
+    control("PUT", "user", {"domain": "acme", "name": "robot", "password": "hunter2"})
+    try:
+        for made in (password_token("hunter2", by_name), password_token("hunter2", by_id), agency_token()):
+            equal((made.status_code, made.token.project.id, made.token.project.name), (201, PROJECT, REGION))
+            check_key(key_of_token(made.x_subject_token).credential)
+            journal = json.dumps(control("GET", "journal"))
+            assert "hunter2" not in journal and made.x_subject_token not in journal, "a secret in the journal"
+        fails(lambda: password_token("wrong", by_name), "401", "password")
+        fails(lambda: key_of_token("wrong"), "401", "token")
+    finally:
+        control("DELETE", "user")
+
+
+@check
+def keys_that_were_revoked_or_have_expired_are_401():
+    through = check_key(key_of_agency(own_iam()).credential)
+    control("DELETE", "tokens")
+    refused(lambda: list_registries(through), 401, "APIGW.0301")
+    with switched(credential_ttl_seconds=1):
+        key = key_of_agency(own_iam()).credential
+    through = client(key.access, key.secret, security_token=key.securitytoken)
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            list_registries(through)
+        except exceptions.ClientRequestException as error:
+            equal((error.status_code, error.error_code), (401, "APIGW.0301"))
+            assert "expired" in error.error_msg, error.error_msg
+            return
+        assert time.monotonic() < deadline, "still good"
 
 
 def remove_ours():

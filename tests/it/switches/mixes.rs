@@ -66,7 +66,7 @@ const UNUSABLE: [&str; 12] = [
     "throttle_window_millis",
     "connection_test_millis",
     "status_millis",
-    "token_secs",
+    "credential_ttl_seconds",
     "deny",
 ];
 

@@ -301,7 +301,7 @@ fn denied() -> Vec<Case> {
 }
 
 /// Values that no registry meets, and the test that meets them.
-pub(super) const ELSEWHERE: [(&str, &str); 5] = [
+pub(super) const ELSEWHERE: [(&str, &str); 11] = [
     (
         "projects=none",
         "the_project_of_a_region_is_one_or_none_or_several",
@@ -315,7 +315,35 @@ pub(super) const ELSEWHERE: [(&str, &str); 5] = [
         "token_error=service",
         "a_token_lets_requests_pass_until_it_expires",
     ),
-    ("token_secs=", "a_token_lets_requests_pass_until_it_expires"),
+    (
+        "credential_ttl_seconds=",
+        "a_switch_shortens_the_life_of_whatever_is_issued",
+    ),
+    // Sources of credentials that stand on the node.
+    (
+        "metadata_token=404",
+        "an_old_metadata_service_knows_no_tokens",
+    ),
+    (
+        "metadata_token=405",
+        "an_old_metadata_service_knows_no_tokens",
+    ),
+    (
+        "metadata_token=503",
+        "an_old_metadata_service_knows_no_tokens",
+    ),
+    (
+        "ecs_agency=absent",
+        "the_metadata_service_asks_for_a_token_that_it_gave",
+    ),
+    (
+        "pod_identity_reply=credentials",
+        "pod_identity_answers_in_each_spelling_that_is_known",
+    ),
+    (
+        "pod_identity_reply=flat",
+        "pod_identity_answers_in_each_spelling_that_is_known",
+    ),
     // Five refusals stop the operator, the sixth would lock the key.
     (
         "access_key_lock=on",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Simulator;
 use crate::faults::Fault;
+use crate::iam::{Trust, User};
 use crate::message::{Reply, Request, decode};
 use crate::sign::Keys;
 use crate::switches::Switches;
@@ -74,6 +75,14 @@ struct Credential {
     security_token: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    domain: String,
+    name: String,
+    password: String,
+}
+
 fn answer(
     simulator: &mut Simulator,
     request: &Request,
@@ -135,7 +144,32 @@ fn about_the_cloud(
                 security_token,
             };
         }
-        ("DELETE", ["tokens"]) => world.iam.revoke_tokens(),
+        ("PUT", ["user"]) => {
+            let NewUser {
+                domain,
+                name,
+                password,
+            } = body(request)?;
+            world.iam.user = Some(User {
+                domain,
+                name,
+                password,
+            });
+        }
+        ("DELETE", ["user"]) => world.iam.user = None,
+        ("GET", ["trust"]) => return Ok(Reply::json(200, &json!(world.iam.trust))),
+        ("PUT", ["trust"]) => {
+            let named: Value = body(request)?;
+            world
+                .iam
+                .trust
+                .set_json(named)
+                .map_err(|error| bad_request(error.to_string()))?;
+            return Ok(Reply::json(200, &json!(world.iam.trust)));
+        }
+        ("DELETE", ["trust"]) => world.iam.trust = Trust::default(),
+        ("DELETE", ["tokens"]) => world.iam.revoke(),
+        ("DELETE", ["metadata-tokens"]) => world.iam.forget_metadata_tokens(),
         _ => return Err(no_such_thing(request)),
     }
     Ok(done())
@@ -212,14 +246,17 @@ fn no_such_thing(request: &Request) -> Complaint {
     }
 }
 
-const SURFACE: [&str; 11] = [
+const SURFACE: [&str; 14] = [
     "GET|POST /_simulator/registries?instance=ID",
     "PUT|DELETE /_simulator/registries/{id}?instance=ID",
     "PUT /_simulator/registries/{id}/status?instance=ID",
     "PUT /_simulator/policies?instance=ID",
     "PUT|DELETE /_simulator/instances/{id}",
     "PUT /_simulator/credential",
+    "PUT|DELETE /_simulator/user",
+    "GET|PUT|DELETE /_simulator/trust",
     "DELETE /_simulator/tokens",
+    "DELETE /_simulator/metadata-tokens",
     "GET|DELETE /_simulator/journal",
     "GET|PUT|DELETE /_simulator/switches",
     "GET|POST|DELETE /_simulator/faults",

@@ -93,7 +93,7 @@ pub enum Kind {
 }
 
 /// Operations that a fault can be for.
-pub const OPERATIONS: [&str; 11] = [
+pub const OPERATIONS: [&str; 19] = [
     "CreateInstanceRegistry",
     "ListInstanceRegistries",
     "ShowInstanceRegistry",
@@ -103,7 +103,15 @@ pub const OPERATIONS: [&str; 11] = [
     "ShowInstance",
     "ListInstanceStatistics",
     "KeystoneListProjects",
-    "KeystoneCreateUserTokenByPassword",
+    "CreateToken",
+    "CreateTemporaryAccessKeyByAgency",
+    "CreateTemporaryAccessKeyByToken",
+    "CreateUnscopedTokenByIdToken",
+    "AssumeAgency",
+    "AssumeAgencyWithOIDC",
+    "MetadataToken",
+    "MetadataSecurityKey",
+    "PodIdentityCredentials",
     crate::route::UNKNOWN_OPERATION,
 ];
 

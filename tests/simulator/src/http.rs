@@ -234,9 +234,10 @@ fn note(simulator: &mut Simulator, request: &Request) -> (u64, Option<Fault>) {
         let kind = serde_json::to_value(fault.kind).ok()?;
         kind.as_str().map(str::to_owned)
     });
+    let shown = simulator.world.noted(request);
     let seq = simulator
         .journal
-        .begin(request, operation, instance, kind, clock());
+        .begin(&shown, operation, instance, kind, clock());
     (seq, fault)
 }
 

@@ -1,5 +1,5 @@
-//! Huawei Cloud SWR Enterprise as its documents describe it, with the part of IAM that a client of it needs. Must not
-//! know any client: no type of the operator comes in here, so that a shared mistake cannot hide.
+//! Huawei Cloud SWR Enterprise as its documents describe it, with the sources of credentials that a client of it needs.
+//! Must not know any client: no type of the operator comes in here, so that a shared mistake cannot hide.
 //!
 //! [`world`] is the cloud as a value: `World::handle(request, now)` checks signature and token, then answers. Around
 //! it stand the [`faults`] that a test scripts, the [`journal`] of what was asked, the [`control`] surface and, in
@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! Left out: replication policies (only their effect on DELETE is there), STS, the metadata service, HTTP/2 and gzip.
+//! Left out: replication policies (only their effect on DELETE is there), the signature of ID tokens, HTTP/2 and gzip.
 
 pub mod body;
 pub mod control;
@@ -41,7 +41,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use jiff::Timestamp;
 
 pub use crate::http::{Server, serve};
-pub use crate::iam::User;
+pub use crate::iam::{Trust, User};
 pub use crate::sign::Keys;
 pub use crate::switches::Switches;
 
@@ -61,6 +61,8 @@ pub struct Options {
     pub keys: Keys,
     /// Who may get tokens by password; `None`: nobody.
     pub user: Option<User>,
+    /// Whom the account trusts: agency, identity provider, audience.
+    pub trust: Trust,
     pub switches: Switches,
 }
 
@@ -78,6 +80,7 @@ impl Default for Options {
                 security_token: None,
             },
             user: None,
+            trust: Trust::default(),
             switches: Switches::default(),
         }
     }
@@ -99,6 +102,7 @@ impl Simulator {
             instances: options.instances,
             keys: options.keys,
             user: options.user,
+            trust: options.trust,
         };
         Self {
             world: World::new(account, options.switches, now),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use swr_simulator::{Keys, Options, Switches, User, serve};
+use swr_simulator::{Keys, Options, Switches, Trust, User, serve};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulates Huawei Cloud SWR Enterprise on a loopback address
@@ -100,6 +100,8 @@ fn start(arguments: Arguments) -> io::Result<()> {
             security_token: arguments.security_token,
         },
         user,
+        // `PUT /_simulator/trust` changes it.
+        trust: Trust::default(),
         switches,
     };
     tokio::runtime::Builder::new_multi_thread()

@@ -28,6 +28,14 @@ pub enum Refusal {
         title: &'static str,
         message: String,
     },
+    /// STS. Its codes are placeholders, as the others are; no client may depend on them.
+    Sts {
+        status: u16,
+        code: &'static str,
+        message: String,
+    },
+    /// A service on the node, which speaks plain text.
+    Text { status: u16, message: &'static str },
     /// A proxy or a wrong server that knows nothing of this API.
     Html { status: u16 },
     /// Throttled by the gateway.
@@ -92,6 +100,17 @@ impl Refusal {
                 *status,
                 &json!({"error": {"code": status, "message": message, "title": title}}),
             ),
+            Self::Sts {
+                status,
+                code,
+                message,
+            } => Reply::json(
+                *status,
+                &json!({"error_code": code, "error_msg": message, "request_id": request_id}),
+            ),
+            Self::Text { status, message } => {
+                Reply::empty(*status).with_body("text/plain; charset=utf-8", message.as_bytes())
+            }
             Self::Html { status } => Reply::empty(*status).with_body(
                 "text/html",
                 b"<html>\n<head><title>404 Not Found</title></head>\n<body>\n<center><h1>404 Not Found</h1></center>\n</body>\n</html>\n",

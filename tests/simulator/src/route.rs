@@ -1,13 +1,100 @@
 //! Method and path -> operation. Must not know the state of the cloud or who asks.
 
+use serde_json::Value;
+
+use crate::iam::{metadata, pod_identity};
 use crate::message::{Request, decode};
 use crate::switches::PathSlashes;
+
+/// A request about who somebody is: of IAM, STS, the metadata service of an ECS, or the agent of CCE Pod Identity. They
+/// have endpoints of their own in the cloud and share one here, because no two paths are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    ListProjects,
+    CreateToken,
+    /// The same path as `CreateToken`: the method in the body decides who may ask.
+    CreateAgencyToken,
+    CreateKeyByAgency,
+    /// The same path as `CreateKeyByAgency`, likewise.
+    CreateKeyByToken,
+    CreateUnscopedToken,
+    AssumeAgency,
+    AssumeAgencyWithOidc,
+    MetadataToken,
+    MetadataKey,
+    PodIdentity,
+}
+
+impl Identity {
+    fn from_request(method: &str, segments: &[&str], request: &Request) -> Option<Self> {
+        let path = || format!("/{}", segments.join("/"));
+        match (method, segments) {
+            ("GET", ["v3", "projects"]) => Some(Self::ListProjects),
+            ("POST", ["v3", "auth", "tokens"]) => Some(match identity_method(request).as_deref() {
+                Some("assume_role") => Self::CreateAgencyToken,
+                Some(_) | None => Self::CreateToken,
+            }),
+            ("POST", ["v3.0", "OS-CREDENTIAL", "securitytokens"]) => {
+                Some(match identity_method(request).as_deref() {
+                    Some("token") => Self::CreateKeyByToken,
+                    Some(_) | None => Self::CreateKeyByAgency,
+                })
+            }
+            ("POST", ["v3.0", "OS-AUTH", "id-token", "tokens"]) => Some(Self::CreateUnscopedToken),
+            ("POST", ["v5", "agencies", "assume"]) => Some(Self::AssumeAgency),
+            ("POST", ["v5", "agencies", "assume-with-oidc"]) => Some(Self::AssumeAgencyWithOidc),
+            ("PUT", _) if path() == metadata::TOKEN_PATH => Some(Self::MetadataToken),
+            ("GET", _) if path() == metadata::KEY_PATH => Some(Self::MetadataKey),
+            ("POST", _) if path() == pod_identity::PATH => Some(Self::PodIdentity),
+            _ => None,
+        }
+    }
+
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::ListProjects => "KeystoneListProjects",
+            Self::CreateToken | Self::CreateAgencyToken => "CreateToken",
+            Self::CreateKeyByAgency => "CreateTemporaryAccessKeyByAgency",
+            Self::CreateKeyByToken => "CreateTemporaryAccessKeyByToken",
+            Self::CreateUnscopedToken => "CreateUnscopedTokenByIdToken",
+            Self::AssumeAgency => "AssumeAgency",
+            Self::AssumeAgencyWithOidc => "AssumeAgencyWithOIDC",
+            Self::MetadataToken => "MetadataToken",
+            Self::MetadataKey => "MetadataSecurityKey",
+            Self::PodIdentity => "PodIdentityCredentials",
+        }
+    }
+
+    /// Whether the caller must sign or show a token. The others bring what proves them along in another way.
+    pub fn is_authenticated(self) -> bool {
+        match self {
+            Self::ListProjects
+            | Self::CreateAgencyToken
+            | Self::CreateKeyByAgency
+            | Self::AssumeAgency => true,
+            Self::CreateToken
+            | Self::CreateKeyByToken
+            | Self::CreateUnscopedToken
+            | Self::AssumeAgencyWithOidc
+            | Self::MetadataToken
+            | Self::MetadataKey
+            | Self::PodIdentity => false,
+        }
+    }
+}
+
+/// The first of `auth.identity.methods`.
+fn identity_method(request: &Request) -> Option<String> {
+    let body: Value = serde_json::from_slice(&request.body).ok()?;
+    body.pointer("/auth/identity/methods/0")?
+        .as_str()
+        .map(str::to_owned)
+}
 
 /// A request that an API of the cloud is published for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    ListProjects,
-    CreateToken,
+    Identity(Identity),
     ListInstances {
         project: String,
     },
@@ -68,8 +155,6 @@ impl Call {
         let method = request.method.as_str();
         let owned = |text: &str| text.to_owned();
         match (method, segments.as_slice()) {
-            ("GET", ["v3", "projects"]) => Some(Self::ListProjects),
-            ("POST", ["v3", "auth", "tokens"]) => Some(Self::CreateToken),
             ("GET", ["v2", project, "instances"]) => Some(Self::ListInstances {
                 project: owned(project),
             }),
@@ -112,15 +197,14 @@ impl Call {
                     _ => None,
                 }
             }
-            _ => None,
+            _ => Identity::from_request(method, &segments, request).map(Self::Identity),
         }
     }
 
-    /// The name that Huawei's SDKs give to the operation.
+    /// The name that Huawei's SDKs give to the operation, or one in their manner where they have none.
     pub fn operation(&self) -> &'static str {
         match self {
-            Self::ListProjects => "KeystoneListProjects",
-            Self::CreateToken => "KeystoneCreateUserTokenByPassword",
+            Self::Identity(call) => call.operation(),
             Self::ListInstances { .. } => "ListInstance",
             Self::ShowInstance { .. } => "ShowInstance",
             Self::Statistics { .. } => "ListInstanceStatistics",
@@ -132,10 +216,25 @@ impl Call {
         }
     }
 
-    /// The permission that the operation needs; IAM's own calls need none here.
+    /// Whether the caller must sign or show a token.
+    pub fn is_authenticated(&self) -> bool {
+        match self {
+            Self::Identity(call) => call.is_authenticated(),
+            Self::ListInstances { .. }
+            | Self::ShowInstance { .. }
+            | Self::Statistics { .. }
+            | Self::CreateRegistry { .. }
+            | Self::ListRegistries { .. }
+            | Self::ShowRegistry { .. }
+            | Self::UpdateRegistry { .. }
+            | Self::DeleteRegistry { .. } => true,
+        }
+    }
+
+    /// The permission that the operation needs; calls about identity need none here.
     pub fn action(&self) -> Option<&'static str> {
         match self {
-            Self::ListProjects | Self::CreateToken => None,
+            Self::Identity(_) => None,
             Self::ListInstances { .. } => Some("swr:instance:list"),
             Self::ShowInstance { .. } => Some("swr:instance:get"),
             Self::Statistics { .. } => Some("swr:instance:listStatistics"),
@@ -147,10 +246,10 @@ impl Call {
         }
     }
 
-    /// The project of the path; IAM's calls have none.
+    /// The project of the path; calls about identity have none.
     pub fn project(&self) -> Option<&str> {
         match self {
-            Self::ListProjects | Self::CreateToken => None,
+            Self::Identity(_) => None,
             Self::ListInstances { project }
             | Self::ShowInstance { project, .. }
             | Self::Statistics { project, .. }
@@ -165,7 +264,7 @@ impl Call {
     /// The instance of the path.
     pub fn instance(&self) -> Option<&str> {
         match self {
-            Self::ListProjects | Self::CreateToken | Self::ListInstances { .. } => None,
+            Self::Identity(_) | Self::ListInstances { .. } => None,
             Self::ShowInstance { instance, .. }
             | Self::Statistics { instance, .. }
             | Self::CreateRegistry { instance, .. }
@@ -182,8 +281,7 @@ impl Call {
             Self::CreateRegistry { .. }
             | Self::UpdateRegistry { .. }
             | Self::DeleteRegistry { .. } => true,
-            Self::ListProjects
-            | Self::CreateToken
+            Self::Identity(_)
             | Self::ListInstances { .. }
             | Self::ShowInstance { .. }
             | Self::Statistics { .. }

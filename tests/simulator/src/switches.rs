@@ -69,6 +69,24 @@ impl Setting for Millis {
     }
 }
 
+/// A time in seconds; 0 leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub u32);
+
+impl Setting for Seconds {
+    fn allowed() -> String {
+        format!("a number of seconds from 1 to {}, or 0", u32::MAX)
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok().map(Self)
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
 /// How many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub u32);
@@ -269,6 +287,21 @@ words! {
         /// 401 `SVCSTG.SWR.4010000`
         Service = "service",
     }
+    MetadataToken {
+        Issued = "issued",
+        NotFound = "404",
+        NotAllowed = "405",
+        Unavailable = "503",
+    }
+    /// Every spelling that Huawei's SDK reads.
+    PodIdentityReply {
+        /// `{"credential":{"access":...}}`, as of old IAM.
+        Credential = "credential",
+        /// `{"credentials":{"access_key_id":...}}`, as of STS.
+        Credentials = "credentials",
+        /// `{"accessKeyId":...}`
+        Flat = "flat",
+    }
     Deny {
         None = "none",
         Create = "create",
@@ -466,8 +499,15 @@ switches! {
     access_key_lock: OnOff = OnOff::Off,
     /// 43: an expired token.
     token_error: TokenError = TokenError::Gateway,
-    /// 43: how long a token is valid.
-    token_secs: Count = Count(86_400),
+    /// 43: how long everything issued from now on is valid: tokens, temporary keys, tokens of the metadata service. 0:
+    /// as documented, or as asked for.
+    credential_ttl_seconds: Seconds = Seconds(0),
+    /// The metadata service's answer to a request for a token; all but `issued` are the old service, which knows none.
+    metadata_token: MetadataToken = MetadataToken::Issued,
+    /// Whether the ECS has an agency.
+    ecs_agency: Presence = Presence::Present,
+    /// The form of temporary keys of Pod Identity.
+    pod_identity_reply: PodIdentityReply = PodIdentityReply::Credential,
     /// 44: operations the caller has no permission for.
     deny: Deny = Deny::None,
     /// 44: how that is said.

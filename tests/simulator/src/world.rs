@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::body::Draft;
-use crate::iam::{Iam, User};
+use crate::iam::{Iam, Trust, User, without_secrets};
 use crate::listing::{Listing, Page};
 use crate::message::{Delivery, Reply, Request};
 use crate::refusal::Refusal;
@@ -108,6 +108,7 @@ pub struct Account {
     pub instances: Vec<String>,
     pub keys: Keys,
     pub user: Option<User>,
+    pub trust: Trust,
 }
 
 impl World {
@@ -118,10 +119,11 @@ impl World {
             instances,
             keys,
             user,
+            trust,
         } = account;
         Self {
             switches,
-            iam: Iam::new(keys, user, region.clone(), project.clone()),
+            iam: Iam::new(keys, user, trust, region.clone(), project.clone()),
             region,
             project,
             instances: instances
@@ -141,10 +143,22 @@ impl World {
         }
     }
 
+    /// The request as the journal may show it: who proves who he is does not find the proof there.
+    pub fn noted(&self, request: &Request) -> Request {
+        let mut noted = request.clone();
+        if let Some(Call::Identity(_)) = Call::from_request(request, self.switches.path_slashes) {
+            noted.body = without_secrets(&request.body);
+        }
+        noted
+    }
+
     /// Gateway and service in one: checks who asks, then does what is asked.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Reply {
         let reply = self.reply(|world, now| world.pass_gateway(request, now), now);
-        if request.path.starts_with("/v3/") {
+        if ["/v3/", "/v3.0/"]
+            .iter()
+            .any(|its| request.path.starts_with(its))
+        {
             // IAM names its requests by a header of its own.
             let trace = hex_sha256(format!("trace {}", self.turn).as_bytes());
             return reply.with_header("x-iam-trace-id", &trace[..32]);
@@ -191,7 +205,7 @@ impl World {
                 WrongPath::Html => Refusal::Html { status: 404 },
             });
         };
-        if call != Call::CreateToken {
+        if call.is_authenticated() {
             self.iam.authenticate(request, &self.switches, now)?;
         }
         if let Some(project) = call.project() {
@@ -275,8 +289,7 @@ impl World {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         let reply = match call {
-            Call::ListProjects => Ok(self.iam.list_projects(request, &self.switches)),
-            Call::CreateToken => self.iam.create_token(request, &self.switches, now),
+            Call::Identity(call) => self.iam.answer(*call, request, &self.switches, now),
             Call::ListInstances { .. } => self.list_instances(request),
             Call::ShowInstance { instance, .. } => self.show_instance(instance),
             Call::Statistics { instance, .. } => self.statistics(instance),

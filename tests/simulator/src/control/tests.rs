@@ -315,3 +315,61 @@ fn a_change_of_health_moves_updated_at_only_where_switched() {
     assert!(!moved("updated_at=health", "healthy"));
     assert!(moved("updated_at=health", "unhealthy"));
 }
+
+#[test]
+fn whom_the_account_trusts_is_read_changed_and_reset() {
+    let mut simulator = simulator();
+    let defaults = json!(Trust::default());
+    let changed = json!({"audience": "swr", "idToken": "abc", "idpId": "other"});
+    let (status, after) = send(&mut simulator, "PUT", "trust", &changed);
+    let mut expected = defaults.clone();
+    for (name, value) in changed.as_object().unwrap() {
+        expected[name] = value.clone();
+    }
+    assert_eq!((status, &after), (200, &expected));
+    let unknown = json!({"audience": "third", "colour": "red"});
+    let (status, complaint) = send(&mut simulator, "PUT", "trust", &unknown);
+    let complaint = complaint["error"].as_str().unwrap();
+    assert!(
+        status == 400 && complaint.starts_with("unknown field `colour`, expected one of "),
+        "{complaint}"
+    );
+    assert_eq!(
+        send(&mut simulator, "GET", "trust", &Value::Null),
+        (200, expected)
+    );
+    assert_eq!(
+        send(&mut simulator, "PUT", "trust", &json!({"idToken": null})).1["idToken"],
+        Value::Null
+    );
+    assert_eq!(
+        send(&mut simulator, "DELETE", "trust", &Value::Null),
+        done()
+    );
+    assert_eq!(
+        send(&mut simulator, "GET", "trust", &Value::Null),
+        (200, defaults)
+    );
+}
+
+#[test]
+fn a_user_comes_and_goes() {
+    let mut simulator = simulator();
+    let user = json!({"domain": "acme", "name": "robot", "password": "hunter2"});
+    assert_eq!(send(&mut simulator, "PUT", "user", &user), done());
+    let stored = simulator.world.iam.user.as_ref().unwrap();
+    assert_eq!(
+        (
+            stored.domain.as_str(),
+            stored.name.as_str(),
+            stored.password.as_str()
+        ),
+        ("acme", "robot", "hunter2")
+    );
+    assert_eq!(send(&mut simulator, "DELETE", "user", &Value::Null), done());
+    assert!(simulator.world.iam.user.is_none());
+    assert_eq!(
+        send(&mut simulator, "DELETE", "metadata-tokens", &Value::Null),
+        done()
+    );
+}

@@ -35,6 +35,7 @@ impl Cloud {
                 name: "robot".to_owned(),
                 password: "hunter2".to_owned(),
             }),
+            trust: options.trust,
         };
         Self {
             world: World::new(account, chosen, now),

@@ -84,7 +84,7 @@ fn with_token(token: &str) -> Request {
 
 #[test]
 fn a_token_lets_requests_pass_until_it_expires() {
-    let mut cloud = Cloud::with(&["token_secs=60"]);
+    let mut cloud = Cloud::with(&["credential_ttl_seconds=60"]);
     let reply = cloud
         .world
         .handle(&token_request("hunter2", "cn-north-4"), cloud.now);
@@ -115,7 +115,7 @@ fn a_token_lets_requests_pass_until_it_expires() {
     cloud.take(&Switch("token_error=service"));
     let service = refused(401, "SVCSTG.SWR.4010000", "Authentication failed");
     check_request(&mut cloud, &with_token(&token), service);
-    cloud.world.iam.revoke_tokens();
+    cloud.world.iam.revoke();
     check_request(
         &mut cloud,
         &with_token(&token),
