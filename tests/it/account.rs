@@ -108,7 +108,10 @@ fn an_account_waits_for_its_secret(site: &Site) {
     assert!(site.cloud.requests(mark).is_empty());
     site.put_account_secret(&site.keys);
     let message = site.await_account("True Available");
-    assert_eq!(message, "the key is readable and the project is known");
+    assert_eq!(
+        message,
+        "the credential is at hand and the project is known"
+    );
     site.await_ready("it");
 }
 
@@ -175,7 +178,7 @@ fn a_lookup_in_trouble_is_repeated(site: &Site) {
     let message = site.await_account("False ApiUnavailable");
     assert_eq!(
         message,
-        "cannot look up the project of the region: SWR answered with an internal error (APIGW.0201); or set spec.projectId"
+        "cannot look up the project of the region: IAM answered with an internal error (APIGW.0201); or set spec.projectId"
     );
     site.await_account("True Available");
     assert_eq!(site.cloud.asked(mark, "KeystoneListProjects").len(), 2);
@@ -277,7 +280,9 @@ fn a_wrong_key_is_reported_and_a_right_one_is_used_at_once(site: &Site) {
     site.create(&object(site));
     let (object, message) = site.await_state("it", "False AuthFailed");
     assert!(
-        message.starts_with("cannot list the instance's registries: SWR refuses the account's key"),
+        message.starts_with(
+            "cannot list the instance's registries: SWR refuses the account's credential"
+        ),
         "{message}"
     );
     assert_eq!(state(&object, "Reconciling"), "True ProgressingWithRetry");

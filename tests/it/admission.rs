@@ -539,6 +539,39 @@ fn an_account_that_breaks_a_rule_is_refused() {
         ("projectId with a slash", json!({"projectId": "a/b"})),
         ("auth missing", json!({"auth": null})),
         ("auth empty", json!({"auth": {"accessKeySecretRef": null}})),
+        ("two sources", json!({"auth": {"podIdentity": {}}})),
+        (
+            "an agency by URN and by name",
+            json!({"auth": {"accessKeySecretRef": null, "agency": {
+                "accountRef": {"name": "hub"}, "urn": "iam::d:agency:a", "name": "a",
+            }}}),
+        ),
+        (
+            "an agency by name of nobody",
+            json!({"auth": {"accessKeySecretRef": null, "agency": {
+                "accountRef": {"name": "hub"}, "name": "a",
+            }}}),
+        ),
+        (
+            "an agency of two domains",
+            json!({"auth": {"accessKeySecretRef": null, "agency": {
+                "accountRef": {"name": "hub"}, "name": "a", "domainName": "d", "domainId": "0",
+            }}}),
+        ),
+        (
+            "oidc without an agency",
+            json!({"auth": {"accessKeySecretRef": null, "oidc": {"providerUrn": "iam::d:oidcProvider:p"}}}),
+        ),
+        (
+            "oidc of both kinds",
+            json!({"auth": {"accessKeySecretRef": null, "oidc": {
+                "identityProviderId": "p", "providerUrn": "u", "agencyUrn": "a",
+            }}}),
+        ),
+        (
+            "an unknown field of podIdentity",
+            json!({"auth": {"accessKeySecretRef": null, "podIdentity": {"url": "http://169.254.169.254"}}}),
+        ),
         (
             "a Secret elsewhere",
             json!({"auth": {"accessKeySecretRef": {"namespace": "x"}}}),

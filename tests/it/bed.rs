@@ -254,6 +254,9 @@ impl Bed {
             flag("--account", &site.name);
             flag("--swr-endpoint", &endpoint);
             flag("--iam-endpoint", &endpoint);
+            flag("--sts-endpoint", &endpoint);
+            flag("--account", &format!("{}-hub", site.name));
+            flag("--account", &format!("{}-outer", site.name));
         }
         args.extend(further.iter().map(|flag| (*flag).to_owned()));
         let mut operator = Operator::spawn(&OperatorOptions {

@@ -96,6 +96,19 @@ impl Cloud {
         answer
     }
 
+    /// Somebody gets a token of IAM for this body.
+    pub(crate) fn issue_token(&self, body: &Value) -> String {
+        let request = Request::new("POST", "/v3/auth/tokens", body.to_string().into_bytes())
+            .with_header("content-type", "application/json");
+        let reply = self
+            .server
+            .with(|simulator, now| simulator.world.handle(&request, now));
+        let token = reply.header("x-subject-token");
+        token
+            .unwrap_or_else(|| panic!("{}", reply.value()))
+            .to_owned()
+    }
+
     /// Somebody creates a registry in the console; its id.
     pub(crate) fn console_create(&self, instance: &str, body: &Value) -> i64 {
         let answer = self.control("POST", &format!("registries?instance={instance}"), body);

@@ -576,6 +576,7 @@ fn every_flag_in_the_documents_exists() {
     for path in [
         "README.md",
         "ARCHITECTURE.md",
+        "docs/accounts.md",
         "docs/gitops.md",
         "docs/operations.md",
         "docs/protocol.md",

@@ -153,9 +153,15 @@ impl Site {
 
     /// Waits for a state of the account's `Ready` with exactly this message.
     pub(crate) fn await_account_saying(&self, wanted: &str, message: &str) {
-        let what = format!("account {}: {wanted}: {message}", self.name);
+        self.await_other_account(&self.name, wanted, message);
+    }
+
+    /// The same for another account of this site.
+    pub(crate) fn await_other_account(&self, name: &str, wanted: &str, message: &str) {
+        let what = format!("account {name}: {wanted}: {message}");
         eventually_blocking(PATIENCE, &what, || {
-            let account = self.account_now();
+            let account = self.cluster.get(&format!("{ACCOUNTS}/{name}"));
+            let account = account.unwrap_or_default();
             let said = &condition(&account, "Ready")["message"];
             if state(&account, "Ready") == wanted && said == message {
                 Ok(())

@@ -95,14 +95,173 @@ pub struct SwrAccountSpec {
     pub grants: Vec<Grant>,
 }
 
-/// How the operator proves who it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How the operator proves who it is: exactly one of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": is_one_of(&SOURCES), "message": format!("auth must have exactly one of {}", SOURCES.join(", "))}
+]))]
 pub struct Auth {
     /// An access key in a Secret in the operator's namespace, with the keys `accessKey`,
-    /// `secretKey` and, for a temporary key, `securityToken`.
-    pub access_key_secret_ref: SecretName,
+    /// `secretKey` and, for a temporary key, `securityToken`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_secret_ref: Option<SecretName>,
+    /// An IAM user in a Secret in the operator's namespace, with the keys `domainName` (name of the
+    /// account), `userName` and `password`. The operator gets tokens with it and renews them. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret_ref: Option<SecretName>,
+    /// A token in a Secret in the operator's namespace, under the key `token`. Somebody else renews it. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<SecretName>,
+    /// An agency that is assumed with the credential of another SwrAccount. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agency: Option<Agency>,
+    /// An agency that is assumed with the token of the operator's ServiceAccount, for which the
+    /// cluster is registered in IAM as an identity provider (OIDC). No key is stored. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
+    /// The agency that CCE associates with the operator's ServiceAccount (pod identity). No key is
+    /// stored. Written as `podIdentity: {}`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_identity: Option<PodIdentity>,
+    /// The agency of the node on which the operator runs, from its metadata service. Every pod of that
+    /// node can use it. Written as `ecsMetadata: {}`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecs_metadata: Option<EcsMetadata>,
 }
+
+/// The fields of `auth`.
+const SOURCES: [&str; 7] = [
+    "accessKeySecretRef",
+    "passwordSecretRef",
+    "tokenSecretRef",
+    "agency",
+    "oidc",
+    "podIdentity",
+    "ecsMetadata",
+];
+
+/// CEL: whether exactly one of these fields is there.
+fn is_one_of(fields: &[&str]) -> String {
+    let has: Vec<String> = fields
+        .iter()
+        .map(|field| format!("has(self.{field})"))
+        .collect();
+    format!("[{}].exists_one(is_set, is_set)", has.join(", "))
+}
+
+impl Auth {
+    /// The one source that is given; `None` if there is none, or several, as under an older CRD.
+    pub fn source(&self) -> Option<AuthSource<'_>> {
+        let Auth {
+            access_key_secret_ref,
+            password_secret_ref,
+            token_secret_ref,
+            agency,
+            oidc,
+            pod_identity,
+            ecs_metadata,
+        } = self;
+        let given = [
+            access_key_secret_ref.as_ref().map(AuthSource::AccessKey),
+            password_secret_ref.as_ref().map(AuthSource::Password),
+            token_secret_ref.as_ref().map(AuthSource::Token),
+            agency.as_ref().map(AuthSource::Agency),
+            oidc.as_ref().map(AuthSource::Oidc),
+            pod_identity.as_ref().map(|_| AuthSource::PodIdentity),
+            ecs_metadata.as_ref().map(|_| AuthSource::EcsMetadata),
+        ];
+        let mut given = given.into_iter().flatten();
+        let one = given.next();
+        one.filter(|_| given.next().is_none())
+    }
+}
+
+/// The field of `auth` that is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthSource<'a> {
+    /// `accessKeySecretRef`.
+    AccessKey(&'a SecretName),
+    /// `passwordSecretRef`.
+    Password(&'a SecretName),
+    /// `tokenSecretRef`.
+    Token(&'a SecretName),
+    /// `agency`.
+    Agency(&'a Agency),
+    /// `oidc`.
+    Oidc(&'a Oidc),
+    /// `podIdentity`.
+    PodIdentity,
+    /// `ecsMetadata`.
+    EcsMetadata,
+}
+
+/// An agency that is assumed with the credential of another account: by `urn`, or by `name` and the
+/// account of the cloud that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.urn) ? !has(self.name) && !has(self.domainName) && !has(self.domainId) : has(self.name) && has(self.domainName) != has(self.domainId)", "message": "agency must have either urn, or name and one of domainName and domainId"}
+]))]
+pub struct Agency {
+    /// The SwrAccount whose credential is used. It needs no grants, and must not itself have an agency.
+    pub account_ref: AccountName,
+    /// URN of a trust agency of the newer IAM, as `iam::0123456789abcdef0123456789abcdef:agency:swr`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub urn: Option<String>,
+    /// Name of the agency. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub name: Option<String>,
+    /// Name of the cloud account that the agency belongs to. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub domain_name: Option<String>,
+    /// Id of the cloud account that the agency belongs to. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub domain_id: Option<String>,
+}
+
+/// Names a SwrAccount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountName {
+    /// Name of the SwrAccount.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Who vouches for the token of the operator's ServiceAccount: a provider and a trust agency of the
+/// newer IAM by their URNs, or an identity provider of the older one by its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.identityProviderId) ? !has(self.providerUrn) && !has(self.agencyUrn) : has(self.providerUrn) && has(self.agencyUrn)", "message": "oidc must have either providerUrn and agencyUrn, or identityProviderId"}
+]))]
+pub struct Oidc {
+    /// URN of the OIDC provider. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub provider_urn: Option<String>,
+    /// URN of the trust agency. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub agency_urn: Option<String>,
+    /// Id of the identity provider. What the token may do follows from the provider's mapping in IAM. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub identity_provider_id: Option<String>,
+}
+
+/// The agency that CCE associates with the operator's ServiceAccount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PodIdentity {}
+
+/// The agency of the node on which the operator runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EcsMetadata {}
 
 /// Names a Secret in the operator's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

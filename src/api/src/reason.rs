@@ -75,7 +75,7 @@ reasons! {
     ApiUnavailable, Reconciling, WARNING, "SWR cannot be reached or answers with an error that passes. The operator tries again.";
     Throttled, Reconciling, WARNING, "SWR, or `limits` of the SwrAccount, limits the rate of requests. The operator slows down and tries again.";
     ClockSkew, Reconciling, WARNING, "SWR refuses signatures because the clock of the operator's node is more than 15 minutes off.";
-    AuthFailed, Reconciling, WARNING, "SWR refuses the account's key: check the Secret of the SwrAccount.";
+    AuthFailed, Reconciling, WARNING, "SWR or IAM refuses the account's credential, or there is none: see the SwrAccount's own conditions, and check what its `auth` names.";
     InstanceNotRunning, Reconciling, WARNING, "The SWR instance does not exist, or is not in state Running.";
     InvalidSpec, Stalled, WARNING, "The spec breaks a rule, or SWR refuses it as invalid: change the field that the message names.";
     InvalidSecret, Stalled, WARNING, "The Secret exists, but a key has been missing for a minute or its value is unusable: the message names key and rule, never the value.";

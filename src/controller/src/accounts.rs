@@ -8,18 +8,18 @@ use crate::metrics::Accounts as Meters;
 use swr_operator_api::account::{SwrAccount, SwrAccountSpec};
 use swr_operator_core::account::AccountVerdict;
 use swr_operator_core::answer::{Account, AccountProblem, Labels};
-use swr_operator_core::credential::{self, Fingerprint, Sealer, SecretData};
+use swr_operator_core::credential::{Fingerprint, Sealer};
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
 use swr_operator_core::failure::Class;
 use swr_operator_core::grant;
 use swr_operator_swr::{
-    AccessKey, Circuit, Circuits, Client, Endpoints, Limits, ObserveAccount as _, ProjectError,
-    Refused, Transport, project_of,
+    Authenticator, Circuitry, Circuits, Client, Endpoints, Limits, ObserveAccount as _,
+    ProjectError, Transport, project_of,
 };
 
+use super::identity::{Identity, Resolver, no_credential, of_region};
 use super::namespaces::Namespaces;
 use super::secrets::SharedSecrets;
-use super::shared::Load;
 use super::snapshots::Snapshots;
 
 /// A usable account.
@@ -44,6 +44,16 @@ impl MadeFrom {
 }
 
 impl Usable {
+    /// What tells its credential from others.
+    pub(super) fn fingerprint(&self) -> &Fingerprint {
+        &self.made_from.key
+    }
+
+    /// Whether its credential is that of an agency.
+    pub(super) fn assumes(&self) -> bool {
+        self.made_from.spec.auth.agency.is_some()
+    }
+
     /// The instances that were listed, and how many registries each holds.
     pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
         let mut sizes = self.snapshots.sizes();
@@ -57,8 +67,9 @@ pub(super) struct Accounts {
     /// Names of the accounts that are served; all if empty.
     pub(super) served: Vec<String>,
     pub(super) namespace: String,
-    pub(super) endpoints: Endpoints,
-    pub(super) transport: Transport,
+    identity: Identity,
+    endpoints: Endpoints,
+    transport: Transport,
     settle_secs: i64,
     meters: Meters,
     /// By key, whichever accounts use it.
@@ -80,6 +91,7 @@ impl Accounts {
     pub(super) fn new(
         served: Vec<String>,
         namespace: String,
+        identity: Identity,
         endpoints: Endpoints,
         transport: Transport,
         settle_secs: i64,
@@ -88,6 +100,7 @@ impl Accounts {
         Accounts {
             served,
             namespace,
+            identity,
             endpoints,
             transport,
             settle_secs,
@@ -217,28 +230,41 @@ impl Accounts {
         sealer: &Arc<Sealer>,
         before: Option<&Arc<Usable>>,
     ) -> Result<Arc<Usable>, AccountVerdict> {
-        let region = Region::new(cr.spec.region.clone());
-        let secret_name = &cr.spec.auth.access_key_secret_ref.name;
-        let secret = secrets
-            .read(&self.namespace, secret_name, Load::Light)
-            .await
-            .map_err(|_| AccountVerdict::SecretUnavailable(secret_name.clone()))?
-            .ok_or_else(|| AccountVerdict::SecretNotFound(secret_name.clone()))?;
-        let key = access_key(&secret)
-            .map_err(|rejected| AccountVerdict::SecretRejected(secret_name.clone(), rejected))?;
+        let resolver = Resolver {
+            identity: &self.identity,
+            endpoints: &self.endpoints,
+            namespace: &self.namespace,
+            secrets,
+            sealer,
+        };
+        let resolved = resolver.resolve(cr, |name| self.get(name).ok()).await?;
         let made_from = MadeFrom {
             spec: cr.spec.clone(),
-            key: fingerprint(sealer, &key),
+            key: resolved.fingerprint,
         };
         if let Some(before) = before.filter(|before| before.made_from == made_from) {
-            return Ok(Arc::clone(before));
+            let kept = before.client.authenticator().keep_fresh().await;
+            return kept
+                .map(|()| Arc::clone(before))
+                .map_err(|error| no_credential(&error));
         }
-        let refused = |refused: Refused| AccountVerdict::NoEndpoint(refused.to_string());
-        let endpoint = self.endpoints.swr(&region).map_err(refused)?;
-        let circuit = self.circuits.of(&made_from.key);
-        let project = match &cr.spec.project_id {
-            Some(id) => ProjectId::new(id.clone()),
-            None => self.look_up_project(&region, &key, &circuit).await?,
+        let region = Region::new(cr.spec.region.clone());
+        let endpoint = of_region(self.endpoints.swr(&region))?;
+        let circuits = Circuitry {
+            using: self.circuits.of(&made_from.key),
+            issuing: self.circuits.of(&sealer.issuing(&made_from.key)),
+        };
+        let authenticator = Arc::new(Authenticator::new(
+            resolved.source,
+            self.transport.clone(),
+            circuits,
+        ));
+        let obtained = authenticator.keep_fresh().await;
+        obtained.map_err(|error| no_credential(&error))?;
+        let given = cr.spec.project_id.clone().map(ProjectId::new);
+        let project = match given.or_else(|| authenticator.project()) {
+            Some(project) => project,
+            None => self.look_up_project(&region, &authenticator).await?,
         };
         let limits = Limits {
             requests_per_second: cr.spec.limits.requests_per_second,
@@ -256,7 +282,7 @@ impl Accounts {
                 self.transport.clone(),
                 endpoint,
                 project,
-                (key, circuit),
+                authenticator,
                 limits,
                 Arc::clone(sealer),
                 Arc::new(
@@ -272,14 +298,10 @@ impl Accounts {
     async fn look_up_project(
         &self,
         region: &Region,
-        key: &AccessKey,
-        circuit: &Circuit,
+        authenticator: &Authenticator,
     ) -> Result<ProjectId, AccountVerdict> {
-        let iam = self
-            .endpoints
-            .iam(region)
-            .map_err(|refused| AccountVerdict::NoEndpoint(refused.to_string()))?;
-        project_of(&self.transport, &iam, region, key, circuit)
+        let iam = of_region(self.endpoints.iam(region))?;
+        project_of(&self.transport, &iam, region, authenticator)
             .await
             .map_err(|error| match error {
                 ProjectError::Failed(failure) => AccountVerdict::ProjectLookup(failure),
@@ -290,28 +312,6 @@ impl Accounts {
     }
 }
 
-fn access_key(secret: &SecretData) -> Result<AccessKey, credential::Rejected> {
-    let security_token = match secret.data.contains_key("securityToken") {
-        true => Some(credential::value(secret, "securityToken")?),
-        false => None,
-    };
-    Ok(AccessKey {
-        access_key: credential::value(secret, "accessKey")?.expose().to_owned(),
-        secret_key: credential::value(secret, "secretKey")?,
-        security_token,
-    })
-}
-
-fn fingerprint(sealer: &Sealer, key: &AccessKey) -> Fingerprint {
-    sealer.account_key(&[
-        &key.access_key,
-        key.secret_key.expose(),
-        key.security_token
-            .as_ref()
-            .map_or("", |token| token.expose()),
-    ])
-}
-
 /// Whether an account in this state is worth another check soon.
 pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
     match verdict {
@@ -319,9 +319,15 @@ pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
         AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
         | AccountVerdict::SecretUnavailable(_)
+        | AccountVerdict::CredentialOfOther(_)
+        // A file of the pod.
+        | AccountVerdict::NoCredential(_, None)
         | AccountVerdict::NamespacesUnavailable => true,
-        AccountVerdict::NoEndpoint(_) | AccountVerdict::NoProject(_) => false,
-        AccountVerdict::ProjectLookup(failure) => match failure.class {
+        AccountVerdict::InvalidAuth(_)
+        | AccountVerdict::NoEndpoint(_)
+        | AccountVerdict::NoProject(_) => false,
+        AccountVerdict::ProjectLookup(failure)
+        | AccountVerdict::NoCredential(_, Some(failure)) => match failure.class {
             Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,
             Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
         },
@@ -331,7 +337,8 @@ pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swr_operator_swr::{Settings, Transport};
+    use std::path::PathBuf;
+    use swr_operator_swr::{NodeUrl, Settings, Transport};
 
     #[test]
     fn a_key_that_cannot_be_read_again_goes_on_only_for_the_spec_that_it_was_read_for() {
@@ -362,6 +369,11 @@ mod tests {
         let accounts = Accounts::new(
             Vec::new(),
             "operator".to_owned(),
+            Identity {
+                metadata_url: NodeUrl::parse(NodeUrl::METADATA).expect("a URL"),
+                oidc_token_file: PathBuf::new(),
+                pod_identity: Ok(None),
+            },
             Endpoints::default(),
             Transport::new(Settings::default()).expect("transport"),
             120,

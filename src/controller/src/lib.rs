@@ -9,6 +9,7 @@ mod accounts;
 mod context;
 mod execute;
 mod health;
+mod identity;
 mod lanes;
 pub mod metrics;
 mod namespaces;
@@ -26,4 +27,5 @@ mod start;
 mod turn;
 
 pub use health::Health;
+pub use identity::Identity;
 pub use start::{Options, Running, start};

@@ -150,9 +150,23 @@ impl Roster {
         let due = self
             .accounts
             .iter()
-            .filter(|(name, entry)| entry.read_at <= now && !self.reading.contains(*name));
+            .filter(|(name, entry)| entry.read_at <= now && !self.reading.contains(*name))
+            .filter(|(_, entry)| !self.waits_for_other(entry, |other| other.read_at <= now));
         due.map(|(name, entry)| (name.clone(), entry.account.clone()))
             .collect()
+    }
+
+    /// Whether the account whose credential this one uses is being checked, or is to be before it: else it would be
+    /// told at every start that the other is not ready. One that uses another's itself is waited for by none.
+    fn waits_for_other(&self, entry: &Entry, is_before: impl Fn(&Entry) -> bool) -> bool {
+        let agency_of = |entry: &Entry| entry.account.spec.auth.agency.clone();
+        let Some(agency) = agency_of(entry) else {
+            return false;
+        };
+        let name = &agency.account_ref.name;
+        self.accounts.get(name).is_some_and(|other| {
+            agency_of(other).is_none() && (self.reading.contains(name) || is_before(other))
+        })
     }
 
     /// A read of this account's key begins; until [`Roster::read`] there is no other.
@@ -168,7 +182,8 @@ impl Roster {
         let waiting = self
             .accounts
             .iter()
-            .filter(|(name, _)| !self.reading.contains(*name));
+            .filter(|(name, _)| !self.reading.contains(*name))
+            .filter(|(_, entry)| !self.waits_for_other(entry, |_| false));
         waiting.map(|(_, entry)| entry.read_at).min()
     }
 
@@ -243,6 +258,33 @@ mod tests {
         roster.deleted("a");
         assert_eq!(roster.read("a", at(60)), Meanwhile::Gone);
         assert_eq!(roster.next_at(), None);
+    }
+
+    #[test]
+    fn an_account_waits_for_the_one_whose_credential_it_uses() {
+        let of = |other: &str| {
+            let mut using = account(1);
+            let agency =
+                json!({"agency": {"accountRef": {"name": other}, "urn": "iam::d:agency:a"}});
+            using.spec.auth = serde_json::from_value(agency).expect("auth");
+            using
+        };
+        let mut roster = Roster::default();
+        roster.fits("a", of("hub"), at(0));
+        roster.fits("hub", account(1), at(0));
+        assert_eq!(due(&mut roster, 0), ["hub"]);
+        // Nothing is due before that check is over.
+        assert_eq!((due(&mut roster, 0), roster.next_at()), (vec![], None));
+        roster.read("hub", at(60));
+        assert_eq!(roster.next_at(), Some(at(0)));
+        assert_eq!(due(&mut roster, 1), ["a"]);
+        roster.read("a", at(61));
+        // What uses another's itself, or does not exist, is not waited for.
+        roster.fits("b", of("c"), at(1));
+        roster.fits("c", of("b"), at(1));
+        roster.fits("d", of("nobody"), at(1));
+        roster.fits("e", of("e"), at(1));
+        assert_eq!(due(&mut roster, 1), ["b", "c", "d", "e"]);
     }
 
     #[test]

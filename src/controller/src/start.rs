@@ -18,6 +18,7 @@ use swr_operator_swr::{Endpoints, Transport};
 
 use super::accounts::Accounts;
 use super::context::Context;
+use super::identity::Identity;
 use super::namespaces::Namespaces;
 use super::present::Present;
 use super::secrets::SharedSecrets;
@@ -40,6 +41,8 @@ pub struct Options {
     pub installation_id: Option<String>,
     /// Endpoints that are not derived from the region.
     pub endpoints: Endpoints,
+    /// Where accounts without a stored key get their credentials.
+    pub identity: Identity,
     /// How SWR is reached.
     pub transport: Transport,
     /// The windows of time that decisions depend on.
@@ -124,6 +127,7 @@ pub async fn start(
         accounts: Accounts::new(
             options.accounts.clone(),
             options.namespace.clone(),
+            options.identity.clone(),
             options.endpoints.clone(),
             options.transport.clone(),
             options.windows.settle_secs,

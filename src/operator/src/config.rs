@@ -12,10 +12,11 @@ use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::telemetry::LogFormat;
 use crate::value::{
     OrOff, account, address, address_or_off, duration, duration_or_off, log_level, namespace,
-    regional_endpoint, secs,
+    node_url, regional_endpoint, secs,
 };
+use swr_operator_controller::Identity;
 use swr_operator_core::reconcile::Windows;
-use swr_operator_swr::{Endpoint, Endpoints, Proxy};
+use swr_operator_swr::{Endpoint, Endpoints, NodeUrl, Proxy};
 
 /// Keeps the target registries of Huawei Cloud SWR Enterprise equal to ReplicationRegistry
 /// objects.
@@ -122,6 +123,36 @@ pub(crate) struct RunArgs {
     /// Endpoint of IAM, as for SWR.
     #[arg(long = "iam-endpoint", env = "SWR_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
     pub(crate) iam_endpoints: Vec<(String, Endpoint)>,
+
+    /// Endpoint of STS, as for SWR.
+    #[arg(long = "sts-endpoint", env = "SWR_OPERATOR_STS_ENDPOINTS", value_delimiter = ',', value_name = "[REGION=]URL", value_parser = regional_endpoint)]
+    pub(crate) sts_endpoints: Vec<(String, Endpoint)>,
+
+    /// Metadata service of the node, for accounts with `auth.ecsMetadata`.
+    #[arg(long, env = "SWR_OPERATOR_METADATA_URL", value_name = "URL", default_value = NodeUrl::METADATA, value_parser = node_url)]
+    pub(crate) metadata_url: NodeUrl,
+
+    /// File with the token of the operator's ServiceAccount for IAM, for accounts with `auth.oidc`. It is
+    /// read again at each renewal.
+    #[arg(
+        long,
+        env = "SWR_OPERATOR_OIDC_TOKEN_FILE",
+        value_name = "FILE",
+        default_value = "/var/run/secrets/swr.huaweicloud.com/token"
+    )]
+    pub(crate) oidc_token_file: PathBuf,
+
+    /// Where the agent of pod identity gives keys, for accounts with `auth.podIdentity`. CCE sets the variable.
+    #[arg(long, env = "HC_CONTAINER_CREDENTIALS_FULL_URI", value_name = "URL")]
+    pub(crate) pod_identity_url: Option<String>,
+
+    /// File with the pod's token for that agent. CCE sets the variable.
+    #[arg(
+        long,
+        env = "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) pod_identity_token_file: Option<PathBuf>,
 
     /// File with additional certificate authorities for SWR and IAM, in PEM.
     #[arg(long, env = "SWR_OPERATOR_CA_FILE", value_name = "FILE")]
@@ -261,7 +292,28 @@ impl RunArgs {
         Endpoints {
             swr: by_region(&self.swr_endpoints),
             iam: by_region(&self.iam_endpoints),
+            sts: by_region(&self.sts_endpoints),
         }
+    }
+
+    /// Where accounts without a stored key get their credentials.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            metadata_url: self.metadata_url.clone(),
+            oidc_token_file: self.oidc_token_file.clone(),
+            pod_identity: self.pod_identity(),
+        }
+    }
+
+    /// CCE, not a person, gives these; what cannot be used stops only the accounts that need it.
+    fn pod_identity(&self) -> Result<Option<(NodeUrl, PathBuf)>, String> {
+        let (Some(url), Some(file)) = (&self.pod_identity_url, &self.pod_identity_token_file)
+        else {
+            return Ok(None);
+        };
+        let url = node_url(url)
+            .map_err(|why| format!("HC_CONTAINER_CREDENTIALS_FULL_URI of this pod {why}"))?;
+        Ok(Some((url, file.clone())))
     }
 }
 

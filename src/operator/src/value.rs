@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use swr_operator_swr::Endpoint;
+use swr_operator_swr::{Endpoint, NodeUrl};
 use tracing_subscriber::EnvFilter;
 
 /// What can be switched off.
@@ -73,6 +73,11 @@ pub(crate) fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String
     };
     let endpoint = Endpoint::parse(url).map_err(|refused| refused.to_string())?;
     Ok((region.to_owned(), endpoint))
+}
+
+/// Where a service of the node is.
+pub(crate) fn node_url(text: &str) -> Result<NodeUrl, String> {
+    NodeUrl::parse(text.trim()).map_err(|refused| refused.to_string())
 }
 
 /// The name of a namespace.

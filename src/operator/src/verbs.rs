@@ -73,7 +73,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
     }
 
     let mut shutdown = on_signal()?;
-    let endpoints = args.endpoints();
+    let (endpoints, identity) = (args.endpoints(), args.identity());
     let options = Options {
         connection,
         namespace: args.namespace,
@@ -81,6 +81,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         accounts: args.accounts,
         installation_id: args.installation_id,
         endpoints,
+        identity,
         transport,
         windows,
         read_only: args.read_only,

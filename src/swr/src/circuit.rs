@@ -90,6 +90,16 @@ impl Circuit {
         Ok(Some(Trial(self)))
     }
 
+    /// The same, after a wait for those before it, which end within their deadlines.
+    pub(super) async fn trial(&self) -> Result<Trial<'_>, Failure> {
+        loop {
+            match self.enter(Instant::now())? {
+                Some(trial) => return Ok(trial),
+                None => tokio::time::sleep(TRIAL_CHECK_EVERY).await,
+            }
+        }
+    }
+
     /// Learns from how a request went.
     pub(super) fn settle(&self, now: Instant, result: Result<(), &Failure>) {
         let mut state = self.lock();

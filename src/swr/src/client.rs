@@ -10,19 +10,19 @@ use jiff::Timestamp;
 use swr_operator_clock as clock;
 use swr_operator_core::credential::Sealer;
 use swr_operator_core::desired::{InstanceId, ProjectId, RegistryId};
-use swr_operator_core::failure::Failure;
+use swr_operator_core::failure::{Cause, Failure};
 use tokio::time::Instant;
 
 pub use self::read::Reader;
 pub use self::write::{Audit, Writer};
-use super::circuit::Circuit;
+use super::auth::{Authentication, Authenticator, Refusal};
 use super::endpoint::Endpoint;
 use super::error::Operation;
 use super::exchange::{Call, Caller, Verdict, exchange};
 use super::http::Transport;
 use super::limit::{Limiter, Limits, Permit, Reservation, Windows};
 use super::observe::ObserveAccount;
-use super::sign::{self, AccessKey};
+use super::sign;
 
 /// One account: where it is, its key and its share of the cloud. A clone is another handle on it;
 /// a new key is a new client.
@@ -33,7 +33,7 @@ struct Account {
     transport: Transport,
     endpoint: Endpoint,
     project: ProjectId,
-    key: AccessKey,
+    authenticator: Arc<Authenticator>,
     limiter: Arc<Limiter>,
     meter: Arc<dyn ObserveAccount>,
     sealer: Arc<Sealer>,
@@ -44,23 +44,24 @@ struct Account {
 }
 
 impl Client {
-    /// An account that is reached with this key, whose circuit it is.
+    /// An account that is reached with what this authenticator gives.
     pub fn new(
         transport: Transport,
         endpoint: Endpoint,
         project: ProjectId,
-        (key, circuit): (AccessKey, Arc<Circuit>),
+        authenticator: Arc<Authenticator>,
         limits: Limits,
         sealer: Arc<Sealer>,
         meter: Arc<dyn ObserveAccount>,
     ) -> Self {
         // A new key has not been refused yet, but another account may have tried this one.
+        let circuit = Arc::clone(authenticator.circuit());
         meter.circuit_is(circuit.is_open());
         Client(Arc::new(Account {
             transport,
             endpoint,
             project,
-            key,
+            authenticator,
             limiter: Arc::new(Limiter::new(limits, Windows::default(), circuit)),
             meter,
             sealer,
@@ -73,6 +74,11 @@ impl Client {
     pub fn refusal(&self) -> Option<Failure> {
         self.0.tell_circuit();
         self.0.limiter.refusal()
+    }
+
+    /// What its requests are sent with.
+    pub fn authenticator(&self) -> &Arc<Authenticator> {
+        &self.0.authenticator
     }
 
     /// What only reads.
@@ -107,16 +113,20 @@ impl Client {
     }
 }
 
-impl Account {
-    fn caller(&self) -> Caller<'_> {
-        Caller {
-            transport: &self.transport,
-            endpoint: &self.endpoint,
-            key: &self.key,
-            project: Some(&self.project),
-        }
-    }
+/// What one request is sent with.
+struct Leave<'a> {
+    credential: Arc<Authentication>,
+    permit: Permit<'a>,
+}
 
+/// What came of a request.
+struct Sent {
+    verdict: Verdict,
+    /// Its credential was refused, and there can be a newer one.
+    is_worth_another: bool,
+}
+
+impl Account {
     fn path(&self, instance: &InstanceId, id: Option<RegistryId>) -> String {
         let project = sign::escape(self.project.as_str());
         let instance = sign::escape(instance.as_str());
@@ -127,25 +137,65 @@ impl Account {
         }
     }
 
-    /// Asks what changes nothing, and says when it did: after the wait for the rate limit.
+    /// Asks what changes nothing, and says when it did: after the wait for the rate limit. A credential that
+    /// SWR does not take any more is renewed, and the question asked once more.
     async fn ask(
         &self,
         operation: Operation,
         path: &str,
         query: &str,
     ) -> Result<(Verdict, Timestamp), Failure> {
-        let permit = self.admit(None, None).await?;
-        let requested_at = clock::now();
-        let call = Call {
-            operation,
-            path,
+        let call = || Call {
             query,
-            body: None,
-            secrets: &[],
+            ..Call::of(operation, path)
         };
-        let verdict = exchange(&self.caller(), call).await;
-        self.settle(permit, &verdict);
-        Ok((verdict, requested_at))
+        let mut leave = self.leave(None, None).await?;
+        let mut requested_at = clock::now();
+        let mut sent = self.send(leave, call()).await;
+        if sent.is_worth_another {
+            leave = self.leave(None, None).await?;
+            requested_at = clock::now();
+            sent = self.send(leave, call()).await;
+        }
+        Ok((sent.verdict, requested_at))
+    }
+
+    /// Waits until one request may be sent.
+    async fn leave(
+        &self,
+        not_after: Option<Timestamp>,
+        reservation: Option<Reservation>,
+    ) -> Result<Leave<'_>, Failure> {
+        // Before the place in the limiter is taken: whoever renews may have to wait for those who have one.
+        let credential = self.authenticator.current().await;
+        Ok(Leave {
+            credential: credential.map_err(|error| error.failure())?,
+            permit: self.admit(not_after, reservation).await?,
+        })
+    }
+
+    async fn send(&self, leave: Leave<'_>, call: Call<'_>) -> Sent {
+        let Leave { credential, permit } = leave;
+        let caller = Caller {
+            transport: &self.transport,
+            endpoint: &self.endpoint,
+            credential: Some(&credential),
+            project: Some(&self.project),
+        };
+        let verdict = exchange(&caller, call).await;
+        let result = verdict.result.as_ref();
+        let is_refused = result.is_err_and(|failure| failure.cause == Cause::AuthFailed);
+        let refusal = is_refused.then(|| self.authenticator.refused(&credential));
+        match refusal {
+            // As many as were under way would else shut a good account off.
+            Some(Refusal::Known) => drop(permit),
+            Some(Refusal::Final | Refusal::New) | None => self.settle(permit, &verdict),
+        }
+        let can_be_renewed = matches!(refusal, Some(Refusal::New | Refusal::Known));
+        Sent {
+            verdict,
+            is_worth_another: can_be_renewed && !self.limiter.circuit_is_open(),
+        }
     }
 
     async fn admit(

@@ -95,25 +95,24 @@ impl Endpoint {
             "http" if is_loopback => {}
             _ => return Err(Refused::Scheme),
         }
-        let has_parts = !url.username().is_empty()
-            || url.password().is_some()
-            || url.path() != "/"
-            || url.query().is_some()
-            || url.fragment().is_some();
-        if has_parts {
+        if has_parts(&url) || url.path() != "/" {
             return Err(Refused::Parts);
         }
         if address.is_some_and(is_special) {
             return Err(Refused::Address);
         }
+        Ok(Self::at(&url, host))
+    }
+
+    fn at(url: &Url, host: &str) -> Self {
         let authority = match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        Ok(Endpoint {
+        Endpoint {
             base: format!("{}://{authority}", url.scheme()),
             authority,
-        })
+        }
     }
 
     /// SWR's own host in a region. An unknown region is no error: the list of regions grows.
@@ -146,6 +145,19 @@ impl Endpoint {
         Self::parse(&format!("https://{service}.{region}.myhuaweicloud.{top}"))
     }
 
+    /// STS's host for a region.
+    ///
+    /// # Errors
+    /// The region cannot be part of a host.
+    pub fn sts(region: &Region) -> Result<Self, Refused> {
+        if region.as_str() == EUROPEAN_SITE || REGIONS_WITH_IAM.contains(&region.as_str()) {
+            return Self::in_region("sts", region);
+        }
+        is_region(region.as_str())?;
+        // The SDK's own choice (swr-api.md 5).
+        Self::parse("https://sts.cn-north-4.myhuaweicloud.com")
+    }
+
     /// Host and, unless it is the scheme's own, port: the `Host` header.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -167,6 +179,54 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base)
     }
+}
+
+/// Where a service of the node itself is, as its metadata service or the agent of pod identity. It comes from
+/// the operator's own configuration or pod and never from an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeUrl {
+    pub(super) endpoint: Endpoint,
+    pub(super) path: String,
+}
+
+impl NodeUrl {
+    /// ECS's metadata service.
+    pub const METADATA: &str = "http://169.254.169.254";
+
+    /// http to an address that is of the node or near it (loopback, link-local or private), or https.
+    ///
+    /// # Errors
+    /// What about the text is not acceptable.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        let url = Url::parse(text).map_err(|_| Refused::Syntax)?;
+        let host = url.host_str().ok_or(Refused::Syntax)?;
+        let is_near = match address_in(host) {
+            Some(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_link_local() || v4.is_private(),
+            Some(IpAddr::V6(v6)) => {
+                v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local()
+            }
+            None => is_localhost(host),
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if is_near => {}
+            _ => return Err(Refused::Scheme),
+        }
+        if has_parts(&url) {
+            return Err(Refused::Parts);
+        }
+        Ok(NodeUrl {
+            endpoint: Endpoint::at(&url, host),
+            path: url.path().to_owned(),
+        })
+    }
+}
+
+fn has_parts(url: &Url) -> bool {
+    !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
 }
 
 const EUROPEAN_SITE: &str = "eu-west-101";
@@ -244,6 +304,8 @@ pub struct Endpoints {
     pub swr: HashMap<String, Endpoint>,
     /// Of IAM.
     pub iam: HashMap<String, Endpoint>,
+    /// Of STS.
+    pub sts: HashMap<String, Endpoint>,
 }
 
 impl Endpoints {
@@ -261,6 +323,14 @@ impl Endpoints {
     /// When none follows from the region.
     pub fn iam(&self, region: &Region) -> Result<Endpoint, Refused> {
         pick(&self.iam, region).map_or_else(|| Endpoint::iam(region), Ok)
+    }
+
+    /// The endpoint of STS for a region.
+    ///
+    /// # Errors
+    /// When none follows from the region.
+    pub fn sts(&self, region: &Region) -> Result<Endpoint, Refused> {
+        pick(&self.sts, region).map_or_else(|| Endpoint::sts(region), Ok)
     }
 }
 
@@ -312,32 +382,74 @@ mod tests {
     }
 
     #[test]
+    fn a_service_of_the_node_is_near_or_behind_tls() {
+        let parts = |url: NodeUrl| (url.endpoint.to_string(), url.path);
+        for (text, expected) in [
+            (NodeUrl::METADATA, Ok(("http://169.254.169.254", "/"))),
+            (
+                "http://169.254.170.23/v1/keys",
+                Ok(("http://169.254.170.23", "/v1/keys")),
+            ),
+            (
+                "http://[fd00:ec2::23]/keys",
+                Ok(("http://[fd00:ec2::23]", "/keys")),
+            ),
+            (
+                "http://127.0.0.1:5151/keys",
+                Ok(("http://127.0.0.1:5151", "/keys")),
+            ),
+            (
+                "http://10.0.0.7:5151/keys",
+                Ok(("http://10.0.0.7:5151", "/keys")),
+            ),
+            (
+                "https://agent.example.com/keys",
+                Ok(("https://agent.example.com", "/keys")),
+            ),
+            ("http://agent.example.com/keys", Err(Refused::Scheme)),
+            ("http://203.0.113.7/keys", Err(Refused::Scheme)),
+            ("ftp://127.0.0.1/keys", Err(Refused::Scheme)),
+            ("http://u:p@127.0.0.1/keys", Err(Refused::Parts)),
+            ("http://127.0.0.1/keys?a=b", Err(Refused::Parts)),
+            ("keys", Err(Refused::Syntax)),
+        ] {
+            let expected = expected.map(|(base, path)| (base.to_owned(), path.to_owned()));
+            assert_eq!(NodeUrl::parse(text).map(parts), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn hosts_follow_the_region() {
         let region = |text: &str| Region::new(text);
         let text = |endpoint: Result<Endpoint, Refused>| endpoint.map(|e| e.to_string());
-        for (name, swr, iam) in [
+        for (name, swr, iam, sts) in [
             (
                 "cn-north-4",
                 "https://swr-api.cn-north-4.myhuaweicloud.com",
                 "https://iam.cn-north-4.myhuaweicloud.com",
+                "https://sts.cn-north-4.myhuaweicloud.com",
             ),
             (
                 "eu-west-101",
                 "https://swr-api.eu-west-101.myhuaweicloud.eu",
                 "https://iam.eu-west-101.myhuaweicloud.eu",
+                "https://sts.eu-west-101.myhuaweicloud.eu",
             ),
             (
                 "xx-new-1",
                 "https://swr-api.xx-new-1.myhuaweicloud.com",
                 "https://iam.myhuaweicloud.com",
+                "https://sts.cn-north-4.myhuaweicloud.com",
             ),
         ] {
             assert_eq!(text(Endpoint::swr(&region(name))), Ok(swr.to_owned()));
             assert_eq!(text(Endpoint::iam(&region(name))), Ok(iam.to_owned()));
+            assert_eq!(text(Endpoint::sts(&region(name))), Ok(sts.to_owned()));
         }
         for name in ["", "A", "a.b", "evil.example.com/", "a@b", "-a", "a-"] {
             assert_eq!(Endpoint::swr(&region(name)), Err(Refused::Region), "{name}");
             assert_eq!(Endpoint::iam(&region(name)), Err(Refused::Region), "{name}");
+            assert_eq!(Endpoint::sts(&region(name)), Err(Refused::Region), "{name}");
         }
     }
 

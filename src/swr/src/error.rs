@@ -1,6 +1,7 @@
 //! Answer -> failure: the one place that says what a status and a code of SWR mean
 //! (swr-api.md 6). Pure; logs nothing and keeps no text.
 
+use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -8,7 +9,7 @@ use serde::de::IgnoredAny;
 use super::http::{Head, Lost, http_date};
 use swr_operator_core::failure::{Cause, Class, Code, Failure};
 
-/// What was asked.
+/// What is asked of SWR, or of IAM and its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     List,
@@ -18,6 +19,35 @@ pub(super) enum Operation {
     Delete,
     /// IAM's list of projects.
     Projects,
+    /// A credential.
+    Issue(Issue),
+}
+
+/// How a credential, or what it is made of, is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Issue {
+    /// IAM's token for a password.
+    Token,
+    /// IAM's token for the token of an identity provider.
+    IdToken,
+    /// IAM's temporary key for an agency or a token.
+    SecurityToken,
+    /// STS's temporary key for an agency.
+    AssumeAgency,
+    /// STS's temporary key for the token of an identity provider.
+    AssumeWithOidc,
+    /// The token of the metadata service itself.
+    MetadataToken,
+    /// The temporary key of the node's agency.
+    MetadataKey,
+    /// The temporary key of the pod.
+    PodIdentity,
+}
+
+impl From<Issue> for Operation {
+    fn from(issue: Issue) -> Self {
+        Operation::Issue(issue)
+    }
 }
 
 impl Operation {
@@ -29,13 +59,58 @@ impl Operation {
             Operation::Update => "update",
             Operation::Delete => "delete",
             Operation::Projects => "projects",
+            Operation::Issue(Issue::Token) => "token",
+            Operation::Issue(Issue::IdToken) => "id_token",
+            Operation::Issue(Issue::SecurityToken) => "security_token",
+            Operation::Issue(Issue::AssumeAgency) => "assume_agency",
+            Operation::Issue(Issue::AssumeWithOidc) => "assume_with_oidc",
+            Operation::Issue(Issue::MetadataToken) => "metadata_token",
+            Operation::Issue(Issue::MetadataKey) => "metadata_key",
+            Operation::Issue(Issue::PodIdentity) => "pod_identity",
         }
     }
 
+    pub(super) fn method(self) -> Method {
+        match self {
+            Operation::List
+            | Operation::Show
+            | Operation::Projects
+            | Operation::Issue(Issue::MetadataKey) => Method::GET,
+            Operation::Update | Operation::Issue(Issue::MetadataToken) => Method::PUT,
+            Operation::Delete => Method::DELETE,
+            Operation::Create | Operation::Issue(_) => Method::POST,
+        }
+    }
+
+    /// Who is asked, for messages.
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Operation::List
+            | Operation::Show
+            | Operation::Create
+            | Operation::Update
+            | Operation::Delete => "SWR",
+            Operation::Projects
+            | Operation::Issue(Issue::Token | Issue::IdToken | Issue::SecurityToken) => "IAM",
+            Operation::Issue(Issue::AssumeAgency | Issue::AssumeWithOidc) => "STS",
+            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey) => "the metadata service",
+            Operation::Issue(Issue::PodIdentity) => "the agent of pod identity",
+        }
+    }
+
+    /// Whether a service on the node itself is asked.
+    pub(super) fn is_on_node(self) -> bool {
+        matches!(
+            self,
+            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity)
+        )
+    }
+
+    /// Whether it changes something that SWR keeps.
     pub(super) fn writes(self) -> bool {
         match self {
             Operation::Create | Operation::Update | Operation::Delete => true,
-            Operation::List | Operation::Show | Operation::Projects => false,
+            Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => false,
         }
     }
 
@@ -402,9 +477,9 @@ fn bad_request(operation: Operation, reported: &Reported) -> (Class, Cause) {
 
 /// Only what a person wrote can be a person's fault. A refused LIST says nothing about any object.
 fn rejected(operation: Operation) -> (Class, Cause) {
-    let cause = match operation {
-        Operation::Create | Operation::Update | Operation::Delete => Cause::Rejected,
-        Operation::List | Operation::Show | Operation::Projects => Cause::QuestionRejected,
+    let cause = match operation.writes() {
+        true => Cause::Rejected,
+        false => Cause::QuestionRejected,
     };
     (Class::Invalid, cause)
 }
@@ -436,7 +511,7 @@ fn not_found(operation: Operation, reported: &Reported) -> (Class, Cause) {
             (Class::NotFound, Cause::RegistryNotFound)
         }
         Operation::List | Operation::Create => (Class::Transient, Cause::InstanceNotFound),
-        Operation::Projects => (Class::Transient, Cause::ApiNotFound),
+        Operation::Projects | Operation::Issue(_) => (Class::Transient, Cause::ApiNotFound),
     }
 }
 
@@ -450,7 +525,9 @@ fn conflict(operation: Operation, reported: &Reported) -> (Class, Cause) {
         Operation::Create | Operation::Update if reported.says_missing() => rejected(operation),
         Operation::Create | Operation::Update => (Class::Conflict, Cause::AlreadyExists),
         Operation::Delete => (Class::Conflict, Cause::InUse),
-        Operation::List | Operation::Show | Operation::Projects => rejected(operation),
+        Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => {
+            rejected(operation)
+        }
     }
 }
 

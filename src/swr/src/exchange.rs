@@ -3,15 +3,17 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::auth::Authentication;
 use super::endpoint::Endpoint;
 use super::error::{self, Operation, Reported};
 use super::http::{Answer, Head, Lost, Transport};
 use super::secrets::Secrets;
-use super::sign::{self, AccessKey, Signable};
+use super::sign::{self, Signable};
 use swr_operator_clock as clock;
 use swr_operator_core::credential::Sensitive;
 use swr_operator_core::desired::ProjectId;
@@ -21,7 +23,8 @@ use swr_operator_core::failure::{Cause, Class, Code, Failure};
 pub(super) struct Caller<'a> {
     pub(super) transport: &'a Transport,
     pub(super) endpoint: &'a Endpoint,
-    pub(super) key: &'a AccessKey,
+    /// `None` for a question that is what proves who asks.
+    pub(super) credential: Option<&'a Authentication>,
     /// IAM takes none.
     pub(super) project: Option<&'a ProjectId>,
 }
@@ -31,10 +34,26 @@ pub(super) struct Call<'a> {
     pub(super) operation: Operation,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
+    /// Beside those that every request has.
+    pub(super) headers: &'a [(&'static str, &'a str)],
     /// Zeroized once it is sent.
     pub(super) body: Option<Zeroizing<Vec<u8>>>,
-    /// Values that must not be logged, beside the key's.
+    /// Values that must not be logged, beside the credential's.
     pub(super) secrets: &'a [&'a str],
+}
+
+impl<'a> Call<'a> {
+    /// A question without query and body.
+    pub(super) fn of(operation: impl Into<Operation>, path: &'a str) -> Self {
+        Call {
+            operation: operation.into(),
+            path,
+            query: "",
+            headers: &[],
+            body: None,
+            secrets: &[],
+        }
+    }
 }
 
 /// What came of it.
@@ -44,6 +63,27 @@ pub(super) struct Verdict {
     pub(super) request_id: Option<String>,
     /// A success whose body is too long to be read.
     pub(super) is_too_long: bool,
+    /// A token that IAM issued.
+    pub(super) subject_token: Option<Sensitive>,
+    date: Option<Timestamp>,
+}
+
+impl Verdict {
+    fn not_sent(failure: Failure) -> Self {
+        Verdict {
+            result: Err(failure),
+            status: None,
+            request_id: None,
+            is_too_long: false,
+            subject_token: None,
+            date: None,
+        }
+    }
+
+    /// The time of the answer by the server's clock, or ours where it does not say.
+    pub(super) fn date(&self) -> Timestamp {
+        self.date.unwrap_or_else(clock::wall)
+    }
 }
 
 /// More of the cloud's text than this is not logged.
@@ -55,13 +95,11 @@ const WITHHELD: &str = "withheld";
 /// Sends one request and classifies the answer. A failure is logged here, once.
 pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
     let operation = call.operation;
-    let token = caller.key.security_token.as_ref();
-    let of_key = [
-        caller.key.access_key.as_str(),
-        caller.key.secret_key.expose(),
-        token.map_or("", Sensitive::expose),
-    ];
-    let secrets = Secrets::new(call.secrets.iter().copied().chain(of_key));
+    let of_caller = caller
+        .credential
+        .map(Authentication::secrets)
+        .unwrap_or_default();
+    let secrets = Secrets::new(call.secrets.iter().copied().chain(of_caller));
 
     let Some(request) = signed(caller, call) else {
         // No registry can be there.
@@ -69,23 +107,20 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             operation = operation.as_str(),
             "an id cannot be part of a path"
         );
-        return Verdict {
-            result: Err(Failure::new(Class::Invalid, Cause::Rejected)),
-            status: None,
-            request_id: None,
-            is_too_long: false,
-        };
+        return Verdict::not_sent(Failure::new(Class::Invalid, Cause::Rejected));
     };
     let begun = Instant::now();
-    let deadline = begun + caller.transport.deadline(operation.writes());
+    let deadline = begun + caller.transport.deadline(operation);
     let mut is_too_long = false;
+    let mut subject_token = None;
     let (head, reported, mut result) = match caller.transport.exchange(request, deadline).await {
         Err(lost) => (
             Head::default(),
             Reported::default(),
             Err(error::lost(operation, lost)),
         ),
-        Ok(answer) => {
+        Ok(mut answer) => {
+            subject_token = answer.subject_token.take();
             is_too_long = answer.head.is_success() && matches!(answer.body, Err(Lost::TooLong));
             classify(operation, answer)
         }
@@ -129,7 +164,7 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             request_id,
             said = printable(&reported.message, &secrets),
             "{}",
-            failure.cause.words()
+            failure.cause.words_of(operation.service())
         ),
     }
     Verdict {
@@ -137,6 +172,8 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         status,
         request_id,
         is_too_long,
+        subject_token,
+        date: head.date,
     }
 }
 
@@ -144,7 +181,7 @@ type Classified = (Head, Reported, Result<Zeroizing<Vec<u8>>, Failure>);
 
 /// Classifies the answer as it came: a secret in it must not change what it means.
 fn classify(operation: Operation, answer: Answer) -> Classified {
-    let Answer { head, body } = answer;
+    let Answer { head, body, .. } = answer;
     let reported = body
         .as_ref()
         .map_or_else(|_| Reported::default(), |body| Reported::read(body));
@@ -162,40 +199,44 @@ fn classify(operation: Operation, answer: Answer) -> Classified {
 
 /// `None` if an id in the path is none: two dots would lead somewhere else.
 fn signed(caller: &Caller<'_>, call: Call<'_>) -> Option<reqwest::Request> {
-    let method = match call.operation {
-        Operation::List | Operation::Show | Operation::Projects => Method::GET,
-        Operation::Create => Method::POST,
-        Operation::Update => Method::PUT,
-        Operation::Delete => Method::DELETE,
-    };
+    let method = call.operation.method();
     let url = caller.endpoint.url(call.path, call.query)?;
     let host = caller.endpoint.authority();
-    let date = sign::date(clock::wall());
     let project = caller.project.map(ProjectId::as_str);
-    let authorization = sign::authorization(
-        &Signable {
-            method: method.as_str(),
-            path: call.path,
-            query: call.query,
-            host,
-            project,
-            date: &date,
-            body: call.body.as_ref().map_or(&[], |body| body.as_slice()),
-        },
-        caller.key,
-    );
 
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(sign::CONTENT_TYPE));
     headers.insert(HOST, HeaderValue::from_str(host).ok()?);
-    headers.insert("x-sdk-date", HeaderValue::from_str(&date).ok()?);
     if let Some(project) = project {
         headers.insert("x-project-id", HeaderValue::from_str(project).ok()?);
     }
-    if let Some(token) = &caller.key.security_token {
-        headers.insert("x-security-token", sensitive(token.expose())?);
+    for (name, value) in call.headers {
+        headers.insert(*name, sensitive(value)?);
     }
-    headers.insert(AUTHORIZATION, sensitive(&authorization)?);
+    match caller.credential {
+        None => {}
+        Some(Authentication::Token(token)) => {
+            headers.insert("x-auth-token", sensitive(token.expose())?);
+        }
+        Some(Authentication::AccessKey(key)) => {
+            let date = sign::date(clock::wall());
+            let signable = Signable {
+                method: method.as_str(),
+                path: call.path,
+                query: call.query,
+                host,
+                project,
+                date: &date,
+                body: call.body.as_ref().map_or(&[], |body| body.as_slice()),
+            };
+            let authorization = sign::authorization(&signable, key);
+            headers.insert("x-sdk-date", HeaderValue::from_str(&date).ok()?);
+            if let Some(token) = &key.security_token {
+                headers.insert("x-security-token", sensitive(token.expose())?);
+            }
+            headers.insert(AUTHORIZATION, sensitive(&authorization)?);
+        }
+    }
 
     let mut request = reqwest::Request::new(method, url);
     *request.headers_mut() = headers;

@@ -17,13 +17,18 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::endpoint::may_connect;
+use super::error::Operation;
 use super::observe::{ObserveRequests, Unobserved};
+use swr_operator_core::credential::Sensitive;
 
 /// A page of 100 registries is some 60 KiB; no answer of SWR comes near 4 MiB.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Each of name resolution, connection and TLS is over in far less, or is not going to be.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The metadata service and the agent of pod identity are on the node itself.
+const NODE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Shorter than the 60 s after which gateways close an idle connection, so that a request seldom
 /// meets one that is being closed.
@@ -97,6 +102,8 @@ pub(super) struct Answer {
     pub(super) head: Head,
     /// Zeroized, because SWR may repeat a secret in it (swr-api.md 1.2).
     pub(super) body: Result<Zeroizing<Vec<u8>>, Lost>,
+    /// A token that IAM issues comes in a header.
+    pub(super) subject_token: Option<Sensitive>,
 }
 
 /// What is read of status line and headers.
@@ -158,9 +165,11 @@ impl Transport {
     }
 
     /// The time a whole exchange may take.
-    pub(super) fn deadline(&self, writes: bool) -> Duration {
-        if writes {
+    pub(super) fn deadline(&self, operation: Operation) -> Duration {
+        if operation.writes() {
             self.write_deadline
+        } else if operation.is_on_node() {
+            NODE_DEADLINE
         } else {
             self.read_deadline
         }
@@ -186,11 +195,19 @@ impl Transport {
             Ok(Ok(response)) => response,
         };
         let head = Head::read(response.status().as_u16(), response.headers());
+        let subject_token = response.headers().get("x-subject-token");
+        let subject_token = subject_token
+            .and_then(|token| token.to_str().ok())
+            .map(|token| Sensitive::new(token.to_owned()));
         let body = match timeout_at(deadline, read_body(&mut response)).await {
             Err(_) => Err(Lost::TimedOut),
             Ok(body) => body,
         };
-        Ok(Answer { head, body })
+        Ok(Answer {
+            head,
+            body,
+            subject_token,
+        })
     }
 }
 

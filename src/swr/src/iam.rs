@@ -3,12 +3,12 @@
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::circuit::{Circuit, TRIAL_CHECK_EVERY};
+use super::auth::Authenticator;
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
 use super::exchange::{Call, Caller, exchange};
 use super::http::Transport;
-use super::sign::{self, AccessKey};
+use super::sign;
 use super::wire;
 use swr_operator_core::desired::{ProjectId, Region};
 use swr_operator_core::failure::Failure;
@@ -35,32 +35,24 @@ pub async fn project_of(
     transport: &Transport,
     iam: &Endpoint,
     region: &Region,
-    key: &AccessKey,
-    circuit: &Circuit,
+    authenticator: &Authenticator,
 ) -> Result<ProjectId, ProjectError> {
-    // Those before it end within their deadlines.
-    let _trial = loop {
-        match circuit
-            .enter(Instant::now())
-            .map_err(ProjectError::Failed)?
-        {
-            Some(trial) => break trial,
-            None => tokio::time::sleep(TRIAL_CHECK_EVERY).await,
-        }
-    };
+    let credential = authenticator
+        .current()
+        .await
+        .map_err(|error| ProjectError::Failed(error.failure()))?;
+    let circuit = authenticator.circuit();
+    let _trial = circuit.trial().await.map_err(ProjectError::Failed)?;
     let caller = Caller {
         transport,
         endpoint: iam,
-        key,
+        credential: Some(&credential),
         project: None,
     };
     let query = sign::query(&[("name", region.as_str())]);
     let call = Call {
-        operation: Operation::Projects,
-        path: "/v3/projects",
         query: &query,
-        body: None,
-        secrets: &[],
+        ..Call::of(Operation::Projects, "/v3/projects")
     };
     let verdict = exchange(&caller, call).await;
     circuit.settle(Instant::now(), verdict.result.as_ref().map(|_| ()));

@@ -2,7 +2,7 @@
 //! what came of it.
 //!
 //! A [`Transport`] is the process's connection pool; a [`Client`] is one account on it, with its
-//! [`Endpoint`], project, [`AccessKey`] and [`Limits`]. It gives a [`Reader`], and a [`Writer`] to
+//! [`Endpoint`], project, [`Authenticator`] and [`Limits`]. It gives a [`Reader`], and a [`Writer`] to
 //! those who may write. Every failure is a [`Failure`](swr_operator_core::failure::Failure), and `error` is
 //! the one place that makes one of an answer.
 //!
@@ -13,6 +13,7 @@
 // As in swr-operator-core: no operator on jiff's types outside tests.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod auth;
 mod circuit;
 mod client;
 mod endpoint;
@@ -27,9 +28,13 @@ mod secrets;
 mod sign;
 mod wire;
 
+pub use self::auth::{
+    Agency, AuthError, Authentication, Authenticator, Circuitry, Domain, IdentityProvider, Login,
+    Scope, Source,
+};
 pub use self::circuit::{Circuit, Circuits};
 pub use self::client::{Audit, Client, Reader, Writer};
-pub use self::endpoint::{Endpoint, Endpoints, Refused};
+pub use self::endpoint::{Endpoint, Endpoints, NodeUrl, Refused};
 pub use self::http::{BODY_BYTES_MAX, Proxy, Settings, Transport, TransportError};
 pub use self::iam::{ProjectError, project_of};
 pub use self::limit::{Limits, Reservation};

@@ -15,6 +15,7 @@ use swr_operator_core::desired::{
 };
 use swr_operator_core::failure::{Cause, Class, Code, Failure};
 
+mod auth;
 mod canned;
 mod log;
 mod newest;
@@ -47,12 +48,24 @@ fn transport(deadline: Duration) -> Transport {
     .expect("a transport")
 }
 
+fn given(key: AccessKey, circuit: Arc<Circuit>) -> Arc<Authenticator> {
+    let source = Source::Given(Arc::new(Authentication::AccessKey(key)));
+    Arc::new(Authenticator::new(
+        source,
+        transport(Duration::from_secs(10)),
+        Circuitry {
+            using: circuit,
+            issuing: Arc::default(),
+        },
+    ))
+}
+
 fn client_of(url: &str, key: AccessKey, deadline: Duration) -> Client {
     Client::new(
         transport(deadline),
         Endpoint::parse(url).expect("an endpoint"),
         ProjectId::new(PROJECT),
-        (key, Arc::default()),
+        given(key, Arc::default()),
         Limits {
             requests_per_second: 1000.0,
             burst: 1000,
@@ -556,15 +569,16 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     let iam = Endpoint::parse(&server.url()).expect("an endpoint");
     let transport = transport(Duration::from_secs(10));
     let region = Region::new("cn-north-4");
-    let ask =
-        async || project_of(&transport, &iam, &region, &right_key(), &Circuit::default()).await;
+    let right = given(right_key(), Arc::default());
+    let ask = async || project_of(&transport, &iam, &region, &right).await;
     assert_eq!(ask().await, Ok(ProjectId::new(PROJECT)));
     set(&server, "projects", "none");
     assert_eq!(ask().await, Err(ProjectError::None));
     set(&server, "projects", "two");
     assert_eq!(ask().await, Err(ProjectError::Several(2)));
-    let circuit = Circuit::default();
-    let refused = project_of(&transport, &iam, &region, &key("wrong"), &circuit).await;
+    let circuit = Arc::<Circuit>::default();
+    let wrong = given(key("wrong"), Arc::clone(&circuit));
+    let refused = project_of(&transport, &iam, &region, &wrong).await;
     assert!(matches!(
         refused,
         Err(ProjectError::Failed(Failure {

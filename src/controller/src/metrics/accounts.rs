@@ -39,7 +39,7 @@ impl Accounts {
         );
         registry.register(
             "swr_api_circuit_open",
-            "1 while SWR refuses the account's key so often that it is asked once in five minutes only, else 0",
+            "1 while SWR refuses the account's credential so often that it is asked once in five minutes only, else 0",
             accounts.circuit_open.clone(),
         );
         accounts

@@ -80,8 +80,8 @@ pub enum Rule {
     Pair,
     /// The value must not be empty.
     NotEmpty,
-    /// The value must be at most [`VALUE_BYTES_MAX`] bytes long.
-    Short,
+    /// The value must be at most so many bytes long.
+    Short(usize),
     /// The value must be UTF-8.
     Utf8,
     /// The value must not begin with a byte order mark.
@@ -90,8 +90,11 @@ pub enum Rule {
     NoControl,
 }
 
-/// 4 KiB hold every token that SWR, Harbor or an identity provider is known to issue.
+/// 4 KiB hold every password and token that SWR or Harbor is known to issue.
 pub const VALUE_BYTES_MAX: usize = 4096;
+
+/// A token of IAM can name the roles of its user, and has several KiB then.
+pub const TOKEN_BYTES_MAX: usize = 32 * 1024;
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +107,9 @@ impl fmt::Display for Rejected {
             }
             Rule::Present => "is missing",
             Rule::NotEmpty => "is empty",
-            Rule::Short => "is longer than 4096 bytes",
+            Rule::Short(max) => {
+                return write!(f, "key {:?} is longer than {max} bytes", self.key);
+            }
             Rule::Utf8 => "is not UTF-8 text",
             Rule::NoByteOrderMark => "begins with a byte order mark",
             Rule::NoControl => "contains a control character such as a line break or NUL",
@@ -118,9 +123,11 @@ impl Rejected {
     pub fn is_incomplete(&self) -> bool {
         match self.rule {
             Rule::Present | Rule::Pair => true,
-            Rule::NotEmpty | Rule::Short | Rule::Utf8 | Rule::NoByteOrderMark | Rule::NoControl => {
-                false
-            }
+            Rule::NotEmpty
+            | Rule::Short(_)
+            | Rule::Utf8
+            | Rule::NoByteOrderMark
+            | Rule::NoControl => false,
         }
     }
 }
@@ -165,13 +172,25 @@ impl Credential {
 /// # Errors
 /// The rule that the value breaks.
 pub fn value(secret: &SecretData, key: &str) -> Result<Sensitive, Rejected> {
+    value_up_to(VALUE_BYTES_MAX, secret, key)
+}
+
+/// Reads a token of IAM by the same rules, but for its length.
+///
+/// # Errors
+/// The rule that the token breaks.
+pub fn token(secret: &SecretData, key: &str) -> Result<Sensitive, Rejected> {
+    value_up_to(TOKEN_BYTES_MAX, secret, key)
+}
+
+fn value_up_to(bytes_max: usize, secret: &SecretData, key: &str) -> Result<Sensitive, Rejected> {
     let reject = |rule| Rejected {
         key: key.to_owned(),
         rule,
     };
     let bytes = secret.data.get(key).ok_or_else(|| reject(Rule::Present))?;
-    if bytes.len() > VALUE_BYTES_MAX {
-        return Err(reject(Rule::Short));
+    if bytes.len() > bytes_max {
+        return Err(reject(Rule::Short(bytes_max)));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| reject(Rule::Utf8))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -254,6 +273,11 @@ impl Sealer {
             .chain(parts)
             .collect();
         self.mac(&all)
+    }
+
+    /// The fingerprint of what is asked to get a credential, where `key` is that of the credential.
+    pub fn issuing(&self, key: &Fingerprint) -> Fingerprint {
+        self.mac(&[b"issuing", key.as_str().as_bytes()])
     }
 
     /// Each part goes in with its length, so that no two lists of parts hash alike.

@@ -150,7 +150,7 @@ impl Cause {
                 "the instance holds registries whose records are too large to read, so the list is incomplete"
             }
             Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
-            Cause::AuthFailed => "SWR refuses the account's key",
+            Cause::AuthFailed => "SWR refuses the account's credential",
             Cause::ClockSkew => {
                 "SWR refuses the signature because the clocks differ by more than 15 minutes"
             }
@@ -169,6 +169,15 @@ impl Cause {
                 "SWR could not connect to the target with this url and credential"
             }
             Cause::TooLate => "the operator was held up and did not send the request",
+        }
+    }
+
+    /// The same of another service than SWR.
+    pub fn words_of(self, service: &str) -> String {
+        let words = self.words();
+        match words.strip_prefix("SWR ") {
+            Some(rest) => format!("{service} {rest}"),
+            None => words.to_owned(),
         }
     }
 }
@@ -216,12 +225,19 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// As it is displayed, but of another service than SWR.
+    pub fn said_of(&self, service: &str) -> String {
+        let words = self.cause.words_of(service);
+        match &self.code {
+            Some(code) => format!("{words} ({})", code.as_str()),
+            None => words,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cause.words())?;
-        match &self.code {
-            Some(code) => write!(f, " ({})", code.as_str()),
-            None => Ok(()),
-        }
+        f.write_str(&self.said_of("SWR"))
     }
 }

@@ -19,6 +19,12 @@ pub enum AccountVerdict {
     NoEndpoint(String),
     /// There is no such Secret in the operator's namespace.
     SecretNotFound(String),
+    /// `spec.auth` does not say one way to a credential.
+    InvalidAuth(String),
+    /// The account whose credential is used has none itself.
+    CredentialOfOther(String),
+    /// No credential was issued: why, and what to do. The failure is the answer of IAM, if it gave one.
+    NoCredential(String, Option<Failure>),
     /// The Secret breaks a rule.
     SecretRejected(String, Rejected),
     /// The Secret cannot be read now.
@@ -61,6 +67,9 @@ pub fn account_status(
         AccountVerdict::Usable(project) => (ConditionStatus::True, Some(project)),
         AccountVerdict::Refused(project, _) => (ConditionStatus::False, Some(project)),
         AccountVerdict::NoEndpoint(_)
+        | AccountVerdict::InvalidAuth(_)
+        | AccountVerdict::CredentialOfOther(_)
+        | AccountVerdict::NoCredential(..)
         | AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
         | AccountVerdict::SecretUnavailable(_)
@@ -157,8 +166,16 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
     match verdict {
         AccountVerdict::Usable(_) => (
             Reason::Available,
-            "the key is readable and the project is known".to_owned(),
+            "the credential is at hand and the project is known".to_owned(),
         ),
+        AccountVerdict::InvalidAuth(why) => (Reason::InvalidSpec, format!("spec.auth: {why}")),
+        AccountVerdict::CredentialOfOther(name) => (
+            Reason::AccountNotReady,
+            format!("SwrAccount {name:?}, whose credential assumes the agency, cannot be used yet: see its own conditions"),
+        ),
+        AccountVerdict::NoCredential(why, failure) => {
+            (failure.as_ref().map_or(Reason::AuthFailed, refusal), why.clone())
+        }
         AccountVerdict::NoEndpoint(why) => (Reason::InvalidSpec, format!("spec.region: {why}")),
         AccountVerdict::SecretNotFound(name) => (
             Reason::SecretNotFound,
@@ -183,7 +200,10 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
         AccountVerdict::Refused(_, failure) => (refusal(failure), failure.to_string()),
         AccountVerdict::ProjectLookup(failure) => (
             refusal(failure),
-            format!("cannot look up the project of the region: {failure}; or set spec.projectId"),
+            format!(
+                "cannot look up the project of the region: {}; or set spec.projectId",
+                failure.said_of("IAM")
+            ),
         ),
     }
 }
@@ -271,6 +291,59 @@ mod tests {
             ),
             (Some("p-1"), 1, at(40))
         );
+    }
+
+    #[test]
+    fn an_account_without_a_credential_says_why_and_who_must_act() {
+        let denied = |cause| Some(Failure::new(crate::failure::Class::Denied, cause));
+        let said = |text: &str| text.to_owned();
+        for (verdict, expected) in [
+            (
+                AccountVerdict::InvalidAuth(said("why")),
+                ("InvalidSpec", "spec.auth: why", "Stalled"),
+            ),
+            (
+                AccountVerdict::CredentialOfOther(said("hub")),
+                (
+                    "AccountNotReady",
+                    "SwrAccount \"hub\", whose credential assumes the agency, cannot be used yet: see its own conditions",
+                    "Reconciling",
+                ),
+            ),
+            (
+                AccountVerdict::NoCredential(said("why"), None),
+                ("AuthFailed", "why", "Reconciling"),
+            ),
+            (
+                AccountVerdict::NoCredential(said("why"), denied(Cause::AuthFailed)),
+                ("AuthFailed", "why", "Reconciling"),
+            ),
+            (
+                AccountVerdict::NoCredential(said("why"), denied(Cause::Forbidden)),
+                ("Forbidden", "why", "Stalled"),
+            ),
+            (
+                AccountVerdict::NoCredential(said("why"), denied(Cause::ClockSkew)),
+                ("ClockSkew", "why", "Reconciling"),
+            ),
+            (
+                AccountVerdict::NoCredential(said("why"), denied(Cause::Unreachable)),
+                ("ApiUnavailable", "why", "Reconciling"),
+            ),
+        ] {
+            let old = SwrAccountStatus::default();
+            let status = account_status(&verdict, &Usage::default(), &old, 1, at(10));
+            let status = status.expect("write");
+            let ready = &status.conditions[0];
+            assert_eq!(
+                (
+                    ready.reason.as_str(),
+                    ready.message.as_str(),
+                    status.conditions[1].type_.as_str()
+                ),
+                expected
+            );
+        }
     }
 
     #[test]

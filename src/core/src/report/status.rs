@@ -582,7 +582,7 @@ fn no_credential(secret: &str, problem: &SecretProblem, may_be_filled: bool) -> 
                 ),
                 Rule::Present
                 | Rule::NotEmpty
-                | Rule::Short
+                | Rule::Short(_)
                 | Rule::Utf8
                 | Rule::NoByteOrderMark
                 | Rule::NoControl => format!("Secret {secret:?} has no key {:?} yet", rejected.key),

@@ -7,7 +7,7 @@ use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::Failure;
 
 use super::super::error::Operation;
-use super::super::exchange::{Call, exchange};
+use super::super::exchange::Call;
 use super::super::limit::Reservation;
 use super::super::wire::{self, Body};
 use super::Account;
@@ -96,8 +96,8 @@ impl Writer {
         audit: &Audit,
     ) -> Result<Option<RegistryId>, Failure> {
         let account = &self.account;
-        let permit = account
-            .admit(Some(self.not_after), self.reservation)
+        let leave = account
+            .leave(Some(self.not_after), self.reservation)
             .await?;
         let mut line = AuditLine {
             audit,
@@ -109,16 +109,14 @@ impl Writer {
             code: None,
             request_id: None,
         };
+        let path = account.path(instance, id);
         let secrets: Vec<&str> = body.map(Body::secrets).unwrap_or_default();
         let call = Call {
-            operation,
-            path: &account.path(instance, id),
-            query: "",
             body: body.map(wire::encode),
             secrets: &secrets,
+            ..Call::of(operation, &path)
         };
-        let verdict = exchange(&account.caller(), call).await;
-        account.settle(permit, &verdict);
+        let verdict = account.send(leave, call).await.verdict;
         line.status = verdict.status;
         line.request_id = verdict.request_id;
         match verdict.result {
