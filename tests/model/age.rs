@@ -52,6 +52,16 @@ impl Core {
         object: Option<Index>,
         now: Tick,
     ) -> (Index, bool) {
+        let key = (memory, object, now);
+        if let Some(aged) = self.aged.get(&key) {
+            return *aged;
+        }
+        let aged = self.age_memory(memory, object, now);
+        self.aged.insert(key, aged);
+        aged
+    }
+
+    fn age_memory(&mut self, memory: Index, object: Option<Index>, now: Tick) -> (Index, bool) {
         let object = object.map(|object| self.object(object));
         let mut new = Memory::clone(&self.memories.get(memory));
         let mut is_young = false;

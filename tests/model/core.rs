@@ -2,8 +2,6 @@
 //! once, and every call of `start` and `resume` is made once. That is sound because the core is
 //! pure, and it is what makes millions of states affordable. Decides nothing itself.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -27,6 +25,7 @@ use swr_operator_core::witness::{self, Testimony, Trust};
 use crate::age::without_clocks;
 use crate::ask::{Answer, KubeKind, Request, View};
 use crate::facts::{account, credential, done};
+use crate::prints::{Memo, Table};
 use crate::world::{CloudWrite, Controller, Index, KubeWrite, Mark, NEVER, Shown, Tick};
 
 /// Seconds of a tick.
@@ -62,35 +61,6 @@ pub(crate) struct Ending {
     summary: Index,
 }
 
-pub(crate) struct Table<T> {
-    index: HashMap<Rc<T>, Index>,
-    all: Vec<Rc<T>>,
-}
-
-impl<T: Hash + Eq> Table<T> {
-    fn new() -> Self {
-        Table {
-            index: HashMap::new(),
-            all: Vec::new(),
-        }
-    }
-
-    pub(crate) fn keep(&mut self, value: T) -> Index {
-        if let Some(index) = self.index.get(&value) {
-            return *index;
-        }
-        let index = Index::try_from(self.all.len()).expect("fits");
-        let value = Rc::new(value);
-        self.all.push(Rc::clone(&value));
-        self.index.insert(value, index);
-        index
-    }
-
-    pub(crate) fn get(&self, index: Index) -> Rc<T> {
-        Rc::clone(&self.all[index as usize])
-    }
-}
-
 /// What the objects of a configuration have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
@@ -122,11 +92,14 @@ pub(crate) struct Core {
     pub(crate) memories: Table<Memory>,
     baseline: Table<Baseline>,
     endings: Table<Ending>,
-    requests: HashMap<Index, Request>,
-    starts: HashMap<(u8, bool, Index), Index>,
-    shown_starts: HashMap<(u8, bool, Index, Index, Tick), Outcome>,
-    outcomes: HashMap<(Index, Answer, Tick), Outcome>,
-    polls: HashMap<(Index, View, u8, u8), bool>,
+    requests: Memo<Index, Request>,
+    starts: Memo<(u8, bool, Index), Index>,
+    shown_starts: Memo<(u8, bool, Index, Index, Tick), Outcome>,
+    outcomes: Memo<(Index, Answer, Tick), Outcome>,
+    polls: Memo<(Index, View, u8, u8), bool>,
+    written: Memo<(Index, bool, Index, u16), Index>,
+    /// See `aged_memory`.
+    pub(crate) aged: Memo<(Index, Option<Index>, Tick), (Index, bool)>,
 }
 
 pub(crate) fn time(tick: Tick) -> Timestamp {
@@ -198,11 +171,13 @@ impl Core {
             memories: Table::new(),
             baseline: Table::new(),
             endings: Table::new(),
-            requests: HashMap::new(),
-            starts: HashMap::new(),
-            shown_starts: HashMap::new(),
-            outcomes: HashMap::new(),
-            polls: HashMap::new(),
+            requests: Memo::default(),
+            starts: Memo::default(),
+            shown_starts: Memo::default(),
+            outcomes: Memo::default(),
+            polls: Memo::default(),
+            written: Memo::default(),
+            aged: Memo::default(),
         };
         core.memories.keep(Memory::default());
         core
@@ -270,7 +245,7 @@ impl Core {
         version: u16,
         change: impl FnOnce(&mut Object),
     ) -> Index {
-        let mut object = Object::clone(&self.objects.all[object as usize]);
+        let mut object = self.objects.at(object).clone();
         change(&mut object);
         object.version = Version(version.to_string());
         self.objects.keep(object)
@@ -278,14 +253,20 @@ impl Core {
 
     /// The object as a write makes it.
     pub(crate) fn written(&mut self, write: KubeWrite, onto: Index, version: u16) -> Index {
+        let key = (write.new, write.finalizers, onto, version);
+        if let Some(written) = self.written.get(&key) {
+            return *written;
+        }
         let new = self.objects.get(write.new);
-        self.change(onto, version, |object| {
+        let written = self.change(onto, version, |object| {
             if write.finalizers {
                 object.finalizers.clone_from(&new.finalizers);
             } else {
                 object.status = new.status.clone();
             }
-        })
+        });
+        self.written.insert(key, written);
+        written
     }
 
     pub(crate) fn effect(&self, index: Index) -> Rc<Effect> {
@@ -293,7 +274,7 @@ impl Core {
     }
 
     pub(crate) fn ending(&self, index: Index) -> Ending {
-        *self.endings.all[index as usize]
+        *self.endings.at(index)
     }
 
     /// A reconcile begins with a read of the object.
@@ -372,18 +353,14 @@ impl Core {
         if let Some(outcome) = self.outcomes.get(&(effect, answer, now)) {
             return *outcome;
         }
-        let next = self.call(
-            Effect::clone(&self.effects.all[effect as usize]),
-            answer,
-            time(now),
-        );
+        let next = self.call(self.effects.at(effect).clone(), answer, time(now));
         let outcome = self.outcome(next, now);
         self.outcomes.insert((effect, answer, now), outcome);
         outcome
     }
 
     fn call(&self, effect: Effect, answer: Answer, now: Timestamp) -> Next {
-        let object = |index: Index| Object::clone(&self.objects.all[index as usize]);
+        let object = |index: Index| self.objects.at(index).clone();
         match (effect, answer) {
             (Effect::ReadObject { then }, Answer::Object(found)) => {
                 then.resume(Ok(found.map(object)), now)
@@ -494,12 +471,12 @@ impl Core {
 
     /// Whether two objects have the same status.
     pub(crate) fn same_status(&self, one: Index, other: Index) -> bool {
-        self.objects.all[one as usize].status == self.objects.all[other as usize].status
+        self.objects.at(one).status == self.objects.at(other).status
     }
 
     /// The version of the object that a reconcile is about.
     pub(crate) fn version_held(&self, effect: Index) -> u16 {
-        let work = match &*self.effects.all[effect as usize] {
+        let work = match self.effects.at(effect) {
             Effect::ReadObject { .. } => return 0,
             Effect::ConfirmObject { then } => then.work(),
             Effect::ReadAccount { then } => then.work(),
@@ -523,7 +500,7 @@ impl Core {
 
     /// The version of an object.
     pub(crate) fn version(&self, object: Index) -> u16 {
-        version_of(&self.objects.all[object as usize])
+        version_of(self.objects.at(object))
     }
 
     /// What an effect asks.

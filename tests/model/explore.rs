@@ -1,14 +1,14 @@
 //! Breadth-first exploration of every state, so that the first counterexample found is a
 //! shortest one. Keeps 128 bits per state and the step that led to it; traces are replayed.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Instant;
 
 use crate::ask::{Answer, Request};
 use crate::facts::Facts as _;
 use crate::moves::{Config, Expected, How, Label, Step, World};
+use crate::prints::{Prints, fingerprint};
 use crate::quiet::Quiet;
 use crate::world::{CloudWrite, Flight, Mark, Sent, State};
 
@@ -33,97 +33,6 @@ pub(crate) struct Found {
     pub(crate) times: usize,
     pub(crate) trace: Vec<String>,
 }
-
-/// 128 bits of a state. Two states that share them are taken for one; with ten million states
-/// that happens once in 10^24 explorations.
-pub(crate) fn fingerprint(state: &State) -> u128 {
-    let mut hasher = Mixer {
-        one: 0x9e37_79b9_7f4a_7c15,
-        two: 0xc2b2_ae3d_27d4_eb4f,
-    };
-    state.hash(&mut hasher);
-    u128::from(scrambled(hasher.one)) << 64 | u128::from(scrambled(hasher.two))
-}
-
-/// Two independent 64-bit hashes in one go; several times as fast as SipHash twice.
-struct Mixer {
-    one: u64,
-    two: u64,
-}
-
-impl Mixer {
-    fn mix(&mut self, word: u64) {
-        self.one = scrambled(self.one.rotate_left(29) ^ word);
-        self.two = (self.two ^ word)
-            .wrapping_mul(0xff51_afd7_ed55_8ccd)
-            .rotate_left(31)
-            .wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    }
-}
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.mix(u64::from(value));
-    }
-
-    fn write_u16(&mut self, value: u16) {
-        self.mix(u64::from(value));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.mix(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.mix(value);
-    }
-
-    fn write_isize(&mut self, value: isize) {
-        self.mix(value.unsigned_abs() as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.one
-    }
-}
-
-/// The finalizer of splitmix64.
-fn scrambled(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
-}
-
-/// For keys that are hashes already.
-#[derive(Default)]
-pub(crate) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0 << 8 | u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, value: u128) {
-        self.0 = u64::try_from(value >> 64).unwrap_or_default();
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// States, by their fingerprints.
-pub(crate) type Prints = HashSet<u128, BuildHasherDefault<AsItIs>>;
 
 struct Origin {
     parent: u32,
@@ -180,8 +89,7 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
                 continue;
             }
             step.next.normalise(config.controllers);
-            let print = fingerprint(&step.next);
-            if seen.contains(&print) {
+            if !seen.insert(fingerprint(&step.next)) {
                 continue;
             }
             if origins.len() >= states_max {
@@ -189,7 +97,6 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
                 continue;
             }
             let next = u32::try_from(origins.len()).expect("fits");
-            seen.insert(print);
             origins.push(Origin {
                 parent: index,
                 step: u16::try_from(n).expect("fits"),

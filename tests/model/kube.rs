@@ -124,40 +124,31 @@ impl World {
     /// A version that nobody holds: only whether two are equal counts, so one that is forgotten
     /// by all is as good as a new one, and the number of states stays finite.
     pub(crate) fn free_version(&self, state: &State) -> u16 {
-        let of_controllers = state
-            .controllers
-            .iter()
-            .map(|controller| match controller.at {
-                At::Idle => 0,
-                At::Effect(effect) | At::Waiting(effect) => self.core.version_held(effect),
-                At::Status { base, .. } => self.core.version(base),
+        let is_held = |version: u16| {
+            let of_controllers = state.controllers.iter().any(|it| {
+                let about = match it.at {
+                    At::Idle => 0,
+                    At::Effect(effect) | At::Waiting(effect) => self.core.version_held(effect),
+                    At::Status { base, .. } => self.core.version(base),
+                };
+                [about, it.upon, it.watched].contains(&version)
             });
-        let of_flights = state
-            .flights
-            .iter()
-            .flatten()
-            .map(|flight| match flight.what {
-                Sent::Kube(write) => self.core.version(write.base),
-                Sent::Cloud(_) => 0,
-            });
-        let of_objects = [state.object, state.previous];
-        let held: Vec<u16> = of_controllers
-            .chain(of_flights)
-            .chain(
-                state
-                    .controllers
-                    .iter()
-                    .flat_map(|it| [it.upon, it.watched]),
-            )
-            .chain(
-                of_objects
-                    .iter()
+            let of_flights = || {
+                state.flights.iter().flatten().any(|it| match it.what {
+                    Sent::Kube(write) => self.core.version(write.base) == version,
+                    Sent::Cloud(_) => false,
+                })
+            };
+            let of_objects = || {
+                let all = [state.object, state.previous];
+                all.iter()
                     .flatten()
-                    .map(|object| self.core.version(*object)),
-            )
-            .collect();
+                    .any(|it| self.core.version(*it) == version)
+            };
+            of_controllers || of_flights() || of_objects()
+        };
         (1..100)
-            .find(|version| !held.contains(version))
+            .find(|version| !is_held(*version))
             .expect("few are held")
     }
 

@@ -39,12 +39,16 @@ mod facts;
 mod kube;
 mod moves;
 mod people;
+mod prints;
 mod quiet;
 mod swr;
 mod watching;
 mod world;
 
 use std::fmt::Write as _;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::thread;
 
 use explore::{Report, explore};
 use moves::{Config, Expected};
@@ -100,20 +104,18 @@ configuration                                            states    steps depth  
 ";
 
 /// Explores all, tells everything, and fails unless each is as expected.
-fn check(configs: Vec<Config>) {
+fn check(mut configs: Vec<Config>) {
+    let only = std::env::var_os(ONLY).unwrap_or_default();
+    let only = only.to_string_lossy();
+    configs.retain(|it| it.name.contains(&*only));
     say(HEADING);
     let mut wrong = String::new();
     let (mut states, mut steps, mut seconds) = (0, 0, 0.0);
-    let only = std::env::var_os(ONLY).unwrap_or_default();
-    let only = only.to_string_lossy();
-    for config in configs.into_iter().filter(|it| it.name.contains(&*only)) {
-        let report = explore(config, STATES_MAX);
-        say(&row(&report));
-        say(&traces(&report));
+    for report in explore_all(configs) {
         states += report.states;
         steps += report.transitions;
         seconds += report.seconds;
-        let holds = config.expected == Expected::Holds;
+        let holds = report.config.expected == Expected::Holds;
         if holds != report.found.is_empty() || report.capped {
             wrong.push_str(&row(&report));
             wrong.push_str(&traces(&report));
@@ -121,6 +123,29 @@ fn check(configs: Vec<Config>) {
     }
     say(&format!("{states} states, {steps} steps, {seconds:.1} s\n"));
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Explores one configuration on each processor, and tells of each when it is done. A report for each, or a panic.
+fn explore_all(configs: Vec<Config>) -> Vec<Report> {
+    let (count, threads) = (configs.len(), thread::available_parallelism());
+    let left = Mutex::new(configs.into_iter());
+    let done = Mutex::new(Vec::new());
+    let next = || left.lock().expect("no panic").next();
+    thread::scope(|scope| {
+        for _ in 0..threads.map_or(1, NonZero::get).min(count) {
+            scope.spawn(|| {
+                while let Some(config) = next() {
+                    let report = explore(config, STATES_MAX);
+                    let mut done = done.lock().expect("no panic");
+                    say(&format!("{}{}", row(&report), traces(&report)));
+                    done.push(report);
+                }
+            });
+        }
+    });
+    let done = done.into_inner().expect("no panic");
+    assert_eq!(done.len(), count, "a configuration without a report");
+    done
 }
 
 /// Set by `cargo dev model`, which explores all with optimisation, in some minutes.

@@ -6,9 +6,10 @@ use swr_operator_api::ConditionStatus;
 use swr_operator_api::registry::AdoptionPolicy;
 
 use crate::core::POLL;
-use crate::explore::{Prints, fingerprint, named};
+use crate::explore::named;
 use crate::facts::Facts as _;
 use crate::moves::{Label, Step, World, looked};
+use crate::prints::{Prints, fingerprint};
 use crate::world::{At, Budget, Controller, Mark, Registry, Shown, State, Tick};
 
 /// More steps than any sane recovery takes.

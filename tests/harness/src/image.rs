@@ -5,47 +5,52 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
 
-use crate::process::{output_of, seconds_since, tethered};
+use crate::process::{Process, output_of, seconds_since, shown, tail, tethered};
 use crate::progress::say;
 use crate::{Error, cargo, environment};
 
 /// Where `release/root` lays out the image's files below the folder that stands for the Containerfile's first stage.
 const ROOT: &str = "out/root";
 const BINARY: &str = "usr/local/bin/swr-operator";
+/// Where the second build takes place.
+const AGAIN: &str = "again";
+/// Longer than the second build takes once the first is done, on any machine.
+const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Builds it here; with `twice` also from a copy of the checkout in another folder, with another target folder and
-/// another home of cargo.
+/// another home of cargo. Both at once: each ends with minutes on one processor.
 pub fn run(twice: bool) -> Result<(), Error> {
     let folder = environment::dev_folder().join("image");
     let build = Build {
         target: target(),
         epoch: epoch()?,
+        jobs: twice.then(|| thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))),
+    };
+    let second = if twice {
+        Some(Second::start(&build, &folder)?)
+    } else {
+        None
     };
     let here = folder.join("here");
-    build.root(&environment::checkout(), &here, None)?;
+    build.here(&environment::checkout(), &here)?;
     let binary = here.join(ROOT).join(BINARY);
     assert_static(&read(&binary)?, &binary)?;
     runs_alone(&here.join(ROOT))?;
     let image = Image::build(&build, &here, &folder)?;
-    if !twice {
+    let Some(second) = second else {
         return Ok(());
-    }
-    let again = folder.join("again");
-    remove(&again)?;
-    // Longer than ours by a folder, so that no path has the other's length by accident.
-    let copy = again.join("another/checkout");
-    copy_checkout(&copy)?;
-    let home = second_home(&again.join("cargo"))?;
-    let there = folder.join("there");
-    build.root(&copy, &there, Some(&home))?;
+    };
+    let there = second.finish()?;
     assert_equal(&binary, &there.join(ROOT).join(BINARY))?;
     if let Some(image) = image {
         image.assert_equal(Image::build(&build, &there, &folder)?.as_ref())?;
     }
-    remove(&again)
+    remove(&folder.join(AGAIN))
 }
 
 /// The one that this machine can run.
@@ -57,31 +62,90 @@ struct Build {
     target: String,
     /// Seconds since 1970 that files and image carry: those of the commit, whenever it is built.
     epoch: String,
+    /// How much each build does at once; all that the machine can if it does not say.
+    jobs: Option<usize>,
 }
 
 impl Build {
-    fn root(&self, checkout: &Path, into: &Path, home: Option<&Path>) -> Result<(), Error> {
-        let started = environment::now();
+    fn command(&self, checkout: &Path, into: &Path) -> Command {
         let mut command = tethered(checkout.join("release/root"));
         command
             .arg(&self.target)
             .arg(into.join(ROOT))
             .current_dir(checkout)
             .env("SOURCE_DATE_EPOCH", &self.epoch);
-        if let Some(home) = home {
-            command
-                .env("CARGO_HOME", home)
-                .env_remove("CARGO_TARGET_DIR");
+        if let Some(jobs) = self.jobs {
+            command.env("CARGO_BUILD_JOBS", jobs.to_string());
         }
-        cargo::stream(command)?;
-        let binary = into.join(ROOT).join(BINARY);
-        say(&format!(
-            "{} in {}: {} bytes",
-            binary.display(),
-            seconds_since(started),
-            read(&binary)?.len()
-        ));
-        Ok(())
+        command
+    }
+
+    fn here(&self, checkout: &Path, into: &Path) -> Result<(), Error> {
+        let started = environment::now();
+        cargo::stream(self.command(checkout, into))?;
+        told(into, started)
+    }
+}
+
+/// Says what was built.
+fn told(into: &Path, started: Instant) -> Result<(), Error> {
+    let binary = into.join(ROOT).join(BINARY);
+    say(&format!(
+        "{} in {}: {} bytes",
+        binary.display(),
+        seconds_since(started),
+        read(&binary)?.len()
+    ));
+    Ok(())
+}
+
+/// The same build elsewhere, which goes on beside ours and ends with it when ours fails.
+struct Second {
+    process: Process,
+    shown: String,
+    started: Instant,
+    there: PathBuf,
+}
+
+impl Second {
+    fn start(build: &Build, folder: &Path) -> Result<Self, Error> {
+        // What both need is fetched before, because only one at a time may write where both look for it.
+        let mut fetch = tethered(environment::checkout().join("release/fetch"));
+        fetch.arg(&build.target);
+        cargo::stream(fetch)?;
+        let again = folder.join(AGAIN);
+        remove(&again)?;
+        // Longer than ours by a folder, so that no path has the other's length by accident.
+        let copy = again.join("another/checkout");
+        copy_checkout(&copy)?;
+        let there = folder.join("there");
+        let mut command = build.command(&copy, &there);
+        command
+            .env("CARGO_HOME", second_home(&again.join("cargo"))?)
+            .env_remove("CARGO_TARGET_DIR");
+        let shown = shown(&command);
+        let log = folder.join("again.log");
+        say(&format!("the second build tells {}", log.display()));
+        Ok(Self {
+            process: Process::spawn("the second build", command, &log)?,
+            shown,
+            started: environment::now(),
+            there,
+        })
+    }
+
+    /// Where it lies, once it is built.
+    fn finish(mut self) -> Result<PathBuf, Error> {
+        let status = self.process.wait(DEADLINE)?;
+        if !status.success() {
+            return Err(Error::Command {
+                command: self.shown,
+                status,
+                output: tail(&self.process.log(), 100),
+            });
+        }
+        told(&self.there, self.started)?;
+        Ok(self.there)
     }
 }
 

@@ -55,11 +55,12 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
 /// The model checker with all its bounds, optimised.
 pub fn model() -> Result<(), Error> {
     let mut command = cargo::command();
-    command.args(["test", "--package", "model"]);
-    command.args(["--profile", "model", "--", "--nocapture"]);
-    // One table after the other.
+    // As part of the workspace, it depends on what the other tests depend on: the same features, compiled once.
+    command.args(["test", "--workspace", "--test", "model"]);
+    command.args(["--config", "tests/model/profile.toml"]);
+    // One table after the other; each takes all processors.
     command
-        .args(["--test-threads", "1"])
+        .args(["--", "--nocapture", "--test-threads", "1"])
         .env("SWR_MODEL_ALL", "1");
     cargo::stream(command)
 }
