@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Json, encode};
 use super::issued::{self, Issued, Malformed};
-use super::{AuthError, Authentication, Authenticator};
+use super::{AuthError, Authentication, Authenticator, Refusal};
 use crate::circuit::Circuit;
 use crate::endpoint::{Endpoint, NodeUrl};
 use crate::error::{Issue, Operation, malformed};
@@ -168,14 +168,20 @@ impl Source {
                 from,
                 agency,
             } => {
-                // Boxed, because an agency's credential is a credential.
-                let credential = Box::pin(from.current()).await?;
-                // A refusal is about the key of the other account.
+                // A refusal is about the credential of the other account.
                 let ask = Ask {
                     transport,
                     circuit: from.circuit(),
                     endpoint,
                 };
+                // Boxed, because an agency's credential is a credential.
+                let credential = Box::pin(from.current()).await?;
+                let assumed = ask.assume(&credential, agency).await;
+                if !is_auth_failed(&assumed) || from.refused(&credential) == Refusal::Final {
+                    return assumed;
+                }
+                // As with SWR: what the other account has was revoked, and is renewed once.
+                let credential = Box::pin(from.current()).await?;
                 ask.assume(&credential, agency).await
             }
             Source::Oidc {
@@ -364,15 +370,12 @@ impl Ask<'_> {
             secrets: &[token.expose()],
             ..Call::of(Issue::MetadataKey, "/openstack/latest/securitykey")
         };
-        self.key(None, call).await.map_err(|error| match error {
+        let issued = self.key(None, call).await;
+        match is_auth_failed(&issued) {
             // The token is a moment old, so it is not what is refused.
-            AuthError::Refused { failure, .. } if failure.cause == Cause::AuthFailed => {
-                AuthError::NoAgency
-            }
-            other @ (AuthError::Refused { .. }
-            | AuthError::TokenFile { .. }
-            | AuthError::NoAgency) => other,
-        })
+            true => Err(AuthError::NoAgency),
+            false => issued,
+        }
     }
 
     async fn key(
@@ -430,6 +433,12 @@ fn identity(method: &str, fields: &[(&str, Json<'_>)]) -> Zeroizing<Vec<u8>> {
         "auth",
         Json::Object(&[("identity", Json::Object(&identity))]),
     )])
+}
+
+fn is_auth_failed(result: &Result<Issued, AuthError>) -> bool {
+    result.as_ref().is_err_and(|error| {
+        matches!(error, AuthError::Refused { failure, .. } if failure.cause == Cause::AuthFailed)
+    })
 }
 
 fn refused(operation: impl Into<Operation>, failure: Failure) -> AuthError {

@@ -183,3 +183,29 @@ async fn the_token_of_the_service_account_is_read_again_at_each_renewal() {
     }
     assert_eq!(n_asked(&server, "AssumeAgencyWithOIDC"), 2);
 }
+
+#[tokio::test]
+async fn an_agency_is_assumed_again_when_the_credential_that_assumes_it_was_revoked() {
+    let server = cloud(0).await;
+    let transport = transport(Duration::from_secs(10));
+    let hub = password(&server, PASSWORD);
+    let hub = Authenticator::new(hub, transport, Circuitry::default());
+    let (name, domain) = server.with(|simulator, _| {
+        let trust = &simulator.world.iam.trust;
+        (trust.agency.clone(), Domain::Id(trust.domain_id.clone()))
+    });
+    let source = Source::Agency {
+        endpoint: Endpoint::parse(&server.url()).expect("an endpoint"),
+        from: Arc::new(hub),
+        agency: Agency::Named { name, domain },
+    };
+    let client = client_with(&server, source, 8);
+    for issued in [1, 2] {
+        assert_eq!(read_at_once(&client, 20).await, vec![Ok(()); 20]);
+        assert_eq!(n_asked(&server, "CreateToken"), issued);
+        // Both the agency's key and the token that assumed it.
+        server.with(|simulator, _| simulator.world.iam.revoke());
+    }
+    // Refused once with the old token.
+    assert_eq!(n_asked(&server, "CreateTemporaryAccessKeyByAgency"), 3);
+}
