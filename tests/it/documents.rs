@@ -672,6 +672,63 @@ fn what_the_rules_name_in_the_code_is_there() {
     }
 }
 
+/// Whether there is a test that is named as in SECURITY.md: `it/conflict::a_sentence`.
+fn is_test(named: &str) -> bool {
+    let parts = named
+        .rsplit_once("::")
+        .and_then(|(module, name)| Some((module.split_once('/')?, name)));
+    let Some(((part, file), name)) = parts else {
+        return false;
+    };
+    let path = match part {
+        "it" => format!("tests/it/{file}.rs"),
+        "harness" => format!("tests/harness/src/{file}.rs"),
+        package => format!("src/{package}/src/{file}.rs"),
+    };
+    if !root().join(&path).is_file() {
+        return false;
+    }
+    let text = read(&path);
+    let head = format!("fn {name}(");
+    let mut pairs = text.lines().zip(text.lines().skip(1));
+    pairs.any(|(above, line)| {
+        let above = above.trim_start();
+        line.contains(&head) && (above == "#[test]" || above.starts_with("#[tokio::test"))
+    })
+}
+
+#[test]
+fn every_threat_has_its_row_and_every_test_that_it_names_exists() {
+    let known = "it/conflict::a_foreign_registry_of_the_same_name_is_never_written";
+    assert!(is_test(known) && !is_test("it/conflict::object") && !is_test("it/none::none"));
+    let text = read("SECURITY.md");
+    let (_, threats) = text.split_once("\n## Threats\n").expect("the threats");
+    let threats = threats.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<Vec<&str>> = threats
+        .lines()
+        .filter_map(|line| line.strip_prefix("| TH")?.strip_suffix(" |"))
+        .map(|row| row.split(" | ").collect())
+        .collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    let wanted: Vec<String> = (1..=18).map(|n| format!("{n:02}")).collect();
+    assert_eq!(ids, wanted, "the numbers of the threats");
+    for row in &rows {
+        assert_eq!(row.len(), 5, "cells of {row:?}");
+        let quoted = row
+            .iter()
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let tests: Vec<&str> = quoted.filter(|quoted| quoted.contains("::")).collect();
+        assert!(
+            !tests.is_empty() || row[3].starts_with("not tested: "),
+            "TH{} names no test and does not say so",
+            row[0]
+        );
+        for test in tests {
+            assert!(is_test(test), "TH{}: there is no test {test}", row[0]);
+        }
+    }
+}
+
 #[test]
 fn architecture_stays_short_enough_to_be_read() {
     let n_lines = read("ARCHITECTURE.md").lines().count();
