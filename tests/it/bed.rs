@@ -358,6 +358,10 @@ impl Bed {
     /// What must hold after every test.
     fn finish(self) {
         if self.operator().is_some() {
+            let metrics = self.scrape();
+            for site in &self.sites {
+                site.assert_keeps_secrets("the metrics", &metrics);
+            }
             self.terminate();
         }
         self.assert_permitted();

@@ -109,6 +109,12 @@ impl Cloud {
             .to_owned()
     }
 
+    /// Tokens and temporary keys that were issued.
+    pub(crate) fn issued_secrets(&self) -> Vec<String> {
+        self.server
+            .with(|simulator, _| simulator.world.iam.issued_secrets())
+    }
+
     /// Somebody creates a registry in the console; its id.
     pub(crate) fn console_create(&self, instance: &str, body: &Value) -> i64 {
         let answer = self.control("POST", &format!("registries?instance={instance}"), body);

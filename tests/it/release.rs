@@ -184,7 +184,7 @@ fn scripts_of_the_release_are_programs_that_the_shell_can_read() {
         let runs = Command::new("test").arg("-x").arg(&path).status();
         assert!(runs.expect("test").success(), "{}", path.display());
     }
-    let named = ["binary", "name-image", "root"].map(str::to_owned);
+    let named = ["binary", "fetch", "name-image", "root"].map(str::to_owned);
     assert_eq!(names, BTreeSet::from(named));
 }
 

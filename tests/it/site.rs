@@ -88,6 +88,13 @@ impl Site {
                 panic!("a secret of {} stands {form} in {what}:\n{text}", self.name);
             }
         }
+        let issued = self.cloud.issued_secrets();
+        let is_shown = issued.iter().any(|secret| text.contains(secret));
+        assert!(
+            !is_shown,
+            "what {} issued stands in {what}:\n{text}",
+            self.name
+        );
     }
 
     /// What the operator has logged about this site, over all its starts.

@@ -224,6 +224,18 @@ fn an_installation_for_some_namespaces_has_no_policy_for_the_whole_cluster() {
     }
 }
 
+#[test]
+fn nothing_that_is_installed_makes_the_api_server_ask_the_operator() {
+    for folder in folders() {
+        for object in built(&folder) {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            let is_asked = kind.ends_with("WebhookConfiguration") || kind == "APIService";
+            let converts = object["spec"]["conversion"]["strategy"] == "Webhook";
+            assert!(!is_asked && !converts, "{folder}: {kind}");
+        }
+    }
+}
+
 /// Wave and options that an object has for Argo CD.
 fn wave(object: &Value) -> (&str, &str) {
     let annotation = |name: &str| {

@@ -98,6 +98,15 @@ impl Iam {
         }
     }
 
+    /// What was issued and is not revoked, for whoever searches a log for it.
+    pub fn issued_secrets(&self) -> Vec<String> {
+        let keys = self.temporary_keys.values().flat_map(|key| {
+            let secret = key.keys.secret_key.clone();
+            std::iter::once(secret).chain(key.keys.security_token.clone())
+        });
+        self.tokens.keys().cloned().chain(keys).collect()
+    }
+
     /// Every token and every temporary key issued so far is unknown from now on.
     pub fn revoke(&mut self) {
         self.tokens.clear();
