@@ -50,6 +50,14 @@ pub enum Refusal {
 pub const INVALID: &str = "SVCSTG.SWR.4001025";
 
 impl Refusal {
+    /// As the services of a node refuse.
+    pub fn unauthorized_in_text(message: &'static str) -> Self {
+        Self::Text {
+            status: 401,
+            message,
+        }
+    }
+
     pub fn gateway(status: u16, number: &'static str, message: impl Into<String>) -> Self {
         Self::Gateway {
             status,

@@ -679,4 +679,4 @@ fn keep_absent(draft: &mut Draft, old: &Registry) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -51,19 +51,19 @@ impl Iam {
         switches: &Switches,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let unauthorized = |message| Refusal::Text {
-            status: 401,
-            message,
-        };
         let known = request
             .header("x-metadata-token")
             .and_then(|token| self.metadata_tokens.get(token))
             .is_some_and(|end| *end > now);
         if switches.metadata_token == MetadataToken::Issued && !known {
-            return Err(unauthorized("The metadata token is missing or invalid"));
+            return Err(Refusal::unauthorized_in_text(
+                "The metadata token is missing or invalid",
+            ));
         }
         if switches.ecs_agency == Presence::Absent {
-            return Err(unauthorized("Please configure Cloud Service Agency first"));
+            return Err(Refusal::unauthorized_in_text(
+                "Please configure Cloud Service Agency first",
+            ));
         }
         let issued = self.issue_key(KEY_SECS, switches, now);
         Ok(Reply::json(200, &issued.in_old_words()))

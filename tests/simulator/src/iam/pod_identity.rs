@@ -22,14 +22,10 @@ impl Iam {
         switches: &Switches,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let unauthorized = |message| Refusal::Text {
-            status: 401,
-            message,
-        };
         // Verbatim: with "Bearer" before it, it is no token.
         let token = request
             .header("authorization")
-            .ok_or_else(|| unauthorized("Authorization is missing"))?;
+            .ok_or_else(|| Refusal::unauthorized_in_text("Authorization is missing"))?;
         let expected = Expected {
             audience: &self.trust.pod_audience,
             issuer: self.trust.issuer.as_deref(),
@@ -37,7 +33,7 @@ impl Iam {
         };
         expected
             .check(token, now)
-            .map_err(|flaw| unauthorized(flaw.message()))?;
+            .map_err(|flaw| Refusal::unauthorized_in_text(flaw.message()))?;
         if !serde_json::from_slice::<Value>(&request.body).is_ok_and(|body| body.is_object()) {
             return Err(Refusal::Text {
                 status: 400,

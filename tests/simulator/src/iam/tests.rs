@@ -1,10 +1,10 @@
 //! Each source of credentials: what it gives to whom, what it refuses, and how long SWR takes what it gave.
 
 use super::*;
-use crate::Options;
 use crate::iam::id_token::jwt;
 use crate::sign::sign;
-use crate::world::{Account, World};
+use crate::world::World;
+use crate::world::tests::example;
 
 mod id_tokens;
 mod issue;
@@ -27,28 +27,8 @@ struct Cloud {
 
 impl Cloud {
     fn with(switches: &[&str]) -> Self {
-        let options = Options::default();
-        let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
-        let mut chosen = Switches::default();
-        for pair in switches {
-            chosen.set_pair(pair).unwrap();
-        }
-        let account = Account {
-            region: options.region,
-            project: options.project,
-            instances: options.instances,
-            keys: options.keys,
-            user: Some(User {
-                domain: "acme".to_owned(),
-                name: "robot".to_owned(),
-                password: "hunter2".to_owned(),
-            }),
-            trust: options.trust,
-        };
-        Self {
-            world: World::new(account, chosen, now),
-            now,
-        }
+        let (world, now) = example(switches);
+        Self { world, now }
     }
 
     fn wait(&mut self, secs: i64) {

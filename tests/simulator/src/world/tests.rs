@@ -17,30 +17,33 @@ struct Cloud {
     now: Timestamp,
 }
 
+/// A new world with a user and these switches, and the time in it.
+pub(crate) fn example(switches: &[&str]) -> (World, Timestamp) {
+    let options = Options::default();
+    let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
+    let mut chosen = Switches::default();
+    for pair in switches {
+        chosen.set_pair(pair).unwrap();
+    }
+    let account = Account {
+        region: options.region,
+        project: options.project,
+        instances: options.instances,
+        keys: options.keys,
+        user: Some(User {
+            domain: "acme".to_owned(),
+            name: "robot".to_owned(),
+            password: "hunter2".to_owned(),
+        }),
+        trust: options.trust,
+    };
+    (World::new(account, chosen, now), now)
+}
+
 impl Cloud {
     fn with(switches: &[&str]) -> Self {
-        let options = Options::default();
-        let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
-        let mut chosen = Switches::default();
-        for pair in switches {
-            chosen.set_pair(pair).unwrap();
-        }
-        let account = Account {
-            region: options.region,
-            project: options.project,
-            instances: options.instances,
-            keys: options.keys,
-            user: Some(User {
-                domain: "acme".to_owned(),
-                name: "robot".to_owned(),
-                password: "hunter2".to_owned(),
-            }),
-            trust: options.trust,
-        };
-        Self {
-            world: World::new(account, chosen, now),
-            now,
-        }
+        let (world, now) = example(switches);
+        Self { world, now }
     }
 
     fn keys(&self) -> Keys {
