@@ -17,7 +17,7 @@ use swr_operator_swr::{
     ProjectError, Transport, project_of,
 };
 
-use super::identity::{Identity, Resolver, no_credential, of_region};
+use super::identity::{Identity, Other, Resolver, no_credential, of_region};
 use super::namespaces::Namespaces;
 use super::secrets::SharedSecrets;
 use super::snapshots::Snapshots;
@@ -44,14 +44,13 @@ impl MadeFrom {
 }
 
 impl Usable {
-    /// What tells its credential from others.
-    pub(super) fn fingerprint(&self) -> &Fingerprint {
-        &self.made_from.key
-    }
-
-    /// Whether its credential is that of an agency.
-    pub(super) fn assumes(&self) -> bool {
-        self.made_from.spec.auth.agency.is_some()
+    /// For an account that assumes an agency with its credential.
+    fn as_other(&self) -> Other {
+        Other {
+            authenticator: Arc::clone(self.client.authenticator()),
+            fingerprint: self.made_from.key.clone(),
+            assumes: self.made_from.spec.auth.agency.is_some(),
+        }
     }
 
     /// The instances that were listed, and how many registries each holds.
@@ -237,7 +236,8 @@ impl Accounts {
             secrets,
             sealer,
         };
-        let resolved = resolver.resolve(cr, |name| self.get(name).ok()).await?;
+        let other = |name: &str| self.get(name).ok().map(|usable| usable.as_other());
+        let resolved = resolver.resolve(cr, other).await?;
         let made_from = MadeFrom {
             spec: cr.spec.clone(),
             key: resolved.fingerprint,

@@ -9,11 +9,10 @@ use swr_operator_core::account::AccountVerdict;
 use swr_operator_core::credential::{self, Fingerprint, Rejected, Sealer, SecretData};
 use swr_operator_core::desired::{ProjectId, Region};
 use swr_operator_swr::{
-    AccessKey, Agency, AuthError, Authentication, Domain, Endpoint, Endpoints, IdentityProvider,
-    Login, NodeUrl, Refused, Scope, Source,
+    AccessKey, Agency, AuthError, Authentication, Authenticator, Domain, Endpoint, Endpoints,
+    IdentityProvider, Login, NodeUrl, Refused, Scope, Source,
 };
 
-use super::accounts::Usable;
 use super::secrets::SharedSecrets;
 use super::shared::Load;
 
@@ -39,6 +38,15 @@ pub(super) struct Resolver<'a> {
     pub(super) sealer: &'a Sealer,
 }
 
+/// Another account, as far as an agency is assumed with its credential.
+pub(super) struct Other {
+    pub(super) authenticator: Arc<Authenticator>,
+    /// What tells its credential from others.
+    pub(super) fingerprint: Fingerprint,
+    /// Whether its credential is that of an agency itself.
+    pub(super) assumes: bool,
+}
+
 /// A source of credentials, and what tells it from others.
 pub(super) struct Resolved {
     pub(super) source: Source,
@@ -50,7 +58,7 @@ impl Resolver<'_> {
     pub(super) async fn resolve(
         &self,
         cr: &SwrAccount,
-        other: impl Fn(&str) -> Option<Arc<Usable>>,
+        other: impl Fn(&str) -> Option<Other>,
     ) -> Result<Resolved, AccountVerdict> {
         let region = Region::new(cr.spec.region.clone());
         let auth = cr.spec.auth.source().ok_or_else(|| {
@@ -171,10 +179,10 @@ impl Resolver<'_> {
     fn agency(
         &self,
         agency: &account::Agency,
-        other: &Usable,
+        other: &Other,
         region: &Region,
     ) -> Result<Resolved, AccountVerdict> {
-        if other.assumes() {
+        if other.assumes {
             return Err(AccountVerdict::InvalidAuth(format!(
                 "agency.accountRef: SwrAccount {:?} assumes an agency itself; name one that has a credential of its own",
                 agency.account_ref.name
@@ -212,12 +220,12 @@ impl Resolver<'_> {
                 (self.endpoints.iam(region), [kind, name, domain])
             }
         };
-        let by = other.fingerprint().as_str();
+        let by = other.fingerprint.as_str();
         let fingerprint = (self.sealer).account_key(&["agency", by, kind, name, domain]);
         Ok(Resolved {
             source: Source::Agency {
                 endpoint: of_region(endpoint)?,
-                from: Arc::clone(other.client.authenticator()),
+                from: Arc::clone(&other.authenticator),
                 agency: assumed,
             },
             fingerprint,

@@ -159,13 +159,13 @@ impl Roster {
     /// Whether the account whose credential this one uses is being checked, or is to be before it: else it would be
     /// told at every start that the other is not ready. One that uses another's itself is waited for by none.
     fn waits_for_other(&self, entry: &Entry, is_before: impl Fn(&Entry) -> bool) -> bool {
-        let agency_of = |entry: &Entry| entry.account.spec.auth.agency.clone();
-        let Some(agency) = agency_of(entry) else {
+        let Some(agency) = &entry.account.spec.auth.agency else {
             return false;
         };
         let name = &agency.account_ref.name;
         self.accounts.get(name).is_some_and(|other| {
-            agency_of(other).is_none() && (self.reading.contains(name) || is_before(other))
+            let has_its_own = other.account.spec.auth.agency.is_none();
+            has_its_own && (self.reading.contains(name) || is_before(other))
         })
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::http::{Head, Lost, http_date};
+use super::http::{Head, Lost, Patience, http_date};
 use swr_operator_core::failure::{Cause, Class, Code, Failure};
 
 /// What is asked of SWR, or of IAM and its like.
@@ -98,12 +98,17 @@ impl Operation {
         }
     }
 
-    /// Whether a service on the node itself is asked.
-    pub(super) fn is_on_node(self) -> bool {
-        matches!(
-            self,
-            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity)
-        )
+    /// How long it may take.
+    pub(super) fn patience(self) -> Patience {
+        match self {
+            Operation::Create | Operation::Update | Operation::Delete => Patience::Write,
+            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity) => {
+                Patience::Node
+            }
+            Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => {
+                Patience::Read
+            }
+        }
     }
 
     /// Whether it changes something that SWR keeps.

@@ -110,7 +110,7 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
         return Verdict::not_sent(Failure::new(Class::Invalid, Cause::Rejected));
     };
     let begun = Instant::now();
-    let deadline = begun + caller.transport.deadline(operation);
+    let deadline = begun + caller.transport.deadline(operation.patience());
     let mut is_too_long = false;
     let mut subject_token = None;
     let (head, reported, mut result) = match caller.transport.exchange(request, deadline).await {

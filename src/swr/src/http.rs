@@ -17,7 +17,6 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::endpoint::may_connect;
-use super::error::Operation;
 use super::observe::{ObserveRequests, Unobserved};
 use swr_operator_core::credential::Sensitive;
 
@@ -117,6 +116,17 @@ pub(super) struct Head {
     pub(super) request_id: Option<String>,
 }
 
+/// What is asked, as far as it matters how long that may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It changes nothing.
+    Read,
+    /// It changes something.
+    Write,
+    /// It is answered by the node itself.
+    Node,
+}
+
 /// Why there is no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -165,13 +175,11 @@ impl Transport {
     }
 
     /// The time a whole exchange may take.
-    pub(super) fn deadline(&self, operation: Operation) -> Duration {
-        if operation.writes() {
-            self.write_deadline
-        } else if operation.is_on_node() {
-            NODE_DEADLINE
-        } else {
-            self.read_deadline
+    pub(super) fn deadline(&self, patience: Patience) -> Duration {
+        match patience {
+            Patience::Read => self.read_deadline,
+            Patience::Write => self.write_deadline,
+            Patience::Node => NODE_DEADLINE,
         }
     }
 
