@@ -127,12 +127,6 @@ impl Accounts {
         }
     }
 
-    /// Whether the account was checked.
-    pub(super) fn knows(&self, name: &str) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.contains_key(name)
-    }
-
     /// The account does not fit our CRD any more, so neither its key nor its grants count. Says
     /// whether that is news.
     pub(super) fn does_not_fit(&self, name: &str) -> bool {

@@ -27,6 +27,8 @@ struct Entry {
     read_at: Timestamp,
     /// Whether an object names it, or did.
     is_named: bool,
+    /// Whether a check of it has ended.
+    was_checked: bool,
 }
 
 /// What became of an account while its key was read.
@@ -73,6 +75,7 @@ impl Roster {
         let entry = Entry {
             account,
             is_named: known.is_some_and(|known| known.is_named),
+            was_checked: known.is_some_and(|known| known.was_checked),
             read_at: if is_same { read_at } else { now },
         };
         self.accounts.insert(name.to_owned(), entry);
@@ -103,9 +106,10 @@ impl Roster {
         self.was_listed && self.listed.is_none()
     }
 
-    /// The accounts that fit our CRD.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.accounts.keys().map(String::as_str)
+    /// Whether a check of every account that fits our CRD has ended. What an object is told before that, it is told
+    /// again: the end of a check asks for a reconcile of all objects of its account.
+    pub(super) fn is_each_checked(&self) -> bool {
+        self.accounts.values().all(|entry| entry.was_checked)
     }
 
     /// Whether there is an account of this name that fits our CRD.
@@ -192,6 +196,7 @@ impl Roster {
         self.reading.remove(name);
         if let Some(entry) = self.accounts.get_mut(name) {
             entry.read_at = entry.read_at.min(again_at);
+            entry.was_checked = true;
             return Meanwhile::Stayed;
         }
         match self.unfit.contains(name) {
@@ -234,7 +239,9 @@ mod tests {
         roster.fits("a", account(1), at(0));
         assert_eq!(due(&mut roster, 0), ["a"]);
         assert_eq!((due(&mut roster, 0), roster.next_at()), (vec![], None));
+        assert!(!roster.is_each_checked());
         assert_eq!(roster.read("a", at(60)), Meanwhile::Stayed);
+        assert!(roster.is_each_checked());
         // Our own write of its status.
         roster.fits("a", account(1), at(1));
         assert_eq!(roster.next_at(), Some(at(60)));
@@ -244,6 +251,9 @@ mod tests {
         assert_eq!(due(&mut roster, 61), [""; 0]);
         assert_eq!(roster.read("a", at(120)), Meanwhile::Stayed);
         assert_eq!(roster.next_at(), Some(at(61)));
+        assert!(roster.is_each_checked(), "an edit is not the first sight");
+        roster.fits("b", account(1), at(61));
+        assert!(!roster.is_each_checked());
     }
 
     #[test]
@@ -301,6 +311,6 @@ mod tests {
         assert!(!roster.is_complete());
         roster.does_not_fit("c");
         assert_eq!(roster.listed(), ["a", "b"]);
-        assert_eq!(roster.names().count(), 0);
+        assert!(!roster.contains("a"));
     }
 }

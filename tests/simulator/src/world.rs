@@ -679,4 +679,6 @@ fn keep_absent(draft: &mut Draft, old: &Registry) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod example;
+#[cfg(test)]
+mod tests;

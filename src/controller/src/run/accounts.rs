@@ -39,11 +39,10 @@ impl Loop {
     /// the first LIST of an instance would begin too early to serve them all.
     pub(super) fn may_begin(&mut self, now: Timestamp) -> bool {
         if !self.may_begin {
-            let mut names = self.roster.names();
-            let is_each_known = names.all(|name| self.context.accounts.knows(name));
-            self.may_begin =
-                (self.unlisted.is_empty() && self.roster.is_complete() && is_each_known)
-                    || now > time::after_wait(self.context.started_at, PATIENCE);
+            self.may_begin = (self.unlisted.is_empty()
+                && self.roster.is_complete()
+                && self.roster.is_each_checked())
+                || now > time::after_wait(self.context.started_at, PATIENCE);
         }
         self.may_begin
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::iam::id_token::jwt;
 use crate::sign::sign;
 use crate::world::World;
-use crate::world::tests::example;
+use crate::world::example::example;
 
 mod id_tokens;
 mod issue;

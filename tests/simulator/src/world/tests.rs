@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::example::example;
 use super::*;
-use crate::Options;
 use crate::sign::sign;
 
 const PROJECT: &str = "0605767a3a80d5762fb2c00a1b2c3d4e";
@@ -15,29 +15,6 @@ const REGISTRIES: &str = "/v2/0605767a3a80d5762fb2c00a1b2c3d4e/instances/1d7a1e6
 struct Cloud {
     world: World,
     now: Timestamp,
-}
-
-/// A new world with a user and these switches, and the time in it.
-pub(crate) fn example(switches: &[&str]) -> (World, Timestamp) {
-    let options = Options::default();
-    let now: Timestamp = "2026-01-31T09:30:00Z".parse().unwrap();
-    let mut chosen = Switches::default();
-    for pair in switches {
-        chosen.set_pair(pair).unwrap();
-    }
-    let account = Account {
-        region: options.region,
-        project: options.project,
-        instances: options.instances,
-        keys: options.keys,
-        user: Some(User {
-            domain: "acme".to_owned(),
-            name: "robot".to_owned(),
-            password: "hunter2".to_owned(),
-        }),
-        trust: options.trust,
-    };
-    (World::new(account, chosen, now), now)
 }
 
 impl Cloud {
