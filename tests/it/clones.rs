@@ -1,9 +1,11 @@
 //! Somebody copies a registry in the console, tag included. Two registries with one tag are said so; only the known one
 //! is ever written.
 
+use harness::eventually_blocking;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, BedCase, check_on, with_bed};
+use crate::cloud::PATIENCE;
 use crate::site::{Site, condition, registry_id, state};
 
 #[test]
@@ -87,11 +89,21 @@ fn the_only_clone_is_taken_when_the_known_one_is_gone(site: &Site) {
         after[field] = held[field].clone();
     }
     assert_eq!(after, held);
-    let said = site.events();
-    assert!(
-        said.iter()
-            .any(|event| !event.contains(" DuplicateTag: ") && event.contains(&clone.to_string())),
-        "no event says that {clone} was taken: {said:#?}"
+    // An event may come a moment after what it tells.
+    eventually_blocking(
+        PATIENCE,
+        &format!("an event that {clone} was taken"),
+        || {
+            let said = site.events();
+            let tells = |event: &String| {
+                !event.contains(" DuplicateTag: ") && event.contains(&clone.to_string())
+            };
+            if said.iter().any(tells) {
+                Ok(())
+            } else {
+                Err(format!("{said:?}"))
+            }
+        },
     );
     site.assert_rests(site.cloud.mark(), &site.cluster.audit());
 }
