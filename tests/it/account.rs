@@ -30,7 +30,11 @@ fn an_account_is_used_when_it_is_whole_and_grants_what_is_asked() {
             an_account_in_use_stays_until_its_last_object_is_gone,
             a_wrong_key_is_reported_and_a_right_one_is_used_at_once,
             a_rotated_key_is_used_within_a_minute,
+            a_clock_that_is_off_is_told_with_its_minutes,
             an_instance_that_does_not_run_is_reported,
+            a_full_instance_is_known_before_a_registry_is_made,
+            an_instance_of_which_the_account_learns_nothing_is_used_all_the_same,
+            a_region_without_the_enterprise_edition_says_so,
         ],
     );
 }
@@ -296,6 +300,8 @@ fn a_wrong_key_is_reported_and_a_right_one_is_used_at_once(site: &Site) {
 fn a_rotated_key_is_used_within_a_minute(site: &Site) {
     site.create(&object(site));
     let before = site.await_ready("it");
+    // What SWR told first of the instance asks for a check of the account, with its key.
+    await_instance(site, &json!({"status": "Running"}));
     let mark = site.cloud.mark();
     let keys = rotate(site);
     site.put_account_secret(&keys);
@@ -371,6 +377,28 @@ fn share_a_key(bed: &Bed, one: &Site, two: &Site) {
     }
 }
 
+fn a_clock_that_is_off_is_told_with_its_minutes(site: &Site) {
+    site.cloud.switch(&json!({"clock_ahead_minutes": 20}));
+    let mark = site.cloud.mark();
+    site.create(&object(site));
+    let said = "SWR refuses the signature because the clock of the operator's node is 20 minutes slow (APIGW.0301)";
+    site.await_saying(
+        "it",
+        "False ClockSkew",
+        &format!("cannot list the instance's registries: {said}"),
+    );
+    site.touch_account();
+    site.await_account_saying("False ClockSkew", said);
+    // As with a key that is refused, it is tried no more.
+    let n_asked = site.cloud.requests(mark).len();
+    assert!(n_asked <= 6, "{}", site.cloud.shown());
+    site.cloud.switch(&json!({"clock_ahead_minutes": 0}));
+    let keys = rotate(site);
+    site.put_account_secret(&keys);
+    site.touch_account();
+    site.await_ready("it");
+}
+
 fn an_instance_that_does_not_run_is_reported(site: &Site) {
     let instance = format!("instances/{}", site.cloud.instances[0]);
     site.cloud
@@ -380,7 +408,7 @@ fn an_instance_that_does_not_run_is_reported(site: &Site) {
     site.await_saying(
         "it",
         "False InstanceNotRunning",
-        "cannot list the instance's registries: the instance is not running (SWR.400100)",
+        "cannot list the instance's registries: the instance is not running (Creating)",
     );
     site.cloud.control("DELETE", &instance, &Value::Null);
     site.await_saying(
@@ -393,6 +421,66 @@ fn an_instance_that_does_not_run_is_reported(site: &Site) {
         .control("PUT", &instance, &json!({"status": "Running"}));
     site.request("it", "it runs");
     site.await_ready("it");
+}
+
+/// Waits until the account tells this of its first instance.
+fn await_instance(site: &Site, wanted: &Value) {
+    eventually_blocking(PATIENCE, "the account tells of its instance", || {
+        let told = site.account_now()["status"]["instances"][0].clone();
+        let mut wanted = wanted.as_object().into_iter().flatten();
+        match wanted.all(|(key, value)| told[key] == *value) {
+            true => Ok(()),
+            false => Err(told),
+        }
+    });
+}
+
+fn a_full_instance_is_known_before_a_registry_is_made(site: &Site) {
+    site.cloud.switch(&json!({"registry_quota": 1}));
+    let mark = site.cloud.mark();
+    site.create(&object(site));
+    site.await_ready("it");
+    await_instance(site, &json!({"status": "Running", "registryQuota": 1}));
+    site.put_login("second", &site.login());
+    site.create(&site.registry("second", "huawei-SWR"));
+    let message = "cannot create the registry: the instance's quota of registries is used up";
+    let full = site.await_saying("second", "False QuotaExceeded", message);
+    assert_eq!(full["status"]["createIntent"], Value::Null);
+    assert_eq!(site.cloud.writes(mark), ["POST registries"], "of the first");
+    site.cloud.switch(&json!({"registry_quota": 2}));
+    // The quota is asked for once in five seconds.
+    eventually_blocking(PATIENCE, "there is room", || {
+        site.request("second", &format!("{}", site.cloud.mark()));
+        match site.cloud.writes(mark).len() {
+            2 => Ok(()),
+            n => Err(n),
+        }
+    });
+    site.await_ready("second");
+}
+
+fn an_instance_of_which_the_account_learns_nothing_is_used_all_the_same(site: &Site) {
+    site.cloud.switch(&json!({"deny": "instance"}));
+    site.create(&object(site));
+    site.await_ready("it");
+    let told = &site.account_now()["status"]["instances"];
+    assert!(!told.to_string().contains("Quota"), "{told}");
+    site.await_account("True Available");
+}
+
+fn a_region_without_the_enterprise_edition_says_so(site: &Site) {
+    site.cloud
+        .switch(&json!({"enterprise_edition": "not_offered"}));
+    site.create(&object(site));
+    site.await_state("it", "False Forbidden");
+    site.await_account_saying(
+        "False InvalidSpec",
+        "spec.region: SWR does not offer its Enterprise Edition to the project in this region: choose another region, or enable it in SWR's console",
+    );
+    site.cloud.switch(&json!({"enterprise_edition": "offered"}));
+    site.request("it", "it was enabled");
+    site.await_ready("it");
+    site.await_account("True Available");
 }
 
 /// Replaces the account's grants.

@@ -11,6 +11,7 @@
 //! | [`permissions`] | every subset of the five permissions |
 //! | [`deletion`] | what goes with an object, what holds it, the ways out |
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
+//! | [`limits`] | an account keeps to its rate, a refused key is left alone, namespaces take turns |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
 //! | [`faults`] | SWR answers with everything but what was asked for |
 //! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
@@ -80,6 +81,7 @@ mod gitops;
 mod install;
 mod kills;
 mod lifecycle;
+mod limits;
 mod looks;
 mod matrix;
 mod modes;

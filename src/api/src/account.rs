@@ -459,7 +459,8 @@ pub struct SwrAccountStatus {
     /// change of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
-    /// Instances that objects of this account use, renewed likewise.
+    /// Instances that objects of this account use. The numbers of registries are renewed along with another change
+    /// of this status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceSummary>,
     /// `Ready` always; `Reconciling` and `Stalled` only while they are true, and never both.
@@ -484,12 +485,21 @@ impl Default for SwrAccountStatus {
     }
 }
 
-/// One instance as the last LIST saw it.
+/// What is known of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceSummary {
     /// Id of the instance.
     pub id: String,
-    /// Registries that the instance holds, ours and others.
-    pub registries: i64,
+    /// State of the instance in SWR's word, such as `Running`. Absent if SWR does not tell it to the account, for
+    /// which it needs the permission `swr:instance:get`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Registries that the instance holds, ours and others. Absent before they were listed once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registries: Option<i64>,
+    /// Registries that the instance may hold. Absent if SWR does not tell it to the account, for which it needs
+    /// the permission `swr:instance:listStatistics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_quota: Option<i64>,
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::metrics::Accounts as Meters;
 use swr_operator_api::account::{SwrAccount, SwrAccountSpec};
-use swr_operator_core::account::AccountVerdict;
+use swr_operator_core::account::{AccountVerdict, InstanceUsage};
 use swr_operator_core::answer::{Account, AccountProblem, Labels};
 use swr_operator_core::credential::{Fingerprint, Sealer};
-use swr_operator_core::desired::{InstanceId, ProjectId, Region};
+use swr_operator_core::desired::{ProjectId, Region};
 use swr_operator_core::failure::Class;
 use swr_operator_core::grant;
 use swr_operator_swr::{
-    Authenticator, Circuitry, Circuits, Client, Endpoints, Limits, ObserveAccount as _,
+    Authenticator, Circuitry, Circuits, Client, Endpoints, Limiter, Limits, ObserveAccount as _,
     ProjectError, Transport, project_of,
 };
 
@@ -53,11 +53,11 @@ impl Usable {
         }
     }
 
-    /// The instances that were listed, and how many registries each holds.
-    pub(super) fn instances(&self) -> Vec<(InstanceId, usize)> {
-        let mut sizes = self.snapshots.sizes();
-        sizes.sort();
-        sizes
+    /// What is known of the instances that are used.
+    pub(super) fn instances(&self) -> Vec<InstanceUsage> {
+        let mut usage = self.snapshots.usage();
+        usage.sort_by(|one, other| one.id.cmp(&other.id));
+        usage
     }
 }
 
@@ -152,6 +152,17 @@ impl Accounts {
             .remove(name);
     }
 
+    /// The accounts of which SWR told something new since this was asked last.
+    pub(super) fn news(&self) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let has_news = |known: &Known| match known {
+            Known::Usable(usable) => usable.snapshots.has_news(),
+            Known::NotUnderstood | Known::NotReady => false,
+        };
+        let news = known.iter().filter(|(_, known)| has_news(known));
+        news.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Only these instances, by account, are used.
     pub(super) fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -188,11 +199,13 @@ impl Accounts {
                 let changed = before.is_none_or(|before| !Arc::ptr_eq(&before, &usable));
                 let project = usable.account.project.clone();
                 let refusal = usable.client.refusal();
+                let are_offered = usable.snapshots.are_offered();
                 if !is_outdated {
                     known.insert(name, Known::Usable(usable));
                 }
                 let verdict = match refusal {
                     Some(failure) => AccountVerdict::Refused(project, failure),
+                    None if !are_offered => AccountVerdict::NotOffered(project),
                     None => AccountVerdict::Usable(project),
                 };
                 (verdict, changed)
@@ -256,14 +269,18 @@ impl Accounts {
         let obtained = authenticator.keep_fresh().await;
         obtained.map_err(|error| no_credential(&error))?;
         let given = cr.spec.project_id.clone().map(ProjectId::new);
-        let project = match given.or_else(|| authenticator.project()) {
-            Some(project) => project,
-            None => self.look_up_project(&region, &authenticator).await?,
-        };
         let limits = Limits {
             requests_per_second: cr.spec.limits.requests_per_second,
             burst: cr.spec.limits.burst,
             in_flight: cr.spec.limits.in_flight,
+        };
+        let limiter = Limiter::of(limits, &authenticator);
+        let project = match given.or_else(|| authenticator.project()) {
+            Some(project) => project,
+            None => {
+                self.look_up_project(&region, &authenticator, &limiter)
+                    .await?
+            }
         };
         Ok(Arc::new(Usable {
             account: Account {
@@ -277,14 +294,14 @@ impl Accounts {
                 endpoint,
                 project,
                 authenticator,
-                limits,
+                limiter,
                 Arc::clone(sealer),
                 Arc::new(
                     self.meters
                         .meter(cr.metadata.name.as_deref().unwrap_or_default()),
                 ),
             ),
-            snapshots: Snapshots::new(self.settle_secs),
+            snapshots: Snapshots::new(self.settle_secs, limits.requests_per_second),
             made_from,
         }))
     }
@@ -293,9 +310,10 @@ impl Accounts {
         &self,
         region: &Region,
         authenticator: &Authenticator,
+        limiter: &Limiter,
     ) -> Result<ProjectId, AccountVerdict> {
         let iam = of_region(self.endpoints.iam(region))?;
-        project_of(&self.transport, &iam, region, authenticator)
+        project_of(&self.transport, &iam, region, authenticator, limiter)
             .await
             .map_err(|error| match error {
                 ProjectError::Failed(failure) => AccountVerdict::ProjectLookup(failure),
@@ -309,7 +327,9 @@ impl Accounts {
 /// Whether an account in this state is worth another check soon.
 pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
     match verdict {
-        AccountVerdict::Usable(_) | AccountVerdict::Refused(..) => false,
+        AccountVerdict::Usable(_)
+        | AccountVerdict::Refused(..)
+        | AccountVerdict::NotOffered(_) => false,
         AccountVerdict::SecretNotFound(_)
         | AccountVerdict::SecretRejected(..)
         | AccountVerdict::SecretUnavailable(_)

@@ -102,7 +102,7 @@ impl<'a> Executor<'a> {
                 then.resume(answer, clock::now())
             }
             Effect::Reserve { then } => {
-                let answer = self.reserve(then.work()).await;
+                let answer = self.reserve(then.work(), then.creates()).await;
                 then.resume(answer, clock::now())
             }
             Effect::RecordIntent { status, then } => {
@@ -198,15 +198,18 @@ impl<'a> Executor<'a> {
     }
 
     /// Keeps room for one write within the limits of the account.
-    async fn reserve(&mut self, work: &Work) -> ReserveAnswer {
+    async fn reserve(&mut self, work: &Work, creates: bool) -> ReserveAnswer {
         let account = self.account()?;
-        let reservation = account.client.reserve().await?;
+        let namespace = &work.object().key.namespace;
+        let reservation = account.client.reserve(namespace).await?;
+        if creates {
+            let reader = account.client.reader();
+            let instance = &work.scope().instance;
+            account.snapshots.room(&reader, instance).await?;
+        }
         // That may have taken a minute: what is granted and whether writes may begin is asked anew.
         let newest = self.context.accounts.get(&work.scope().account);
-        let labels = self
-            .context
-            .namespaces
-            .labels_of(&work.object().key.namespace);
+        let labels = self.context.namespaces.labels_of(namespace);
         let is_same = newest.is_ok_and(|newest| Arc::ptr_eq(&newest, account))
             && labels == self.namespace_labels;
         if !is_same || clock::now() > self.not_after(Timestamp::MAX) {

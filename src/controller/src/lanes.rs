@@ -1,5 +1,5 @@
-//! Whose turn it is: the instances take turns, and of the objects of an instance a person's change
-//! goes before what the operator found itself. Instances that are slow, or whose account is, hold up
+//! Whose turn it is: the instances take turns, of the objects of an instance a person's change goes
+//! before what the operator found itself, and of those the namespaces take turns. Instances that are slow, or whose account is, hold up
 //! their own objects and no others.
 
 use std::collections::{HashMap, VecDeque};
@@ -45,8 +45,8 @@ pub(super) struct Lanes {
 
 #[derive(Debug, Default)]
 struct Instance {
-    changes: VecDeque<ObjectKey>,
-    background: VecDeque<ObjectKey>,
+    changes: Line,
+    background: Line,
     turns: u32,
     under_way: usize,
 }
@@ -59,14 +59,46 @@ impl Instance {
     fn pop(&mut self) -> Option<ObjectKey> {
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(BACKGROUND_EVERY) {
-            self.background
-                .pop_front()
-                .or_else(|| self.changes.pop_front())
+            self.background.pop().or_else(|| self.changes.pop())
         } else {
-            self.changes
-                .pop_front()
-                .or_else(|| self.background.pop_front())
+            self.changes.pop().or_else(|| self.background.pop())
         }
+    }
+}
+
+/// Objects that wait for the same reason. Their namespaces take turns, so that one with thousands of
+/// objects does not hold up one with few.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: HashMap<String, VecDeque<ObjectKey>>,
+    /// Namespaces that have something waiting, the next one first.
+    order: VecDeque<String>,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    fn push(&mut self, key: ObjectKey) {
+        if let Some(waiting) = self.waiting.get_mut(&key.namespace) {
+            waiting.push_back(key);
+            return;
+        }
+        self.order.push_back(key.namespace.clone());
+        self.waiting.insert(key.namespace.clone(), [key].into());
+    }
+
+    fn pop(&mut self) -> Option<ObjectKey> {
+        let namespace = self.order.pop_front()?;
+        let waiting = self.waiting.get_mut(&namespace)?;
+        let key = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&namespace);
+        } else {
+            self.order.push_back(namespace);
+        }
+        key
     }
 }
 
@@ -79,8 +111,8 @@ impl Lanes {
             self.order.push_back(scope);
         }
         match lane {
-            Lane::Change => instance.changes.push_back(key),
-            Lane::Background => instance.background.push_back(key),
+            Lane::Change => instance.changes.push(key),
+            Lane::Background => instance.background.push(key),
         }
     }
 
@@ -194,6 +226,18 @@ mod tests {
         }
         let quick: Vec<String> = std::iter::from_fn(|| begin(&mut lanes)).collect();
         assert_eq!(quick, ["quick"; FEW]);
+    }
+
+    #[test]
+    fn a_namespace_with_many_objects_does_not_hold_up_one_with_few() {
+        let mut lanes = Lanes::default();
+        let names = ["many", "many", "many", "many", "few", "few", "one"];
+        for (n, name) in names.into_iter().enumerate() {
+            lanes.push(None, key(name, n), Lane::Change);
+        }
+        let turns = std::iter::from_fn(|| lanes.pop());
+        let turns: Vec<String> = turns.map(|(_, key)| key.name).collect();
+        assert_eq!(turns, ["0", "4", "6", "1", "5", "2", "3"]);
     }
 
     #[test]

@@ -281,6 +281,9 @@ impl Loop {
             self.round_at = time::after_wait(now, ROUND);
             self.start_reads(now);
             self.start_secret_read(now);
+            for account in self.context.accounts.news() {
+                self.roster.check(&account, now);
+            }
         }
         if time::after_wait(self.dropped_at, DROP_UNUSED_EVERY) <= now {
             self.dropped_at = now;

@@ -34,21 +34,48 @@ impl Load {
 /// the next. Two may follow each other at once: decide, write, verify.
 pub(super) const SPACING: Duration = Duration::from_millis(350);
 
-/// The beginnings of the last two reads.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace([Option<Instant>; 2]);
+/// Of so many requests that an account may send, one reads: a read under heavy load is shared by what the
+/// others write. Not fewer than in two seconds, so that what was read is still fresh when it is acted upon.
+const REQUESTS_PER_READ: f64 = 10.0;
+const SPACING_MAX: Duration = Duration::from_secs(2);
+
+/// When the next read may begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// The beginnings of the last two.
+    begun: [Option<Instant>; 2],
+    spacing: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            begun: [None; 2],
+            spacing: SPACING,
+        }
+    }
+}
 
 impl Pace {
+    /// Of an account that may send so many requests.
+    pub(super) fn of_rate(requests_per_second: f64) -> Self {
+        let spacing = Duration::try_from_secs_f64(REQUESTS_PER_READ / requests_per_second);
+        Pace {
+            spacing: spacing.map_or(SPACING_MAX, |it| it.clamp(SPACING, SPACING_MAX)),
+            ..Pace::default()
+        }
+    }
+
     /// When the next read may begin.
     pub(super) fn next(&self, load: Load, now: Instant) -> Instant {
-        let older = self.0[0].filter(|_| load == Load::Heavy);
-        older.map_or(now, |older| now.max(older + SPACING * 2))
+        let older = self.begun[0].filter(|_| load == Load::Heavy);
+        older.map_or(now, |older| now.max(older + self.spacing * 2))
     }
 
     /// A read begins.
     pub(super) fn begins(&mut self, load: Load, now: Instant) {
         if load == Load::Heavy {
-            self.0 = [self.0[1], Some(now)];
+            self.begun = [self.begun[1], Some(now)];
         }
     }
 
@@ -163,6 +190,15 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn an_account_reads_once_for_ten_of_its_requests() {
+        let spacing = |rate| Pace::of_rate(rate).spacing.as_millis();
+        for (rate, millis) in [(1000.0, 350), (20.0, 500), (10.0, 1_000), (0.1, 2_000)] {
+            assert_eq!(spacing(rate), millis, "{rate}");
+        }
+        assert_eq!(spacing(0.0), 2_000);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn under_light_load_nobody_waits() {

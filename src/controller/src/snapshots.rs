@@ -2,6 +2,7 @@
 //! page of those that changed last. A caller says after which time it must have begun; callers
 //! that come while one is under way share the next.
 
+mod facts;
 mod instance;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_clock as clock;
+use swr_operator_core::account::InstanceUsage;
 use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::observed::{Inventory, Record};
@@ -19,9 +21,10 @@ use swr_operator_core::recent::Occasion;
 use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
+use self::facts::Offer;
 pub(super) use self::instance::Own;
 use self::instance::{Instance, Wrote};
-use super::shared::Load;
+use super::shared::{Load, Pace};
 
 /// When fewer ask for single registries within that time, each is shown by itself.
 const CROWD: usize = 8;
@@ -44,15 +47,19 @@ pub(super) enum Need {
 /// The observations of the instances of one account.
 pub(super) struct Snapshots {
     settle: SignedDuration,
+    pace: Pace,
     instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
+    offer: Mutex<Offer>,
 }
 
 impl Snapshots {
-    /// Of an account of which no instance was observed yet. `settle` is T_settle.
-    pub(super) fn new(settle_secs: i64) -> Self {
+    /// Of an account that may send so many requests per second. `settle_secs` is T_settle.
+    pub(super) fn new(settle_secs: i64, requests_per_second: f64) -> Self {
         Snapshots {
             settle: SignedDuration::from_secs(settle_secs),
+            pace: Pace::of_rate(requests_per_second),
             instances: Mutex::default(),
+            offer: Mutex::default(),
         }
     }
 
@@ -165,7 +172,7 @@ impl Snapshots {
         let mut instances = self.locked();
         let it = instances
             .entry(instance.clone())
-            .or_insert_with(|| Arc::new(Instance::new(self.settle)));
+            .or_insert_with(|| Arc::new(Instance::new(self.settle, self.pace)));
         Arc::clone(it)
     }
 
@@ -197,6 +204,7 @@ impl Snapshots {
         state.pace.begins(asked.load, Instant::now());
         // A task of its own: a caller that loses patience must not take the read along, for which
         // others wait.
+        let asking = reader.clone();
         let (it, reader, instance) = (Arc::clone(&it), reader.clone(), instance.clone());
         let reading = tokio::spawn(async move {
             // The clock counts milliseconds: only one that is later is certainly after the read.
@@ -210,7 +218,9 @@ impl Snapshots {
             state.ended(&observation);
             observation
         });
-        reading.await.unwrap_or_else(|_| Err(broken()))
+        let observation = reading.await.unwrap_or_else(|_| Err(broken()));
+        self.explain(&asking, observation.as_ref().err()).await;
+        observation
     }
 
     /// Nobody asks for the others any more: ten thousand registries are megabytes.
@@ -225,15 +235,15 @@ impl Snapshots {
         notes.newest.as_ref().is_some_and(|it| it.distrusts_order)
     }
 
-    /// How many registries each instance holds by its newest observation.
-    pub(super) fn sizes(&self) -> Vec<(InstanceId, usize)> {
+    /// What is known of each instance.
+    pub(super) fn usage(&self) -> Vec<InstanceUsage> {
         let instances = self.locked();
-        let sizes = instances.iter().filter_map(|(instance, it)| {
-            let notes = it.notes();
-            let newest = notes.newest.as_ref()?;
-            Some((instance.clone(), newest.inventory.records().len()))
-        });
-        sizes.collect()
+        let usage = instances.iter().map(|(instance, it)| it.usage(instance));
+        usage.collect()
+    }
+
+    fn offer(&self) -> MutexGuard<'_, Offer> {
+        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

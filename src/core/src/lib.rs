@@ -32,7 +32,7 @@ pub mod witness;
 
 // The folders are by what a reader looks for; paths leave them out.
 pub use decide::{diff, grant, plan};
-pub use model::{answer, credential, desired, failure, object, observed, tag, url};
+pub use model::{answer, credential, desired, failure, instance, object, observed, tag, url};
 pub use protocol::{effect, reconcile, step};
 pub use report::{account, event, requeue, status, summary};
 

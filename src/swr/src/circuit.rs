@@ -108,7 +108,7 @@ impl Circuit {
             return;
         };
         match failure.cause {
-            Cause::AuthFailed | Cause::ClockSkew => {
+            Cause::AuthFailed | Cause::ClockSkew { .. } => {
                 state.refusals = state.refusals.saturating_add(1);
                 state.is_proven = false;
                 state.refusal = Some(failure.clone());

@@ -20,7 +20,7 @@ use super::endpoint::Endpoint;
 use super::error::Operation;
 use super::exchange::{Call, Caller, Verdict, exchange};
 use super::http::Transport;
-use super::limit::{Limiter, Limits, Permit, Reservation, Windows};
+use super::limit::{Limiter, Permit, Reservation};
 use super::observe::ObserveAccount;
 use super::sign;
 
@@ -44,25 +44,24 @@ struct Account {
 }
 
 impl Client {
-    /// An account that is reached with what this authenticator gives.
+    /// An account that is reached with what this authenticator gives, as often as the limiter lets.
     pub fn new(
         transport: Transport,
         endpoint: Endpoint,
         project: ProjectId,
         authenticator: Arc<Authenticator>,
-        limits: Limits,
+        limiter: Arc<Limiter>,
         sealer: Arc<Sealer>,
         meter: Arc<dyn ObserveAccount>,
     ) -> Self {
         // A new key has not been refused yet, but another account may have tried this one.
-        let circuit = Arc::clone(authenticator.circuit());
-        meter.circuit_is(circuit.is_open());
+        meter.circuit_is(limiter.circuit_is_open());
         Client(Arc::new(Account {
             transport,
             endpoint,
             project,
             authenticator,
-            limiter: Arc::new(Limiter::new(limits, Windows::default(), circuit)),
+            limiter,
             meter,
             sealer,
             last_pages: Mutex::default(),
@@ -86,14 +85,15 @@ impl Client {
         Reader(Arc::clone(&self.0))
     }
 
-    /// Room for one write within the limits of the account, kept until it is used or dropped.
+    /// Room for one write within the limits of the account, kept until it is used or dropped. Who waits
+    /// for it takes turns with those of other namespaces.
     ///
     /// # Errors
     /// `Throttled` or `OwnLimits` when there is none in time, and the last refusal of the key while the
     /// key is not tried.
-    pub async fn reserve(&self) -> Result<Reservation, Failure> {
+    pub async fn reserve(&self, namespace: &str) -> Result<Reservation, Failure> {
         let begun = Instant::now();
-        let reservation = self.0.limiter.reserve().await;
+        let reservation = self.0.limiter.reserve(namespace).await;
         self.0.meter.waited(begun.elapsed());
         if reservation.is_err() {
             self.0.tell_circuit();
@@ -128,13 +128,20 @@ struct Sent {
 
 impl Account {
     fn path(&self, instance: &InstanceId, id: Option<RegistryId>) -> String {
-        let project = sign::escape(self.project.as_str());
-        let instance = sign::escape(instance.as_str());
-        let registries = format!("/v2/{project}/instances/{instance}/registries");
+        let registries = format!("{}/registries", self.path_of(instance));
         match id {
             None => registries,
             Some(id) => format!("{registries}/{id}"),
         }
+    }
+
+    fn path_of(&self, instance: &InstanceId) -> String {
+        let instance = sign::escape(instance.as_str());
+        format!("{}/instances/{instance}", self.path_of_project())
+    }
+
+    fn path_of_project(&self) -> String {
+        format!("/v2/{}", sign::escape(self.project.as_str()))
     }
 
     /// Asks what changes nothing, and says when it did: after the wait for the rate limit. A credential that

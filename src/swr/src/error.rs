@@ -14,6 +14,12 @@ use swr_operator_core::failure::{Cause, Class, Code, Failure};
 pub(super) enum Operation {
     List,
     Show,
+    /// The state of an instance.
+    Instance,
+    /// How much of its quotas an instance uses.
+    Statistics,
+    /// What SWR offers in the region.
+    FeatureGates,
     Create,
     Update,
     Delete,
@@ -55,6 +61,9 @@ impl Operation {
         match self {
             Operation::List => "list",
             Operation::Show => "show",
+            Operation::Instance => "instance",
+            Operation::Statistics => "statistics",
+            Operation::FeatureGates => "feature_gates",
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
@@ -74,6 +83,9 @@ impl Operation {
         match self {
             Operation::List
             | Operation::Show
+            | Operation::Instance
+            | Operation::Statistics
+            | Operation::FeatureGates
             | Operation::Projects
             | Operation::Issue(Issue::MetadataKey) => Method::GET,
             Operation::Update | Operation::Issue(Issue::MetadataToken) => Method::PUT,
@@ -87,6 +99,9 @@ impl Operation {
         match self {
             Operation::List
             | Operation::Show
+            | Operation::Instance
+            | Operation::Statistics
+            | Operation::FeatureGates
             | Operation::Create
             | Operation::Update
             | Operation::Delete => "SWR",
@@ -105,9 +120,13 @@ impl Operation {
             Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity) => {
                 Patience::Node
             }
-            Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => {
-                Patience::Read
-            }
+            Operation::List
+            | Operation::Show
+            | Operation::Instance
+            | Operation::Statistics
+            | Operation::FeatureGates
+            | Operation::Projects
+            | Operation::Issue(_) => Patience::Read,
         }
     }
 
@@ -115,8 +134,23 @@ impl Operation {
     pub(super) fn writes(self) -> bool {
         match self {
             Operation::Create | Operation::Update | Operation::Delete => true,
-            Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => false,
+            Operation::List
+            | Operation::Show
+            | Operation::Instance
+            | Operation::Statistics
+            | Operation::FeatureGates
+            | Operation::Projects
+            | Operation::Issue(_) => false,
         }
+    }
+
+    /// Whether it only explains or informs, so that nothing depends on its answer and an account may
+    /// lack the permission for it.
+    pub(super) fn is_optional(self) -> bool {
+        matches!(
+            self,
+            Operation::Instance | Operation::Statistics | Operation::FeatureGates
+        )
     }
 
     fn sends_registry(self) -> bool {
@@ -490,14 +524,17 @@ fn rejected(operation: Operation) -> (Class, Cause) {
 }
 
 fn unauthorized(head: &Head, reported: &Reported, wall: Timestamp) -> Cause {
-    let is_measured = head
-        .date
-        .is_some_and(|date| date.duration_since(wall).abs() > SKEW_MAX);
+    let ahead = head.date.map(|date| wall.duration_since(date));
+    let is_measured = ahead.is_some_and(|ahead| ahead.abs() > SKEW_MAX);
     let is_told = ["x-sdk-date", "clock", "15 minutes"]
         .iter()
         .any(|words| reported.says(words));
     if is_measured || is_told {
-        Cause::ClockSkew
+        // To the nearest minute.
+        let ahead_mins = ahead.filter(|_| is_measured);
+        Cause::ClockSkew {
+            ahead_mins: ahead_mins.map(|ahead| (ahead.as_secs() + 30).div_euclid(60)),
+        }
     } else {
         Cause::AuthFailed
     }
@@ -515,8 +552,12 @@ fn not_found(operation: Operation, reported: &Reported) -> (Class, Cause) {
         Operation::Show | Operation::Update | Operation::Delete => {
             (Class::NotFound, Cause::RegistryNotFound)
         }
-        Operation::List | Operation::Create => (Class::Transient, Cause::InstanceNotFound),
-        Operation::Projects | Operation::Issue(_) => (Class::Transient, Cause::ApiNotFound),
+        Operation::List | Operation::Create | Operation::Instance | Operation::Statistics => {
+            (Class::Transient, Cause::InstanceNotFound)
+        }
+        Operation::FeatureGates | Operation::Projects | Operation::Issue(_) => {
+            (Class::Transient, Cause::ApiNotFound)
+        }
     }
 }
 
@@ -530,9 +571,13 @@ fn conflict(operation: Operation, reported: &Reported) -> (Class, Cause) {
         Operation::Create | Operation::Update if reported.says_missing() => rejected(operation),
         Operation::Create | Operation::Update => (Class::Conflict, Cause::AlreadyExists),
         Operation::Delete => (Class::Conflict, Cause::InUse),
-        Operation::List | Operation::Show | Operation::Projects | Operation::Issue(_) => {
-            rejected(operation)
-        }
+        Operation::List
+        | Operation::Show
+        | Operation::Instance
+        | Operation::Statistics
+        | Operation::FeatureGates
+        | Operation::Projects
+        | Operation::Issue(_) => rejected(operation),
     }
 }
 

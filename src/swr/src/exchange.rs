@@ -149,6 +149,15 @@ pub(super) async fn exchange(caller: &Caller<'_>, call: Call<'_>) -> Verdict {
             request_id,
             "SWR answered"
         ),
+        Err(failure) if operation.is_optional() => tracing::debug!(
+            operation = operation.as_str(),
+            status,
+            class = failure.class.as_str(),
+            code = failure.code.as_ref().map(Code::as_str),
+            request_id,
+            "{}",
+            failure.cause.words()
+        ),
         // A list is read on in smaller parts; what comes of it is told there, once.
         Err(_) if is_too_long && operation == Operation::List => tracing::debug!(
             operation = operation.as_str(),

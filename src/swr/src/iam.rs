@@ -1,13 +1,13 @@
 //! Region -> project, asked from IAM (swr-api.md 4.4). Guesses nothing and keeps nothing.
 
 use thiserror::Error;
-use tokio::time::Instant;
 
 use super::auth::Authenticator;
 use super::endpoint::Endpoint;
 use super::error::{Operation, malformed};
 use super::exchange::{Call, Caller, exchange};
 use super::http::Transport;
+use super::limit::Limiter;
 use super::sign;
 use super::wire;
 use swr_operator_core::desired::{ProjectId, Region};
@@ -30,19 +30,20 @@ pub enum ProjectError {
 /// The id of the project that is named after a region.
 ///
 /// # Errors
-/// There is none, there are several, or IAM did not say, or the key is not tried at present.
+/// There is none, there are several, or IAM did not say, or the request was not let go.
 pub async fn project_of(
     transport: &Transport,
     iam: &Endpoint,
     region: &Region,
     authenticator: &Authenticator,
+    limiter: &Limiter,
 ) -> Result<ProjectId, ProjectError> {
     let credential = authenticator
         .current()
         .await
         .map_err(|error| ProjectError::Failed(error.failure()))?;
-    let circuit = authenticator.circuit();
-    let _trial = circuit.trial().await.map_err(ProjectError::Failed)?;
+    let permit = limiter.admit(None, None).await;
+    let permit = permit.map_err(ProjectError::Failed)?;
     let caller = Caller {
         transport,
         endpoint: iam,
@@ -55,7 +56,7 @@ pub async fn project_of(
         ..Call::of(Operation::Projects, "/v3/projects")
     };
     let verdict = exchange(&caller, call).await;
-    circuit.settle(Instant::now(), verdict.result.as_ref().map(|_| ()));
+    permit.settle(verdict.result.as_ref().map(|_| ()));
     let body = verdict.result.map_err(ProjectError::Failed)?;
     let mut ids = wire::decode_projects(&body, region.as_str())
         .map_err(|wire::Malformed| ProjectError::Failed(malformed(Operation::Projects, None)))?;

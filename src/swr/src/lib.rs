@@ -37,7 +37,7 @@ pub use self::client::{Audit, Client, Reader, Writer};
 pub use self::endpoint::{Endpoint, Endpoints, NodeUrl, Refused};
 pub use self::http::{BODY_BYTES_MAX, Proxy, Settings, Transport, TransportError};
 pub use self::iam::{ProjectError, project_of};
-pub use self::limit::{Limits, Reservation};
+pub use self::limit::{Limiter, Limits, Reservation};
 pub use self::observe::{ObserveAccount, ObserveRequests, Unobserved};
 pub use self::sign::AccessKey;
 pub use self::wire::Body;

@@ -1,6 +1,9 @@
 //! Keeps one account within its rate and out of the way of a cloud that says stop. Whether its key
 //! is tried at all is the matter of `circuit`. Sends nothing and reads no answer itself.
 
+mod rate;
+mod shares;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +11,9 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::rate::{Rate, WaitsFor};
+use self::shares::Shares;
+use super::auth::Authenticator;
 use super::circuit::{Circuit, TRIAL_CHECK_EVERY, Trial};
 use swr_operator_clock as clock;
 use swr_operator_core::failure::{Cause, Class, Failure};
@@ -40,42 +46,37 @@ pub(super) struct Windows {
     pub(super) wait_max: Duration,
     /// Time without a 429 after which the rate grows by a tenth of the nominal rate.
     pub(super) recovery: Duration,
+    /// For so long after a 429 the rate stays below the one at which it came.
+    pub(super) memory: Duration,
+    /// Time without a 429 after which more than that is tried, at first; each time in vain doubles it.
+    pub(super) patience: Duration,
 }
 
 impl Default for Windows {
     fn default() -> Self {
         Windows {
             wait_max: Duration::from_mins(1),
-            // From 1/16 back to nominal takes ten steps: five minutes.
-            recovery: Duration::from_secs(30),
+            // From 1/16 back to nominal takes ten steps. That is quick, because it goes to the rate
+            // that SWR is known to take, and no further before the memory ends.
+            recovery: Duration::from_secs(1),
+            memory: Duration::from_mins(5),
+            patience: Duration::from_secs(10),
         }
     }
 }
 
-/// The rate never falls below nominal / 16: with the default of 10 per second, one in 1.6 s.
-const SLOWEST: f64 = 1.0 / 16.0;
-
-pub(super) struct Limiter {
-    limits: Limits,
-    windows: Windows,
+/// Lets the requests of one account go.
+pub struct Limiter {
+    wait_max: Duration,
     circuit: Arc<Circuit>,
     in_flight: Semaphore,
     /// One place for each reservation.
     reservations: Arc<Semaphore>,
+    /// Who waits for a reservation, one of each share.
+    shares: Shares,
     /// Who waits for the token of a reservation, one after the other.
     line: tokio::sync::Mutex<()>,
-    state: Mutex<State>,
-}
-
-struct State {
-    tokens: f64,
-    refilled_at: Instant,
-    rate: f64,
-    /// When the rate changed last, either way.
-    changed_at: Instant,
-    /// When it was halved last.
-    halved_at: Option<Instant>,
-    paused_until: Option<Instant>,
+    rate: Mutex<Rate>,
 }
 
 /// Leave for one request. Dropping it makes room for the next.
@@ -99,8 +100,7 @@ pub struct Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.is_used {
-            let limiter = &self.limiter;
-            limiter.lock().give_back(limiter.limits.burst);
+            self.limiter.lock().give_back();
         }
     }
 }
@@ -111,17 +111,14 @@ enum Held {
     Refuse(Failure),
 }
 
-/// Whose limit a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WaitsFor {
-    /// SWR's: it answered 429, and the account is paused or slower since.
-    Swr,
-    /// The account's own.
-    OwnLimits,
-}
-
 impl Limiter {
-    pub(super) fn new(limits: Limits, windows: Windows, circuit: Arc<Circuit>) -> Self {
+    /// Of the account with this credential.
+    pub fn of(limits: Limits, authenticator: &Authenticator) -> Arc<Self> {
+        let circuit = Arc::clone(authenticator.circuit());
+        Arc::new(Limiter::new(limits, Windows::default(), circuit))
+    }
+
+    fn new(limits: Limits, windows: Windows, circuit: Arc<Circuit>) -> Self {
         // The schema forbids what is corrected here; an older CRD may be installed.
         let rate = limits.requests_per_second;
         let limits = Limits {
@@ -133,32 +130,27 @@ impl Limiter {
             burst: limits.burst.max(1),
             in_flight: limits.in_flight.clamp(1, 64),
         };
-        let now = Instant::now();
         Limiter {
-            limits,
-            windows,
-            circuit,
             in_flight: Semaphore::new(limits.in_flight as usize),
             reservations: Arc::new(Semaphore::new(limits.in_flight as usize)),
+            shares: Shares::default(),
             line: tokio::sync::Mutex::new(()),
-            state: Mutex::new(State {
-                tokens: f64::from(limits.burst),
-                refilled_at: now,
-                rate: limits.requests_per_second,
-                changed_at: now,
-                halved_at: None,
-                paused_until: None,
-            }),
+            rate: Mutex::new(Rate::new(limits, windows, Instant::now())),
+            wait_max: windows.wait_max,
+            circuit,
         }
     }
 
-    /// Waits until the rate allows a request.
+    /// Waits until the rate allows a request. Those who wait take turns by `share`.
     ///
     /// # Errors
     /// As [`Limiter::admit`].
-    pub(super) async fn reserve(self: &Arc<Self>) -> Result<Reservation, Failure> {
-        let deadline = Instant::now() + self.windows.wait_max;
+    pub(super) async fn reserve(self: &Arc<Self>, share: &str) -> Result<Reservation, Failure> {
+        let deadline = Instant::now() + self.wait_max;
         self.circuit.check(Instant::now())?;
+        let _turn = timeout_at(deadline, self.shares.turn(share))
+            .await
+            .map_err(|_| gave_up(WaitsFor::OwnLimits, None))?;
         let place = Arc::clone(&self.reservations).acquire_owned();
         let place = timeout_at(deadline, place)
             .await
@@ -171,7 +163,7 @@ impl Limiter {
         loop {
             let now = Instant::now();
             self.circuit.check(now)?;
-            let taken = self.lock().take_token(now, &self.limits);
+            let taken = self.lock().take_token(now);
             match taken {
                 Ok(()) => {
                     return Ok(Reservation {
@@ -200,7 +192,7 @@ impl Limiter {
         not_after: Option<Timestamp>,
         mut reservation: Option<Reservation>,
     ) -> Result<Permit<'_>, Failure> {
-        let patience = Instant::now() + self.windows.wait_max;
+        let patience = Instant::now() + self.wait_max;
         // How long to wait is the timer's matter, which stands still while the machine sleeps;
         // whether it is too late is asked of the clock that does not.
         let ends = not_after.map(|at| Instant::now() + clock::until(at));
@@ -220,9 +212,7 @@ impl Limiter {
             if not_after.is_some_and(|at| clock::now() > at) {
                 return Err(too_late());
             }
-            let taken = self
-                .lock()
-                .take(now, &self.limits, &self.circuit, reservation.is_some());
+            let taken = self.take(now, reservation.is_some());
             match taken {
                 Ok(trial) => {
                     if let Some(reservation) = &mut reservation {
@@ -255,69 +245,25 @@ impl Limiter {
         self.circuit.is_open()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn take<'a>(
-        &mut self,
-        now: Instant,
-        limits: &Limits,
-        circuit: &'a Circuit,
-        is_reserved: bool,
-    ) -> Result<Trial<'a>, Held> {
-        circuit.check(now).map_err(Held::Refuse)?;
-        let waits = |(until, limit)| Held::Wait(until, limit);
+    fn take(&self, now: Instant, is_reserved: bool) -> Result<Trial<'_>, Held> {
+        self.circuit.check(now).map_err(Held::Refuse)?;
+        let mut rate = self.lock();
         let room = match is_reserved {
-            true => self.not_paused(now),
-            false => self.has_token(now, limits),
+            true => rate.not_paused(now),
+            false => rate.has_token(now),
         };
-        room.map_err(waits)?;
-        let trial = circuit.enter(now).map_err(Held::Refuse)?;
+        room.map_err(|(until, limit)| Held::Wait(until, limit))?;
+        let trial = self.circuit.enter(now).map_err(Held::Refuse)?;
         let trial = trial.ok_or(Held::Wait(now + TRIAL_CHECK_EVERY, WaitsFor::OwnLimits))?;
         if !is_reserved {
-            self.tokens -= 1.0;
+            rate.spend();
         }
         Ok(trial)
     }
 
-    /// SWR did not ask for a pause.
-    fn not_paused(&self, now: Instant) -> Result<(), (Instant, WaitsFor)> {
-        match self.paused_until.filter(|until| *until > now) {
-            Some(until) => Err((until, WaitsFor::Swr)),
-            None => Ok(()),
-        }
-    }
-
-    /// The rate allows one more request; if not, when and by whose limit.
-    fn has_token(&mut self, now: Instant, limits: &Limits) -> Result<(), (Instant, WaitsFor)> {
-        self.not_paused(now)?;
-        let passed = now.duration_since(self.refilled_at).as_secs_f64();
-        self.refilled_at = now;
-        self.tokens = (self.tokens + passed * self.rate).min(f64::from(limits.burst));
-        // A millionth of a token is what rounding to the timer's resolution may leave missing.
-        if self.tokens < 1.0 - 1e-6 {
-            let missing = Duration::from_secs_f64((1.0 - self.tokens) / self.rate);
-            let limit = match self.rate < limits.requests_per_second {
-                true => WaitsFor::Swr,
-                false => WaitsFor::OwnLimits,
-            };
-            return Err((now + missing, limit));
-        }
-        Ok(())
-    }
-
-    fn take_token(&mut self, now: Instant, limits: &Limits) -> Result<(), (Instant, WaitsFor)> {
-        self.has_token(now, limits)?;
-        self.tokens -= 1.0;
-        Ok(())
-    }
-
-    fn give_back(&mut self, burst: u32) {
-        self.tokens = (self.tokens + 1.0).min(f64::from(burst));
+    fn lock(&self) -> MutexGuard<'_, Rate> {
+        // Every critical section leaves it whole, so a panic elsewhere does not spoil it.
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -326,34 +272,14 @@ impl Permit<'_> {
     pub(super) fn settle(self, result: Result<(), &Failure>) {
         let now = Instant::now();
         let limiter = self.limiter;
-        let nominal = limiter.limits.requests_per_second;
-        let mut state = limiter.lock();
         limiter.circuit.settle(now, result);
-        let Err(failure) = result else {
-            let is_due = now.duration_since(state.changed_at) >= limiter.windows.recovery;
-            if state.rate < nominal && is_due {
-                state.rate = (state.rate + nominal / 10.0).min(nominal);
-                state.changed_at = now;
+        let mut rate = limiter.lock();
+        match result {
+            Ok(()) => rate.succeeded(now),
+            Err(failure) if failure.cause == Cause::Throttled => {
+                rate.refused(self.admitted_at, now, failure.class);
             }
-            return;
-        };
-        if failure.cause != Cause::Throttled {
-            return;
-        }
-        // Requests that were under way together are refused together; that is one sign.
-        if state.halved_at.is_none_or(|at| self.admitted_at >= at) {
-            state.rate = (state.rate / 2.0).max(nominal * SLOWEST);
-            state.halved_at = Some(now);
-        }
-        state.changed_at = now;
-        state.tokens = state.tokens.min(0.0);
-        state.refilled_at = now;
-        if let Class::Throttled {
-            after_secs: Some(secs),
-        } = failure.class
-        {
-            let until = now + Duration::from_secs(u64::from(secs));
-            state.paused_until = state.paused_until.max(Some(until));
+            Err(_) => {}
         }
     }
 }

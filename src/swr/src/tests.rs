@@ -60,17 +60,24 @@ fn given(key: AccessKey, circuit: Arc<Circuit>) -> Arc<Authenticator> {
     ))
 }
 
+fn limiter(authenticator: &Authenticator, in_flight: u32) -> Arc<Limiter> {
+    let limits = Limits {
+        requests_per_second: 1000.0,
+        burst: 1000,
+        in_flight,
+    };
+    Limiter::of(limits, authenticator)
+}
+
 fn client_of(url: &str, key: AccessKey, deadline: Duration) -> Client {
+    let authenticator = given(key, Arc::default());
+    let limiter = limiter(&authenticator, 8);
     Client::new(
         transport(deadline),
         Endpoint::parse(url).expect("an endpoint"),
         ProjectId::new(PROJECT),
-        given(key, Arc::default()),
-        Limits {
-            requests_per_second: 1000.0,
-            burst: 1000,
-            in_flight: 8,
-        },
+        authenticator,
+        limiter,
         Arc::new(sealer()),
         Arc::new(Unobserved),
     )
@@ -570,7 +577,8 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     let transport = transport(Duration::from_secs(10));
     let region = Region::new("cn-north-4");
     let right = given(right_key(), Arc::default());
-    let ask = async || project_of(&transport, &iam, &region, &right).await;
+    let limits = limiter(&right, 1);
+    let ask = async || project_of(&transport, &iam, &region, &right, &limits).await;
     assert_eq!(ask().await, Ok(ProjectId::new(PROJECT)));
     set(&server, "projects", "none");
     assert_eq!(ask().await, Err(ProjectError::None));
@@ -578,7 +586,8 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     assert_eq!(ask().await, Err(ProjectError::Several(2)));
     let circuit = Arc::<Circuit>::default();
     let wrong = given(key("wrong"), Arc::clone(&circuit));
-    let refused = project_of(&transport, &iam, &region, &wrong).await;
+    let limits = limiter(&wrong, 1);
+    let refused = project_of(&transport, &iam, &region, &wrong, &limits).await;
     assert!(matches!(
         refused,
         Err(ProjectError::Failed(Failure {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use swr_operator_core::credential::{Credential, Sealer};
 use swr_operator_core::desired::{Registry, RegistryId, Target};
+use swr_operator_core::failure::Code;
 use swr_operator_core::observed::{Health, Record};
 
 /// What a create or an update sends: always the whole registry with its real credential, because
@@ -180,6 +181,22 @@ struct ProjectIn {
     name: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct InstanceIn {
+    status: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StatisticsIn {
+    #[serde(default, deserialize_with = "integer")]
+    replica_registry_quota: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct FeatureGatesIn {
+    enable_enterprise: Option<bool>,
+}
+
 /// The answer is not what the API documents. Says nothing more, because its text is the cloud's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
@@ -232,6 +249,25 @@ pub(super) fn decode_projects(body: &[u8], name: &str) -> Result<Vec<String>, Ma
         .filter(|project| project.name.as_deref().is_none_or(|found| found == name))
         .map(|project| project.id)
         .collect())
+}
+
+/// Reads the state of an instance.
+pub(super) fn decode_instance(body: &[u8]) -> Option<Code> {
+    let instance: InstanceIn = object(body).ok()?;
+    Code::parse(&instance.status?)
+}
+
+/// Reads how many registries an instance may hold. Zero is no quota: SWR would sell nothing.
+pub(super) fn decode_quota(body: &[u8]) -> Option<usize> {
+    let statistics: StatisticsIn = object(body).ok()?;
+    let quota = usize::try_from(statistics.replica_registry_quota?).ok()?;
+    Some(quota).filter(|quota| *quota > 0)
+}
+
+/// Reads whether the Enterprise Edition is offered.
+pub(super) fn decode_offer(body: &[u8]) -> Option<bool> {
+    let gates: FeatureGatesIn = object(body).ok()?;
+    gates.enable_enterprise
 }
 
 /// JSON that is an object. serde would take an array for an object's fields in order, and `[[]]`

@@ -32,15 +32,17 @@ fn what_is_documented_is_sent_and_read() {
     );
 }
 
-const OPERATIONS: [&str; 5] = [
+const OPERATIONS: [&str; 7] = [
     "CreateInstanceRegistry",
     "DeleteInstanceRegistry",
     "ListInstanceRegistries",
+    "ListInstanceStatistics",
+    "ShowInstance",
     "ShowInstanceRegistry",
     "UpdateInstanceRegistry",
 ];
 
-/// Created, changed and deleted, which takes all five operations; its id and what was asked meanwhile.
+/// Created, changed and deleted, which takes all operations; its id and what was asked meanwhile.
 fn life(site: &Site, kind: &str) -> (i64, Vec<Entry>) {
     let mark = site.cloud.mark();
     let (object, _) = site.ready_with(site.registry("it", kind));
@@ -61,12 +63,15 @@ fn a_request_says_where_by_its_path_and_is_signed_with_its_headers(site: &Site) 
     site.cloud.switch(&json!({"id_style": "large"}));
     let (id, requests) = life(site, "swr-pro-internal");
     assert!(id > i64::from(i32::MAX), "{id}");
-    let all = format!(
-        "/v2/{}/instances/{}/registries",
+    let instance = format!(
+        "/v2/{}/instances/{}",
         site.cloud.project, site.cloud.instances[0]
     );
+    let all = format!("{instance}/registries");
     for entry in &requests {
         let path = match entry.operation.as_str() {
+            "ShowInstance" => instance.clone(),
+            "ListInstanceStatistics" => format!("{instance}/statistics"),
             "CreateInstanceRegistry" | "ListInstanceRegistries" => all.clone(),
             _ => format!("{all}/{id}"),
         };

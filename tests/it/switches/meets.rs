@@ -72,8 +72,8 @@ pub(super) const MEETINGS: [Meeting; 10] = [
         switch: "instance_not_running",
         values: &[
             ("400", "Unknown InstanceNotRunning"),
-            ("500", "Unknown ApiUnavailable"),
-            ("503", "Unknown ApiUnavailable"),
+            ("500", "Unknown InstanceNotRunning"),
+            ("503", "Unknown InstanceNotRunning"),
             ("works", ""),
         ],
         check: an_instance_that_stops_running,

@@ -54,12 +54,14 @@ pub(super) fn seed() -> u64 {
 }
 
 /// With these nothing can be kept for long; the rows show what is said then.
-const UNUSABLE: [&str; 12] = [
+const UNUSABLE: [&str; 14] = [
     "connection_test=refuse",
     "lost_reply=close",
     "lost_reply=504",
     "lost_reply=hang",
     "description_brackets=refused",
+    "enterprise_edition=not_offered",
+    "clock_ahead_minutes",
     // What has a number of its own is set along with its companion.
     "registry_quota",
     "throttle_requests",

@@ -236,12 +236,18 @@ fn blocked_by() -> Vec<Case> {
         ),
         // Two are there already.
         case("registry_quota=2").create_says("False QuotaExceeded", "quota", Cure::Defaults),
-        case("quota_reply=403 registry_quota=2").create_says(
+        // Where the statistics may not be read, SWR says it to the POST.
+        case("deny=instance registry_quota=2").create_says(
             "False QuotaExceeded",
             "quota",
             Cure::Defaults,
         ),
-        case("quota_reply=429 registry_quota=2").create_says(
+        case("deny=instance quota_reply=403 registry_quota=2").create_says(
+            "False QuotaExceeded",
+            "quota",
+            Cure::Defaults,
+        ),
+        case("deny=instance quota_reply=429 registry_quota=2").create_says(
             "False Throttled",
             "SWR limits the rate of requests",
             Cure::Defaults,
@@ -301,7 +307,7 @@ fn denied() -> Vec<Case> {
 }
 
 /// Values that no registry meets, and the test that meets them.
-pub(super) const ELSEWHERE: [(&str, &str); 11] = [
+pub(super) const ELSEWHERE: [(&str, &str); 13] = [
     (
         "projects=none",
         "the_project_of_a_region_is_one_or_none_or_several",
@@ -309,6 +315,14 @@ pub(super) const ELSEWHERE: [(&str, &str); 11] = [
     (
         "projects=two",
         "the_project_of_a_region_is_one_or_none_or_several",
+    ),
+    (
+        "enterprise_edition=not_offered",
+        "a_region_without_the_enterprise_edition_says_so",
+    ),
+    (
+        "clock_ahead_minutes=",
+        "a_clock_that_is_off_is_told_with_its_minutes",
     ),
     // Requests are signed; tokens are not used yet.
     (

@@ -93,7 +93,7 @@ pub enum Kind {
 }
 
 /// Operations that a fault can be for.
-pub const OPERATIONS: [&str; 19] = [
+pub const OPERATIONS: [&str; 20] = [
     "CreateInstanceRegistry",
     "ListInstanceRegistries",
     "ShowInstanceRegistry",
@@ -102,6 +102,7 @@ pub const OPERATIONS: [&str; 19] = [
     "ListInstance",
     "ShowInstance",
     "ListInstanceStatistics",
+    "ListFeatureGates",
     "KeystoneListProjects",
     "CreateToken",
     "CreateTemporaryAccessKeyByAgency",

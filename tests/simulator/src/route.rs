@@ -106,6 +106,9 @@ pub enum Call {
         project: String,
         instance: String,
     },
+    FeatureGates {
+        project: String,
+    },
     CreateRegistry {
         project: String,
         instance: String,
@@ -168,6 +171,9 @@ impl Call {
                     instance: owned(instance),
                 })
             }
+            ("GET", ["v2", project, "feature-gates"]) => Some(Self::FeatureGates {
+                project: owned(project),
+            }),
             (_, ["v2", project, "instances", instance, "registries"]) => {
                 let (project, instance) = (owned(project), owned(instance));
                 match method {
@@ -208,6 +214,7 @@ impl Call {
             Self::ListInstances { .. } => "ListInstance",
             Self::ShowInstance { .. } => "ShowInstance",
             Self::Statistics { .. } => "ListInstanceStatistics",
+            Self::FeatureGates { .. } => "ListFeatureGates",
             Self::CreateRegistry { .. } => "CreateInstanceRegistry",
             Self::ListRegistries { .. } => "ListInstanceRegistries",
             Self::ShowRegistry { .. } => "ShowInstanceRegistry",
@@ -223,6 +230,7 @@ impl Call {
             Self::ListInstances { .. }
             | Self::ShowInstance { .. }
             | Self::Statistics { .. }
+            | Self::FeatureGates { .. }
             | Self::CreateRegistry { .. }
             | Self::ListRegistries { .. }
             | Self::ShowRegistry { .. }
@@ -234,7 +242,8 @@ impl Call {
     /// The permission that the operation needs; calls about identity need none here.
     pub fn action(&self) -> Option<&'static str> {
         match self {
-            Self::Identity(_) => None,
+            // Which one the feature gates need is documented nowhere.
+            Self::Identity(_) | Self::FeatureGates { .. } => None,
             Self::ListInstances { .. } => Some("swr:instance:list"),
             Self::ShowInstance { .. } => Some("swr:instance:get"),
             Self::Statistics { .. } => Some("swr:instance:listStatistics"),
@@ -251,6 +260,7 @@ impl Call {
         match self {
             Self::Identity(_) => None,
             Self::ListInstances { project }
+            | Self::FeatureGates { project }
             | Self::ShowInstance { project, .. }
             | Self::Statistics { project, .. }
             | Self::CreateRegistry { project, .. }
@@ -264,7 +274,7 @@ impl Call {
     /// The instance of the path.
     pub fn instance(&self) -> Option<&str> {
         match self {
-            Self::Identity(_) | Self::ListInstances { .. } => None,
+            Self::Identity(_) | Self::ListInstances { .. } | Self::FeatureGates { .. } => None,
             Self::ShowInstance { instance, .. }
             | Self::Statistics { instance, .. }
             | Self::CreateRegistry { instance, .. }
@@ -285,6 +295,7 @@ impl Call {
             | Self::ListInstances { .. }
             | Self::ShowInstance { .. }
             | Self::Statistics { .. }
+            | Self::FeatureGates { .. }
             | Self::ListRegistries { .. }
             | Self::ShowRegistry { .. } => false,
         }

@@ -309,6 +309,8 @@ words! {
         Show = "show",
         Update = "update",
         Delete = "delete",
+        /// State and statistics of an instance, not its registries.
+        Instance = "instance",
         /// Everything that changes a registry.
         Writes = "writes",
         All = "all",
@@ -320,6 +322,11 @@ words! {
         Gateway = "gateway",
         /// The bare array of the old SWR.
         Array = "array",
+    }
+    EnterpriseEdition {
+        Offered = "offered",
+        /// The feature gate is off, and every other API refuses.
+        NotOffered = "not_offered",
     }
     ProjectMismatch { Forbidden = "403", Ignored = "ignored", }
     Throttle { Off = "off", Writes = "writes", All = "all", }
@@ -497,6 +504,8 @@ switches! {
     gateway_prefix: GatewayPrefix = GatewayPrefix::Apigw,
     /// 41: five failures in a row lock the access key for five minutes (documented for the gateway).
     access_key_lock: OnOff = OnOff::Off,
+    /// 42: how far the cloud's clock is ahead of this machine's.
+    clock_ahead_minutes: Count = Count(0),
     /// 43: an expired token.
     token_error: TokenError = TokenError::Gateway,
     /// 43: how long everything issued from now on is valid: tokens, temporary keys, tokens of the metadata service. 0:
@@ -508,6 +517,8 @@ switches! {
     ecs_agency: Presence = Presence::Present,
     /// The form of temporary keys of Pod Identity.
     pod_identity_reply: PodIdentityReply = PodIdentityReply::Credential,
+    /// Whether the region offers instances to the project.
+    enterprise_edition: EnterpriseEdition = EnterpriseEdition::Offered,
     /// 44: operations the caller has no permission for.
     deny: Deny = Deny::None,
     /// 44: how that is said.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::body::Draft;
@@ -15,10 +16,10 @@ use crate::registry::{Health, Record, Registry, View, format_time, id_value, mas
 use crate::route::{Call, UNKNOWN_OPERATION};
 use crate::sign::{Keys, hex_sha256};
 use crate::switches::{
-    ConnectionTest, Counting, CreateReply, CreateStatus, DeleteInUse, Deny, DuplicateName, IdStyle,
-    InstanceNotRunning, ListTotal, LostReply, MaskInPut, Presence, ProjectMismatch, PutSemantics,
-    QuotaReply, Switches, Throttle, TypeChange, UnknownId, UnknownIdOnDelete, UnknownInstance,
-    UpdatedAt, WriteReply, WrongPath,
+    ConnectionTest, Counting, CreateReply, CreateStatus, DeleteInUse, Deny, DuplicateName,
+    EnterpriseEdition, IdStyle, InstanceNotRunning, ListTotal, LostReply, MaskInPut, Presence,
+    ProjectMismatch, PutSemantics, QuotaReply, Switches, Throttle, TypeChange, UnknownId,
+    UnknownIdOnDelete, UnknownInstance, UpdatedAt, WriteReply, WrongPath,
 };
 
 pub mod console;
@@ -154,7 +155,14 @@ impl World {
 
     /// Gateway and service in one: checks who asks, then does what is asked.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Reply {
-        let reply = self.reply(|world, now| world.pass_gateway(request, now), now);
+        let ahead = SignedDuration::from_mins(i64::from(self.switches.clock_ahead_minutes.0));
+        let now = now.saturating_add(ahead).unwrap_or(now);
+        let mut reply = self.reply(|world, now| world.pass_gateway(request, now), now);
+        if !ahead.is_zero()
+            && let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now)
+        {
+            reply = reply.with_header("date", &date);
+        }
         if ["/v3/", "/v3.0/"]
             .iter()
             .any(|its| request.path.starts_with(its))
@@ -270,6 +278,9 @@ impl World {
     }
 
     fn denies(&self, call: &Call) -> bool {
+        if self.switches.enterprise_edition == EnterpriseEdition::NotOffered {
+            return true;
+        }
         match self.switches.deny {
             Deny::None => false,
             Deny::Create => matches!(call, Call::CreateRegistry { .. }),
@@ -278,6 +289,9 @@ impl World {
             Deny::Update => matches!(call, Call::UpdateRegistry { .. }),
             Deny::Delete => matches!(call, Call::DeleteRegistry { .. }),
             Deny::Writes => call.is_write(),
+            Deny::Instance => {
+                matches!(call, Call::ShowInstance { .. } | Call::Statistics { .. })
+            }
             Deny::All => true,
         }
     }
@@ -293,6 +307,7 @@ impl World {
             Call::ListInstances { .. } => self.list_instances(request),
             Call::ShowInstance { instance, .. } => self.show_instance(instance),
             Call::Statistics { instance, .. } => self.statistics(instance),
+            Call::FeatureGates { .. } => Ok(self.feature_gates()),
             Call::CreateRegistry { instance, .. } => self.create(instance, request, now),
             Call::ListRegistries { instance, .. } => self.list(instance, request, now),
             Call::ShowRegistry { instance, id, .. } => self.show(instance, id, now),
@@ -377,15 +392,32 @@ impl World {
             .instances
             .get(id)
             .ok_or_else(|| self.no_such_instance(id))?;
+        // As Harbor says that there is none.
+        let quota = match self.switches.quota_reply {
+            QuotaReply::Off => -1,
+            QuotaReply::BadRequest | QuotaReply::Forbidden | QuotaReply::Throttled => {
+                i64::from(self.switches.registry_quota.0)
+            }
+        };
         Ok(Reply::json(
             200,
             &json!({
-                "replica_registry_quota": self.switches.registry_quota.0,
+                "replica_registry_quota": quota,
                 "replica_registry_count": instance.registries().count(),
                 "replica_policy_quota": 500,
                 "replica_policy_count": instance.used_by_policies.len(),
             }),
         ))
+    }
+
+    fn feature_gates(&self) -> Reply {
+        let is_offered = self.switches.enterprise_edition == EnterpriseEdition::Offered;
+        let gates = json!({
+            "enable_enterprise": is_offered,
+            "cer_available": false,
+            "enable_user_def_obs": true,
+        });
+        Reply::json(200, &gates)
     }
 
     fn no_such_instance(&self, id: &str) -> Refusal {

@@ -204,12 +204,12 @@ async fn refresh(
         .metrics
         .objects
         .account_shown(&name, &shown.conditions);
+    let mut is_written = true;
     if let Some(new) = new {
-        // A lost race is no loss: the next check writes it.
+        // After a lost race the next check writes it.
         let written = context.objects.write_account_status(&account, &new).await;
-        if written.is_ok()
-            && let Some(ready) = new.conditions.first()
-        {
+        is_written = written.is_ok();
+        if is_written && let Some(ready) = new.conditions.first() {
             if let Some(event) = account_told(&old, &new) {
                 let uid = account.metadata.uid.as_deref().unwrap_or_default();
                 context.events.publish_of_account(&name, uid, event);
@@ -224,7 +224,7 @@ async fn refresh(
     }
     Refreshed {
         changed,
-        again_soon: retries_soon(&verdict) || !is_held_right,
+        again_soon: retries_soon(&verdict) || !is_held_right || !is_written,
     }
 }
 

@@ -16,6 +16,7 @@ use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
 use super::super::shared::Pace;
+use super::facts::Facts;
 use super::{Asked, Need, Observation};
 
 /// Between two LISTs of all registries, for each of their pages: an instance is asked for ten pages
@@ -45,6 +46,15 @@ pub(super) struct Notes {
     asked: VecDeque<Instant>,
     /// Whether a poll waits for a LIST of all, which whoever makes it.
     pub(super) poll_waits: bool,
+    pub(super) facts: Facts,
+}
+
+impl Notes {
+    /// How many registries the newest observation showed.
+    pub(super) fn registries(&self) -> Option<usize> {
+        let newest = self.newest.as_ref()?;
+        Some(newest.inventory.records().len())
+    }
 }
 
 /// What the newest observation showed.
@@ -100,9 +110,9 @@ pub(super) struct NewestRead {
 
 impl Instance {
     /// Of which nothing was observed yet.
-    pub(super) fn new(settle: SignedDuration) -> Self {
+    pub(super) fn new(settle: SignedDuration, pace: Pace) -> Self {
         Instance {
-            state: Arc::new(tokio::sync::Mutex::new(State::new(settle))),
+            state: Arc::new(tokio::sync::Mutex::new(State::new(settle, pace))),
             notes: Mutex::default(),
         }
     }
@@ -146,14 +156,14 @@ impl Instance {
 }
 
 impl State {
-    fn new(settle: SignedDuration) -> Self {
+    fn new(settle: SignedDuration, pace: Pace) -> Self {
         State {
             recent: Recent::new(settle),
             observed: None,
             inventory: None,
             swept_at: None,
             order_is_refused: false,
-            pace: Pace::default(),
+            pace,
             ended_at: None,
             took: Duration::ZERO,
             failures: 0,
@@ -216,6 +226,11 @@ impl State {
         instance: &InstanceId,
         need: Need,
     ) -> Observation {
+        if self.failures > 0
+            && let Err(failure) = it.comes_to_run(reader, instance).await
+        {
+            return self.keep(it, clock::now(), Err(failure));
+        }
         self.take_notes(it);
         if need == Need::Changes
             && let Some(read) = self.newest(it, reader, instance).await
@@ -229,8 +244,16 @@ impl State {
             }
         }
         let (begun, timer) = (clock::now(), Instant::now());
-        let observation = reader.list(instance).await.map(Arc::new);
-        self.took = timer.elapsed();
+        let failed = self.observed.as_ref().and_then(|(_, it)| it.as_ref().err());
+        let failing = failed.map(|failure| (failure, self.failures));
+        let ((observation, took), ()) = tokio::join!(
+            async { (reader.list(instance).await, timer.elapsed()) },
+            it.ask_facts(reader, instance, failing)
+        );
+        self.took = took;
+        // That it does not run says more than why it could not be listed.
+        let explained = |failure| it.is_running().err().unwrap_or(failure);
+        let observation = observation.map(Arc::new).map_err(explained);
         self.take_notes(it);
         if let Ok(inventory) = &observation {
             let occasion = match std::mem::take(&mut it.notes().poll_waits) {

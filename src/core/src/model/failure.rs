@@ -75,7 +75,10 @@ pub enum Cause {
     /// The key or token is refused (401).
     AuthFailed,
     /// The signature is refused because the clocks are too far apart (401).
-    ClockSkew,
+    ClockSkew {
+        /// By how much ours is ahead of the server's, if the answer told the time.
+        ahead_mins: Option<i64>,
+    },
     /// The account lacks a permission (403).
     Forbidden,
     /// The registry is not there (404).
@@ -110,7 +113,7 @@ impl Cause {
     pub fn lasts(self) -> bool {
         match self {
             Cause::AuthFailed
-            | Cause::ClockSkew
+            | Cause::ClockSkew { .. }
             | Cause::Forbidden
             | Cause::InstanceNotFound
             | Cause::ApiNotFound
@@ -151,7 +154,7 @@ impl Cause {
             }
             Cause::Redirected => "the endpoint answered with a redirect, which is not followed",
             Cause::AuthFailed => "SWR refuses the account's credential",
-            Cause::ClockSkew => {
+            Cause::ClockSkew { .. } => {
                 "SWR refuses the signature because the clocks differ by more than 15 minutes"
             }
             Cause::Forbidden => "the account lacks the permission",
@@ -172,8 +175,18 @@ impl Cause {
         }
     }
 
-    /// The same of another service than SWR.
+    /// The same of another service than SWR, with what was measured.
     pub fn words_of(self, service: &str) -> String {
+        if let Cause::ClockSkew {
+            ahead_mins: Some(ahead),
+        } = self
+        {
+            let off = if ahead < 0 { "slow" } else { "fast" };
+            let mins = ahead.unsigned_abs();
+            return format!(
+                "{service} refuses the signature because the clock of the operator's node is {mins} minutes {off}"
+            );
+        }
         let words = self.words();
         match words.strip_prefix("SWR ") {
             Some(rest) => format!("{service} {rest}"),

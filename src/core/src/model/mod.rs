@@ -4,6 +4,7 @@ pub mod answer;
 pub mod credential;
 pub mod desired;
 pub mod failure;
+pub mod instance;
 pub mod object;
 pub mod observed;
 pub mod tag;

@@ -440,6 +440,13 @@ pub struct Reserving {
     pub(crate) intended: Intended,
 }
 
+impl Reserving {
+    /// Whether the instance must have room for one registry more.
+    pub fn creates(&self) -> bool {
+        self.intended == Intended::Create
+    }
+}
+
 /// Waits for the intent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordingIntent {

@@ -9,6 +9,7 @@ use crate::credential::Rejected;
 use crate::desired::{InstanceId, ProjectId};
 use crate::event::Event;
 use crate::failure::{Cause, Failure};
+use crate::instance::InstanceFacts;
 
 /// What was found out about an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum AccountVerdict {
     ProjectLookup(Failure),
     /// It looks usable, but SWR refused it when it was used last.
     Refused(ProjectId, Failure),
+    /// It is usable, but SWR says that it offers the project no instances.
+    NotOffered(ProjectId),
 }
 
 /// What only informs.
@@ -46,8 +49,32 @@ pub struct Usage {
     pub objects: usize,
     /// Whether it is being deleted, so that only they keep it.
     pub deleting: bool,
-    /// Instances that were listed, and how many registries each holds.
-    pub instances: Vec<(InstanceId, usize)>,
+    /// Its instances that objects use.
+    pub instances: Vec<InstanceUsage>,
+}
+
+/// What is known of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceUsage {
+    /// Its id.
+    pub id: InstanceId,
+    /// Registries that it holds, once it was listed.
+    pub registries: Option<usize>,
+    /// What SWR tells of it.
+    pub facts: InstanceFacts,
+}
+
+impl InstanceUsage {
+    fn summary(&self) -> InstanceSummary {
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let status = self.facts.status.as_ref();
+        InstanceSummary {
+            id: self.id.as_str().to_owned(),
+            status: status.map(|status| status.as_str().to_owned()),
+            registries: self.registries.map(number),
+            registry_quota: self.facts.quota.map(number),
+        }
+    }
 }
 
 /// The status for a verdict, `None` if nothing changed but what only informs.
@@ -65,7 +92,9 @@ pub fn account_status(
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let (ready, project) = match verdict {
         AccountVerdict::Usable(project) => (ConditionStatus::True, Some(project)),
-        AccountVerdict::Refused(project, _) => (ConditionStatus::False, Some(project)),
+        AccountVerdict::Refused(project, _) | AccountVerdict::NotOffered(project) => {
+            (ConditionStatus::False, Some(project))
+        }
         AccountVerdict::NoEndpoint(_)
         | AccountVerdict::InvalidAuth(_)
         | AccountVerdict::CredentialOfOther(_)
@@ -101,20 +130,24 @@ pub fn account_status(
             .map(|project| project.as_str().to_owned())
             .or_else(|| old.project_id.clone()),
         used_by: i64::try_from(usage.objects).ok(),
-        instances: usage
-            .instances
-            .iter()
-            .map(|(id, registries)| InstanceSummary {
-                id: id.as_str().to_owned(),
-                registries: i64::try_from(*registries).unwrap_or(i64::MAX),
-            })
-            .collect(),
+        instances: usage.instances.iter().map(InstanceUsage::summary).collect(),
         conditions,
     };
     let same = new.observed_generation == old.observed_generation
         && new.project_id == old.project_id
-        && new.conditions == old.conditions;
+        && new.conditions == old.conditions
+        && without_counts(&new.instances) == without_counts(&old.instances);
     (!same).then_some(new)
+}
+
+/// Counts change with every registry, and are not worth a write.
+fn without_counts(instances: &[InstanceSummary]) -> Vec<InstanceSummary> {
+    let instances = instances.iter().cloned();
+    let uncounted = instances.map(|it| InstanceSummary {
+        registries: it.registries.map(|_| 0),
+        ..it
+    });
+    uncounted.collect()
 }
 
 /// What becomes of the finalizer of an account.
@@ -198,6 +231,11 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
             (Reason::InvalidSpec, format!("{why}: set spec.projectId"))
         }
         AccountVerdict::Refused(_, failure) => (refusal(failure), failure.to_string()),
+        AccountVerdict::NotOffered(_) => (
+            Reason::InvalidSpec,
+            "spec.region: SWR does not offer its Enterprise Edition to the project in this region: choose another region, or enable it in SWR's console"
+                .to_owned(),
+        ),
         AccountVerdict::ProjectLookup(failure) => (
             refusal(failure),
             format!(
@@ -211,7 +249,7 @@ fn say(verdict: &AccountVerdict) -> (Reason, String) {
 fn refusal(failure: &Failure) -> Reason {
     match failure.cause {
         Cause::AuthFailed => Reason::AuthFailed,
-        Cause::ClockSkew => Reason::ClockSkew,
+        Cause::ClockSkew { .. } => Reason::ClockSkew,
         Cause::Forbidden => Reason::Forbidden,
         Cause::Throttled | Cause::OwnLimits => Reason::Throttled,
         Cause::Unreachable
@@ -323,7 +361,10 @@ mod tests {
                 ("Forbidden", "why", "Stalled"),
             ),
             (
-                AccountVerdict::NoCredential(said("why"), denied(Cause::ClockSkew)),
+                AccountVerdict::NoCredential(
+                    said("why"),
+                    denied(Cause::ClockSkew { ahead_mins: None }),
+                ),
                 ("ClockSkew", "why", "Reconciling"),
             ),
             (
@@ -407,7 +448,11 @@ mod tests {
         let usage = |objects| Usage {
             objects,
             deleting: false,
-            instances: vec![(InstanceId::new("i-1"), objects)],
+            instances: vec![InstanceUsage {
+                id: InstanceId::new("i-1"),
+                registries: Some(objects),
+                facts: InstanceFacts::default(),
+            }],
         };
         let first = account_status(&usable, &usage(1), &SwrAccountStatus::default(), 1, at(10))
             .expect("write");
@@ -423,7 +468,40 @@ mod tests {
                 second.instances[0].registries,
                 second.conditions[0].reason.as_str()
             ),
-            (Some(3), 3, "AuthFailed")
+            (Some(3), Some(3), "AuthFailed")
+        );
+        // State and quota change seldom, and are worth a write of their own.
+        let mut running = usage(3);
+        running.instances[0].facts = InstanceFacts {
+            status: crate::failure::Code::parse("Running"),
+            quota: Some(20),
+        };
+        let third = account_status(&refused, &running, &second, 1, at(40)).expect("write");
+        assert_eq!(
+            third.instances,
+            [InstanceSummary {
+                id: "i-1".to_owned(),
+                status: Some("Running".to_owned()),
+                registries: Some(3),
+                registry_quota: Some(20),
+            }]
+        );
+        assert_eq!(account_status(&refused, &running, &third, 1, at(50)), None);
+    }
+
+    #[test]
+    fn a_region_without_the_enterprise_edition_is_for_a_person_to_change() {
+        let verdict = AccountVerdict::NotOffered(ProjectId::new("p-1"));
+        let old = SwrAccountStatus::default();
+        let status = account_status(&verdict, &Usage::default(), &old, 1, at(10)).expect("write");
+        let said: Vec<&str> = status
+            .conditions
+            .iter()
+            .map(|it| it.reason.as_str())
+            .collect();
+        assert_eq!(
+            (said, status.project_id),
+            (vec!["InvalidSpec"; 2], Some("p-1".to_owned()))
         );
     }
 }

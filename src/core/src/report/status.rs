@@ -682,7 +682,7 @@ fn swr_reason(failure: &Failure) -> Reason {
         | Cause::TooLate => Reason::ApiUnavailable,
         Cause::Throttled | Cause::OwnLimits => Reason::Throttled,
         Cause::AuthFailed => Reason::AuthFailed,
-        Cause::ClockSkew => Reason::ClockSkew,
+        Cause::ClockSkew { .. } => Reason::ClockSkew,
         Cause::Forbidden => Reason::Forbidden,
         Cause::InstanceNotFound | Cause::InstanceNotRunning => Reason::InstanceNotRunning,
         Cause::AlreadyExists => Reason::Conflict,

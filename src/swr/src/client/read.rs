@@ -1,13 +1,15 @@
-//! What reads registries: all of an instance, what changed last, one. Decides nothing about them.
+//! What reads registries, all of an instance, what changed last, one; and what SWR tells of an instance
+//! itself. Decides nothing about them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use swr_operator_core::desired::{InstanceId, RegistryId};
-use swr_operator_core::failure::Failure;
+use swr_operator_core::failure::{Code, Failure};
 use swr_operator_core::observed::{Inventory, Record};
 use swr_operator_core::recent::Newest;
+use zeroize::Zeroizing;
 
 use super::super::error::{self, Operation, malformed};
 use super::super::http::Lost;
@@ -202,6 +204,34 @@ impl Reader {
             // A record of another id is an answer to another question.
             .filter(|record| record.id == id)
             .ok_or_else(|| undecodable(Operation::Show, instance))
+    }
+
+    /// The state of an instance, in SWR's word. `None` if SWR does not say, which may be for want of
+    /// a permission that nothing else needs.
+    pub async fn status_of(&self, instance: &InstanceId) -> Option<Code> {
+        let path = self.0.path_of(instance);
+        let body = self.tell(Operation::Instance, &path).await?;
+        wire::decode_instance(&body)
+    }
+
+    /// How many registries an instance may hold. `None` as for [`Reader::status_of`].
+    pub async fn quota_of(&self, instance: &InstanceId) -> Option<usize> {
+        let path = format!("{}/statistics", self.0.path_of(instance));
+        let body = self.tell(Operation::Statistics, &path).await?;
+        wire::decode_quota(&body)
+    }
+
+    /// Whether the Enterprise Edition is offered to the project in its region. `None` as for
+    /// [`Reader::status_of`].
+    pub async fn is_offered(&self) -> Option<bool> {
+        let path = format!("{}/feature-gates", self.0.path_of_project());
+        let body = self.tell(Operation::FeatureGates, &path).await?;
+        wire::decode_offer(&body)
+    }
+
+    async fn tell(&self, operation: Operation, path: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let (verdict, _) = self.0.ask(operation, path, "").await.ok()?;
+        verdict.result.ok()
     }
 }
 

@@ -186,7 +186,7 @@ fn status_decides_first_and_code_second() {
             401,
             Some("APIG.0301"),
             "The X-Sdk-Date is too old",
-            (Class::Denied, Cause::ClockSkew),
+            (Class::Denied, Cause::ClockSkew { ahead_mins: None }),
         ),
         (
             &ALL,
@@ -422,13 +422,17 @@ fn the_difference_of_the_clocks_is_measured_on_a_401() {
         };
         classify(List, &head, &Reported::default(), wall()).cause
     };
+    let skewed = |mins| Cause::ClockSkew {
+        ahead_mins: Some(mins),
+    };
     for (date, expected) in [
         (None, Cause::AuthFailed),
         (Some("2026-01-31T09:30:00Z"), Cause::AuthFailed),
         (Some("2026-01-31T09:45:00Z"), Cause::AuthFailed),
-        (Some("2026-01-31T09:45:01Z"), Cause::ClockSkew),
-        (Some("2026-01-31T09:14:59Z"), Cause::ClockSkew),
-        (Some("2036-01-31T09:30:00Z"), Cause::ClockSkew),
+        (Some("2026-01-31T09:45:01Z"), skewed(-15)),
+        (Some("2026-01-31T09:14:59Z"), skewed(15)),
+        (Some("2026-01-31T09:09:31Z"), skewed(20)),
+        (Some("2036-01-31T09:30:00Z"), skewed(-5_258_880)),
     ] {
         assert_eq!(cause(date), expected, "{date:?}");
     }

@@ -1,11 +1,15 @@
 //! Rates, pauses and the circuit breaker, under a paused clock.
 
+use std::collections::VecDeque;
+
 use super::super::circuit::PROBE_EVERY;
 use super::*;
 
 const WINDOWS: Windows = Windows {
     wait_max: Duration::from_mins(1),
-    recovery: Duration::from_secs(30),
+    recovery: Duration::from_secs(1),
+    memory: Duration::from_mins(5),
+    patience: Duration::from_secs(10),
 };
 
 fn limiter(requests_per_second: f64, burst: u32, in_flight: u32) -> Limiter {
@@ -110,7 +114,7 @@ async fn a_write_never_begins_late() {
 #[tokio::test(start_paused = true)]
 async fn a_reservation_keeps_room_until_it_is_used_or_dropped() {
     let limiter = Arc::new(limiter(0.1, 1, 1));
-    let reservation = limiter.reserve().await.expect("room");
+    let reservation = limiter.reserve("share").await.expect("room");
     let from = Instant::now();
     let soon = || Some(clock::after(Duration::from_secs(1)));
     let own = own_limits(Some(10));
@@ -124,7 +128,7 @@ async fn a_reservation_keeps_room_until_it_is_used_or_dropped() {
     assert_eq!(from.elapsed(), Duration::ZERO);
     assert_eq!(limiter.admit(soon(), None).await.err(), Some(own));
     // The next has waited ten seconds for it; dropped, it is anybody's.
-    drop(limiter.reserve().await.expect("room in time"));
+    drop(limiter.reserve("share").await.expect("room in time"));
     assert_eq!(from.elapsed().as_secs(), 10);
     assert!(limiter.admit(soon(), None).await.is_ok());
 }
@@ -132,15 +136,15 @@ async fn a_reservation_keeps_room_until_it_is_used_or_dropped() {
 #[tokio::test(start_paused = true)]
 async fn no_more_reservations_are_given_than_requests_may_be_under_way() {
     let limiter = Arc::new(limiter(100.0, 100, 2));
-    let one = limiter.reserve().await.expect("room");
-    let two = limiter.reserve().await.expect("room");
-    let third = limiter.reserve().await;
+    let one = limiter.reserve("share").await.expect("room");
+    let two = limiter.reserve("share").await.expect("room");
+    let third = limiter.reserve("share").await;
     assert_eq!(third.err(), Some(own_limits(None)));
     // A request keeps its place until it has ended.
     let permit = limiter.admit(None, Some(one)).await.expect("reserved");
-    assert!(limiter.reserve().await.is_err());
+    assert!(limiter.reserve("share").await.is_err());
     drop(permit);
-    drop(limiter.reserve().await.expect("room"));
+    drop(limiter.reserve("share").await.expect("room"));
     drop(two);
 }
 
@@ -150,7 +154,7 @@ async fn reservations_go_to_those_who_came_first_and_the_others_are_told() {
     let from = Instant::now();
     let mut asking = Vec::new();
     for limiter in (0..10).map(|_| Arc::clone(&limiter)) {
-        asking.push(tokio::spawn(async move { limiter.reserve().await }));
+        asking.push(tokio::spawn(async move { limiter.reserve("share").await }));
     }
     let mut reservations = Vec::new();
     for asks in asking {
@@ -165,6 +169,26 @@ async fn reservations_go_to_those_who_came_first_and_the_others_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_share_with_many_requests_does_not_hold_up_one_with_few() {
+    let limiter = Arc::new(limiter(1.0, 1, 4));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut asking = tokio::task::JoinSet::new();
+    for share in ["many"; 20].into_iter().chain(["few"; 2]) {
+        let (limiter, order) = (Arc::clone(&limiter), Arc::clone(&order));
+        asking.spawn(async move {
+            let reservation = limiter.reserve(share).await.expect("room in time");
+            order.lock().expect("no panic").push(share);
+            let permit = limiter.admit(None, Some(reservation)).await;
+            permit.expect("admitted").settle(Ok(()));
+        });
+    }
+    asking.join_all().await;
+    let order = order.lock().expect("no panic");
+    assert_eq!(order[..6], ["many", "many", "few", "many", "few", "many"]);
+    assert_eq!(order.len(), 22);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_gives_up_says_whose_limit_it_waited_for() {
     let limiter = limiter(1.0, 1, 4);
     let soon = || Some(clock::after(Duration::from_millis(500)));
@@ -172,30 +196,116 @@ async fn who_gives_up_says_whose_limit_it_waited_for() {
     let own = own_limits(Some(1));
     assert_eq!(limiter.admit(soon(), None).await.err(), Some(own));
     // That is no refusal by SWR: rate and key are as they were.
-    assert!((limiter.lock().rate - 1.0).abs() < 1e-9);
+    assert!((limiter.lock().per_second - 1.0).abs() < 1e-9);
     assert_eq!(limiter.refusal(), None);
     tokio::time::advance(Duration::from_secs(1)).await;
     // Since SWR said so, the account is slower than its own limits.
     send(&limiter, Err(too_many(None))).await.expect("admitted");
-    let swr = too_many(Some(2));
+    let swr = too_many(Some(1));
     assert_eq!(limiter.admit(soon(), None).await.err(), Some(swr));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_halves_the_rate_and_success_restores_it_in_steps() {
+async fn a_429_halves_the_rate_and_success_restores_what_swr_took() {
     let limiter = limiter(16.0, 1, 4);
-    let rate = || limiter.lock().rate;
-    for expected in [8.0, 4.0, 2.0, 1.0, 1.0, 1.0] {
+    let is = |expected: f64| {
+        let rate = limiter.lock().per_second;
+        assert!((rate - expected).abs() < 1e-9, "{rate} {expected}");
+    };
+    for expected in [8.0, 4.0, 2.0, 1.0, 1.0] {
         send(&limiter, Err(too_many(None))).await.expect("admitted");
-        assert!((rate() - expected).abs() < 1e-9, "{} {expected}", rate());
+        is(expected);
     }
+    // What is refused at the slowest may be taken there all the same.
+    send(&limiter, Ok(())).await.expect("admitted");
+    is(1.0);
+    tokio::time::advance(WINDOWS.memory).await;
+    send(&limiter, Ok(())).await.expect("admitted");
+    is(2.6);
     // Success within the window changes nothing.
     send(&limiter, Ok(())).await.expect("admitted");
-    assert!((rate() - 1.0).abs() < 1e-9);
-    for expected in [2.6, 4.2, 5.8, 7.4, 9.0, 10.6, 12.2, 13.8, 15.4, 16.0, 16.0] {
+    is(2.6);
+    let steps = [4.2, 5.8, 7.4, 9.0, 10.6, 12.2, 13.8, 15.4, 16.0, 16.0];
+    for expected in steps {
         tokio::time::advance(WINDOWS.recovery).await;
         send(&limiter, Ok(())).await.expect("admitted");
-        assert!((rate() - expected).abs() < 1e-9, "{} {expected}", rate());
+        is(expected);
+    }
+    // Up to 95 % of the rate that was refused, and further when that is five minutes ago.
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    for expected in [8.0, 9.6, 11.2, 12.8, 14.4, 15.2, 15.2] {
+        is(expected);
+        tokio::time::advance(WINDOWS.recovery).await;
+        send(&limiter, Ok(())).await.expect("admitted");
+    }
+    tokio::time::advance(WINDOWS.memory).await;
+    send(&limiter, Ok(())).await.expect("admitted");
+    is(16.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_refused_rate_is_tried_sooner_or_later_by_how_that_went_before() {
+    let limiter = limiter(10.0, 1, 4);
+    let refused = || {
+        let refused = limiter.lock().refused.expect("a 429");
+        (refused.rate, refused.patience.as_secs())
+    };
+    let goes_well_for = async |secs: u32| {
+        for _ in 0..secs {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            send(&limiter, Ok(())).await.expect("admitted");
+        }
+    };
+    let set = |rate| limiter.lock().per_second = rate;
+    // An accident.
+    set(8.0);
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    assert_eq!(refused(), (8.0, 10));
+    goes_well_for(9).await;
+    assert_eq!(refused(), (8.0, 10));
+    goes_well_for(2).await;
+    assert_eq!(refused(), (10.0, 10));
+    // What is refused once more is what it was before, and is tried again later.
+    set(9.0);
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    assert_eq!(refused(), (8.0, 20));
+    goes_well_for(19).await;
+    assert_eq!(refused(), (8.0, 20));
+    // What is refused without having been tried tells nothing of that.
+    set(6.0);
+    send(&limiter, Err(too_many(None))).await.expect("admitted");
+    assert_eq!(refused(), (6.0, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_counts_seconds_is_asked_as_much_as_it_takes() {
+    // A cloud that takes ten times less than it is asked for is found by halves.
+    for (taken, nominal, refused_max) in [
+        (10_u32, 10.0, 0.005),
+        (10, 20.0, 0.005),
+        (3, 10.0, 0.02),
+        (1, 10.0, 0.1),
+    ] {
+        let limiter = limiter(nominal, 20, 4);
+        let (mut passed, mut n_refused) = (VecDeque::new(), 0);
+        let (from, mut n_passed) = (Instant::now(), 0);
+        while from.elapsed() < Duration::from_mins(5) {
+            let permit = limiter.admit(None, None).await.expect("admitted");
+            let now = Instant::now();
+            passed.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
+            if passed.len() < taken as usize {
+                passed.push_back(now);
+                n_passed += 1;
+                permit.settle(Ok(()));
+            } else {
+                n_refused += 1;
+                permit.settle(Err(&too_many(None)));
+            }
+        }
+        let part = f64::from(n_passed) / f64::from(taken * 300);
+        let refused = f64::from(n_refused) / f64::from(n_passed);
+        let is_good = part > 0.9 && refused < refused_max;
+        assert!(is_good, "{taken} {nominal}: {part} {refused}");
     }
 }
 
@@ -210,7 +320,7 @@ async fn requests_that_were_under_way_together_halve_the_rate_once() {
     for permit in permits {
         permit.settle(Err(&too_many(None)));
     }
-    assert!((limiter.lock().rate - 8.0).abs() < 1e-9);
+    assert!((limiter.lock().per_second - 8.0).abs() < 1e-9);
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,16 +35,14 @@ fn password(server: &Server, password: &str) -> Source {
 /// A client with this source that may have so many requests under way.
 fn client_with(server: &Server, source: Source, in_flight: u32) -> Client {
     let transport = transport(Duration::from_secs(10));
+    let authenticator = Authenticator::new(source, transport.clone(), Circuitry::default());
+    let limiter = limiter(&authenticator, in_flight);
     Client::new(
-        transport.clone(),
+        transport,
         Endpoint::parse(&server.url()).expect("an endpoint"),
         ProjectId::new(PROJECT),
-        Arc::new(Authenticator::new(source, transport, Circuitry::default())),
-        Limits {
-            requests_per_second: 1000.0,
-            burst: 1000,
-            in_flight,
-        },
+        Arc::new(authenticator),
+        limiter,
         Arc::new(sealer()),
         Arc::new(Unobserved),
     )

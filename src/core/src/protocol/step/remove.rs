@@ -301,7 +301,7 @@ impl Untagging {
 fn untag_failed(work: Work, operation: Operation, failure: Failure, now: Timestamp) -> Next {
     let passes = match failure.class {
         Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
-        Class::Denied => matches!(failure.cause, Cause::AuthFailed | Cause::ClockSkew),
+        Class::Denied => matches!(failure.cause, Cause::AuthFailed | Cause::ClockSkew { .. }),
         Class::NotFound | Class::Conflict | Class::Invalid => false,
     };
     if passes {

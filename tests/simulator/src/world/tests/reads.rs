@@ -105,6 +105,19 @@ fn instances_are_shown_listed_and_counted() {
     );
 }
 
+#[test]
+fn the_feature_gates_tell_whether_there_are_instances_at_all() {
+    let gates = "/v2/0605767a3a80d5762fb2c00a1b2c3d4e/feature-gates";
+    let gate = |is_offered: bool| json!({"enable_enterprise": is_offered, "cer_available": false, "enable_user_def_obs": true});
+    check(&[], &[Get(gates)], &[], &[(200, gate(true))]);
+    check(
+        &["enterprise_edition=not_offered"],
+        &[Get(gates)],
+        &[],
+        &[(200, gate(false))],
+    );
+}
+
 /// Three registries, a second apart: `ab`, `a`, `B`.
 fn three() -> Vec<Step> {
     vec![

@@ -1,0 +1,200 @@
+//! What SWR tells of an instance beside its registries, and when it is asked again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use swr_operator_core::account::InstanceUsage;
+use swr_operator_core::desired::InstanceId;
+use swr_operator_core::failure::{Cause, Failure};
+use swr_operator_core::instance::InstanceFacts;
+use swr_operator_swr::Reader;
+use tokio::time::{Instant, timeout};
+
+use super::Snapshots;
+use super::instance::Instance;
+
+/// States and quotas change by the hand of a person.
+const EVERY: Duration = Duration::from_hours(1);
+/// The same for an instance that could not be listed more than once.
+const EVERY_FAILING: Duration = Duration::from_mins(5);
+/// The same for an instance that is full: all who wait for room share one question.
+const EVERY_FULL: Duration = Duration::from_secs(5);
+/// Nothing waits longer for what only explains.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The facts of an instance.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) known: InstanceFacts,
+    asked_at: Option<Instant>,
+    is_news: bool,
+}
+
+impl Facts {
+    fn learn(&mut self, known: InstanceFacts) {
+        self.is_news |= self.known != known;
+        self.known = known;
+    }
+}
+
+/// Whether SWR offers instances at all.
+#[derive(Default)]
+pub(super) struct Offer {
+    is_refused: bool,
+    asked_at: Option<Instant>,
+    is_news: bool,
+}
+
+impl Offer {
+    fn learn(&mut self, is_refused: bool) {
+        self.is_news |= self.is_refused != is_refused;
+        self.is_refused = is_refused;
+    }
+}
+
+/// Whether so much time has passed since it was asked; if so, it is asked now.
+fn is_due(asked_at: &mut Option<Instant>, every: Duration) -> bool {
+    let is_due = asked_at.is_none_or(|at| at.elapsed() >= every);
+    if is_due {
+        *asked_at = Some(Instant::now());
+    }
+    is_due
+}
+
+/// Whether the state of an instance can be why it cannot be listed.
+fn is_explained(cause: Cause) -> bool {
+    match cause {
+        Cause::ServerError
+        | Cause::Malformed
+        | Cause::Forbidden
+        | Cause::InstanceNotFound
+        | Cause::ApiNotFound
+        | Cause::InstanceNotRunning
+        | Cause::Rejected
+        | Cause::QuestionRejected => true,
+        Cause::Unreachable
+        | Cause::TimedOut
+        | Cause::Throttled
+        | Cause::OwnLimits
+        | Cause::ListHasGaps
+        | Cause::Redirected
+        | Cause::AuthFailed
+        | Cause::ClockSkew { .. }
+        | Cause::RegistryNotFound
+        | Cause::AlreadyExists
+        | Cause::InUse
+        | Cause::QuotaExceeded
+        | Cause::DnsConfRejected
+        | Cause::TargetUnreachable
+        | Cause::TooLate => false,
+    }
+}
+
+impl Instance {
+    /// Asks for state and quota, if it is time: at once if the last LIST failed, the first time that one did.
+    pub(super) async fn ask_facts(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+        failing: Option<(&Failure, u32)>,
+    ) {
+        let every = match failing.filter(|(failure, _)| is_explained(failure.cause)) {
+            None => EVERY,
+            Some((_, 1)) => Duration::ZERO,
+            Some(_) => EVERY_FAILING,
+        };
+        if !is_due(&mut self.notes().facts.asked_at, every) {
+            return;
+        }
+        let asking = async { tokio::join!(reader.status_of(instance), reader.quota_of(instance)) };
+        if let Ok((status, quota)) = timeout(PATIENCE, asking).await {
+            let facts = &mut self.notes().facts;
+            let quota = quota.or(facts.known.quota);
+            facts.learn(InstanceFacts { status, quota });
+        }
+    }
+
+    /// Whether the instance runs, as far as SWR told. One that did not is asked for that again.
+    pub(super) async fn comes_to_run(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+    ) -> Result<(), Failure> {
+        if self.is_running().is_err() {
+            let status = timeout(PATIENCE, reader.status_of(instance)).await;
+            let facts = &mut self.notes().facts;
+            let (status, quota) = (status.ok().flatten(), facts.known.quota);
+            facts.learn(InstanceFacts { status, quota });
+        }
+        self.is_running()
+    }
+
+    /// The same as SWR told last.
+    pub(super) fn is_running(&self) -> Result<(), Failure> {
+        self.notes().facts.known.is_running()
+    }
+
+    fn has_room(&self) -> Result<(), Failure> {
+        let notes = self.notes();
+        let registries = notes.registries().unwrap_or_default();
+        notes.facts.known.has_room(registries)
+    }
+
+    /// What is known of it, for the status of its account.
+    pub(super) fn usage(&self, instance: &InstanceId) -> InstanceUsage {
+        let notes = self.notes();
+        InstanceUsage {
+            id: instance.clone(),
+            registries: notes.registries(),
+            facts: notes.facts.known.clone(),
+        }
+    }
+}
+
+impl Snapshots {
+    /// Whether the instance takes one registry more, as far as SWR told. One that was full is asked for its
+    /// quota again.
+    pub(in super::super) async fn room(
+        &self,
+        reader: &Reader,
+        instance: &InstanceId,
+    ) -> Result<(), Failure> {
+        let it = self.instance(instance);
+        if it.has_room().is_err() && is_due(&mut it.notes().facts.asked_at, EVERY_FULL) {
+            let quota = timeout(PATIENCE, reader.quota_of(instance)).await;
+            let facts = &mut it.notes().facts;
+            let (status, quota) = (facts.known.status.clone(), quota.ok().flatten());
+            facts.learn(InstanceFacts { status, quota });
+        }
+        it.has_room()
+    }
+
+    /// Whether SWR offers instances to the project, as far as it told when one could not be listed.
+    pub(in super::super) fn are_offered(&self) -> bool {
+        !self.offer().is_refused
+    }
+
+    /// Whether SWR told something new since this was asked last.
+    pub(in super::super) fn has_news(&self) -> bool {
+        let instances = self.locked();
+        let is_news = |it: &Arc<Instance>| std::mem::take(&mut it.notes().facts.is_news);
+        let of_instances = instances.values().filter(|it| is_news(it)).count() > 0;
+        std::mem::take(&mut self.offer().is_news) || of_instances
+    }
+
+    /// What can explain why an instance could not be listed.
+    pub(super) async fn explain(&self, reader: &Reader, failure: Option<&Failure>) {
+        let Some(failure) = failure else {
+            self.offer().learn(false);
+            return;
+        };
+        let hides_all = matches!(
+            failure.cause,
+            Cause::Forbidden | Cause::InstanceNotFound | Cause::ApiNotFound
+        );
+        if hides_all && is_due(&mut self.offer().asked_at, EVERY) {
+            let offered = timeout(PATIENCE, reader.is_offered()).await;
+            self.offer().learn(offered.ok().flatten() == Some(false));
+        }
+    }
+}
