@@ -12,6 +12,7 @@
 //! | [`deletion`] | what goes with an object, what holds it, the ways out |
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
+//! | [`network`] | TLS with a private authority, a proxy, IPv6 |
 //! | [`faults`] | SWR answers with everything but what was asked for |
 //! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
 //! | [`giant`] | somebody else's registry that does not fit into an answer |
@@ -83,6 +84,7 @@ mod lifecycle;
 mod looks;
 mod matrix;
 mod modes;
+mod network;
 mod orphans;
 mod outage;
 mod permissions;
