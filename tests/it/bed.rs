@@ -18,8 +18,10 @@ const READY: Duration = Duration::from_secs(60);
 /// From SIGTERM to the end, at most.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(25);
 
-/// Short windows, so that seconds show what takes minutes in production.
-const WINDOWS: [(&str, &str); 6] = [
+/// Any free port, and short windows, so that seconds show what takes minutes in production.
+const WINDOWS: [(&str, &str); 8] = [
+    ("--health-address", "127.0.0.1:0"),
+    ("--metrics-address", "127.0.0.1:0"),
     ("--poll-interval", "2s"),
     ("--settle", "6s"),
     ("--write-deadline", "2s"),
@@ -237,8 +239,6 @@ impl Bed {
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
         flag("--installation-id", &self.name);
-        flag("--health-address", "127.0.0.1:0");
-        flag("--metrics-address", "127.0.0.1:0");
         flag("--log-level", "info,swr_operator=debug");
         for (name, value) in WINDOWS {
             if self.windows.iter().all(|(other, _)| other != name) {

@@ -13,6 +13,7 @@
 //! | [`secrets`] | the Secret of a registry: what is refused with which words, and what is taken |
 //! | [`limits`] | an account keeps to its rate, a refused key is left alone, namespaces take turns |
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
+//! | [`network`] | TLS with a private authority, a proxy, IPv6 |
 //! | [`faults`] | SWR answers with everything but what was asked for |
 //! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
 //! | [`giant`] | somebody else's registry that does not fit into an answer |
@@ -85,6 +86,7 @@ mod limits;
 mod looks;
 mod matrix;
 mod modes;
+mod network;
 mod orphans;
 mod outage;
 mod permissions;

@@ -50,6 +50,10 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         ca_bundle,
         proxy: args.proxy(),
         requests: Arc::new(metrics.swr.clone()),
+    })
+    .map_err(|error| match &args.ca_file {
+        Some(path) if error.is_of_ca_bundle() => format!("--ca-file {}: {error}", path.display()),
+        Some(_) | None => error.to_string(),
     })?;
     let connection = connect(
         args.kubeconfig.as_deref(),

@@ -117,6 +117,7 @@ impl Circuit {
             // These can come from in front of the place where the key is looked at.
             Cause::Throttled
             | Cause::Unreachable
+            | Cause::NotConnected(_)
             | Cause::TimedOut
             | Cause::ServerError
             | Cause::Malformed

@@ -462,7 +462,10 @@ pub(super) fn classify(
 /// What it means that there is no whole answer.
 pub(super) fn lost(operation: Operation, lost: Lost) -> Failure {
     match lost {
-        Lost::NotSent => Failure::new(Class::Transient, Cause::Unreachable),
+        Lost::NotSent(obstacle) => Failure::new(
+            Class::Transient,
+            obstacle.map_or(Cause::Unreachable, Cause::NotConnected),
+        ),
         Lost::TimedOut => Failure::new(operation.unclear(), Cause::TimedOut),
         Lost::Broken => Failure::new(operation.unclear(), Cause::Unreachable),
         Lost::TooLong => Failure::new(operation.unclear(), Cause::Malformed),

@@ -1,24 +1,25 @@
 //! Signed request -> answer, over one connection pool for the process. Never follows, repeats or
 //! decompresses anything, and knows nothing of SWR.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 use jiff::Timestamp;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::dns::Resolve;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::endpoint::may_connect;
+use super::connect;
 use super::observe::{ObserveRequests, Unobserved};
+use super::resolver::{Guarded, Platform};
 use swr_operator_core::credential::Sensitive;
+use swr_operator_core::failure::Obstacle;
 
 /// A page of 100 registries is some 60 KiB; no answer of SWR comes near 4 MiB.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -76,6 +77,9 @@ pub enum TransportError {
     /// The CA bundle is not PEM, or has no certificate.
     #[error("the CA bundle holds no certificate in PEM form")]
     CaBundle,
+    /// A certificate of the CA bundle is none: which, counted from 1, and why not.
+    #[error("certificate {0} of the CA bundle is not one: {1}")]
+    CaCertificate(usize, String),
     /// Neither the platform nor the bundle has a usable root certificate.
     #[error("failed to set up TLS")]
     Tls(#[source] rustls::Error),
@@ -85,6 +89,16 @@ pub enum TransportError {
     /// Anything else.
     #[error("failed to set up the HTTP client")]
     Client(#[source] reqwest::Error),
+}
+
+impl TransportError {
+    /// Whether the CA bundle is to be corrected.
+    pub fn is_of_ca_bundle(&self) -> bool {
+        matches!(
+            self,
+            TransportError::CaBundle | TransportError::CaCertificate(..)
+        )
+    }
 }
 
 /// The connection pool, one per process. A clone is another handle on it.
@@ -130,8 +144,8 @@ pub(super) enum Patience {
 /// Why there is no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// No connection came about: nothing was sent.
-    NotSent,
+    /// No connection came about: nothing was sent. What was in the way, if that is known.
+    NotSent(Option<Obstacle>),
     /// The deadline passed; anything may have been sent.
     TimedOut,
     /// The connection broke; anything may have been sent.
@@ -144,6 +158,14 @@ impl Transport {
     /// # Errors
     /// What about the settings is not usable.
     pub fn new(settings: Settings) -> Result<Self, TransportError> {
+        Self::with_resolver(settings, Platform)
+    }
+
+    /// The same with another resolver, whose answers are filtered too.
+    pub(super) fn with_resolver(
+        settings: Settings,
+        resolver: impl Resolve + 'static,
+    ) -> Result<Self, TransportError> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(settings.ca_bundle.as_deref())?)
             .redirect(reqwest::redirect::Policy::none())
@@ -151,7 +173,7 @@ impl Transport {
             .referer(false)
             .http1_only()
             .no_proxy()
-            .dns_resolver(GuardedResolver)
+            .dns_resolver(Guarded(resolver))
             .connect_timeout(CONNECT_DEADLINE)
             .pool_idle_timeout(IDLE_MAX)
             .user_agent(concat!("swr-operator/", env!("CARGO_PKG_VERSION")));
@@ -193,8 +215,8 @@ impl Transport {
             Err(_) => return Err(Lost::TimedOut),
             // A refused, unresolved, untrusted or stalled connection: no byte of the request left.
             Ok(Err(error)) if error.is_connect() || error.is_builder() => {
-                tracing::debug!(error = %chain(&error), "no connection");
-                return Err(Lost::NotSent);
+                tracing::info!(error = %chain(&error), "no connection");
+                return Err(Lost::NotSent(connect::obstacle(&error)));
             }
             Ok(Err(error)) => {
                 tracing::debug!(error = %chain(&error), "connection broke");
@@ -278,17 +300,35 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
         .map(|zoned| zoned.timestamp())
 }
 
+/// The certificates of a bundle, each of which a connection could be verified with.
+fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+    let certificates: Vec<_> = (1..)
+        .zip(CertificateDer::pem_slice_iter(pem))
+        .map(|(nth, certificate)| {
+            let is_none = |why: String| TransportError::CaCertificate(nth, why);
+            let certificate = certificate.map_err(|why| {
+                // Its own words show the line as a list of numbers.
+                is_none(match matches!(why, pem::Error::MissingSectionEnd { .. }) {
+                    true => "its END line is missing".to_owned(),
+                    false => why.to_string(),
+                })
+            })?;
+            RootCertStore::empty()
+                .add(certificate.clone())
+                .map_err(|_| is_none("what it encodes is no X.509 certificate".to_owned()))?;
+            Ok(certificate)
+        })
+        .collect::<Result<_, TransportError>>()?;
+    if certificates.is_empty() {
+        return Err(TransportError::CaBundle);
+    }
+    Ok(certificates)
+}
+
 /// TLS 1.2 and up with ring, named here so that no process-wide default is needed.
 fn tls(ca_bundle: Option<&[u8]>) -> Result<rustls::ClientConfig, TransportError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let extra: Vec<CertificateDer<'static>> = match ca_bundle {
-        None => Vec::new(),
-        Some(pem) => CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<Vec<_>, _>>()
-            .ok()
-            .filter(|certificates| !certificates.is_empty())
-            .ok_or(TransportError::CaBundle)?,
-    };
+    let extra = ca_bundle.map_or_else(|| Ok(Vec::new()), authorities)?;
     let verifier =
         rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider.clone())
             .map_err(TransportError::Tls)?;
@@ -299,25 +339,6 @@ fn tls(ca_bundle: Option<&[u8]>) -> Result<rustls::ClientConfig, TransportError>
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(config)
-}
-
-/// The platform's resolver, minus the addresses a name must not stand for.
-struct GuardedResolver;
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await?
-                .filter(|address| may_connect(name.as_str(), address.ip()))
-                .collect();
-            if addresses.is_empty() {
-                return Err(io::Error::other("the name has no address that is allowed").into());
-            }
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
-    }
 }
 
 #[cfg(test)]
@@ -356,19 +377,22 @@ mod tests {
 
     #[test]
     fn a_bundle_without_certificates_is_refused() {
-        for pem in [
-            "",
-            "no pem",
-            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----",
+        for (pem, expected) in [
+            ("", "the CA bundle holds no certificate in PEM form"),
+            ("no pem", "the CA bundle holds no certificate in PEM form"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----",
+                "certificate 1 of the CA bundle is not one: base64 decode error: InvalidCharacter(33)",
+            ),
         ] {
             let settings = Settings {
                 ca_bundle: Some(pem.as_bytes().to_vec()),
                 ..Settings::default()
             };
-            assert!(matches!(
-                Transport::new(settings),
-                Err(TransportError::CaBundle)
-            ));
+            let error = Transport::new(settings)
+                .err()
+                .map(|error| error.to_string());
+            assert_eq!(error.as_deref(), Some(expected));
         }
     }
 

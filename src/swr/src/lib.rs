@@ -16,6 +16,7 @@
 mod auth;
 mod circuit;
 mod client;
+mod connect;
 mod endpoint;
 mod error;
 mod exchange;
@@ -24,6 +25,7 @@ mod iam;
 mod limit;
 mod observe;
 mod pages;
+mod resolver;
 mod secrets;
 mod sign;
 mod wire;

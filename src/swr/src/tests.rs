@@ -13,7 +13,7 @@ use swr_operator_core::credential::{Credential, Sealer, Sensitive};
 use swr_operator_core::desired::{
     self, InstanceId, ProjectId, Region, Registry, RegistryId, Target,
 };
-use swr_operator_core::failure::{Cause, Class, Code, Failure};
+use swr_operator_core::failure::{Cause, Class, Code, Failure, Obstacle};
 
 mod auth;
 mod canned;

@@ -31,6 +31,7 @@ pub mod controlplane;
 pub mod demo;
 pub mod environment;
 pub mod error;
+pub mod front;
 mod gomodule;
 pub mod http;
 pub mod image;

@@ -58,6 +58,8 @@ impl Class {
 pub enum Cause {
     /// No connection, no answer, or an answer that ended early.
     Unreachable,
+    /// No connection that a request may go over, and what is in the way is known: nothing was sent.
+    NotConnected(Obstacle),
     /// The deadline passed.
     TimedOut,
     /// SWR or its gateway failed (5xx).
@@ -108,6 +110,54 @@ pub enum Cause {
     TooLate,
 }
 
+/// What is in the way of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Obstacle {
+    /// Nobody who is trusted has issued the certificate.
+    UnknownAuthority,
+    /// The certificate is of another host.
+    OtherHost,
+    /// The certificate has expired, or does not count yet.
+    OutOfDate,
+    /// Something else about the certificate.
+    Certificate,
+    /// There is no TLS, or none of a version that is taken.
+    NoTls,
+    /// There is no connection to the proxy, or it breaks off.
+    ProxyUnreachable,
+    /// The proxy wants to know who asks (407).
+    ProxyPassword,
+    /// The proxy does not connect to this host and port.
+    ProxyRefuses,
+}
+
+impl Obstacle {
+    fn words(self) -> &'static str {
+        match self {
+            Obstacle::UnknownAuthority => {
+                "SWR presents a certificate of an authority that is not trusted: add the authority to --ca-file"
+            }
+            Obstacle::OtherHost => {
+                "SWR presents a certificate of another host: correct the endpoint or the certificate"
+            }
+            Obstacle::OutOfDate => {
+                "SWR presents a certificate that is not valid today: renew it, or correct the clock of the node"
+            }
+            Obstacle::Certificate => {
+                "SWR presents a certificate that cannot be accepted: the operator's log says why"
+            }
+            Obstacle::NoTls => {
+                "SWR does not answer with TLS 1.2 or 1.3: correct the endpoint, or what terminates TLS there"
+            }
+            Obstacle::ProxyUnreachable => "the proxy cannot be reached: correct --proxy",
+            Obstacle::ProxyPassword => "the proxy refuses the user and password in --proxy",
+            Obstacle::ProxyRefuses => {
+                "the proxy does not connect to the endpoint: allow its host and port there, or add the host to --no-proxy"
+            }
+        }
+    }
+}
+
 impl Cause {
     /// Whether it lasts until somebody does something about it.
     pub fn lasts(self) -> bool {
@@ -125,8 +175,18 @@ impl Cause {
             | Cause::DnsConfRejected
             | Cause::QuestionRejected
             | Cause::ListHasGaps
-            | Cause::TargetUnreachable => true,
+            | Cause::TargetUnreachable
+            | Cause::NotConnected(
+                Obstacle::UnknownAuthority
+                | Obstacle::OtherHost
+                | Obstacle::OutOfDate
+                | Obstacle::Certificate
+                | Obstacle::NoTls
+                | Obstacle::ProxyPassword
+                | Obstacle::ProxyRefuses,
+            ) => true,
             Cause::Unreachable
+            | Cause::NotConnected(Obstacle::ProxyUnreachable)
             | Cause::TimedOut
             | Cause::ServerError
             | Cause::Throttled
@@ -142,6 +202,7 @@ impl Cause {
     pub fn words(self) -> &'static str {
         match self {
             Cause::Unreachable => "SWR cannot be reached",
+            Cause::NotConnected(obstacle) => obstacle.words(),
             Cause::TimedOut => "SWR did not answer in time",
             Cause::ServerError => "SWR answered with an internal error",
             Cause::Throttled => "SWR limits the rate of requests",

@@ -253,6 +253,7 @@ fn refusal(failure: &Failure) -> Reason {
         Cause::Forbidden => Reason::Forbidden,
         Cause::Throttled | Cause::OwnLimits => Reason::Throttled,
         Cause::Unreachable
+        | Cause::NotConnected(_)
         | Cause::TimedOut
         | Cause::ServerError
         | Cause::Malformed

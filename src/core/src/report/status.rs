@@ -670,6 +670,7 @@ fn in_sync(
 fn swr_reason(failure: &Failure) -> Reason {
     match failure.cause {
         Cause::Unreachable
+        | Cause::NotConnected(_)
         | Cause::TimedOut
         | Cause::ServerError
         | Cause::Malformed

@@ -1,6 +1,7 @@
 //! Every answer of SWR and its gateway, and the class that it means.
 
 use super::*;
+use swr_operator_core::failure::Obstacle;
 
 use Operation::{Create, Delete, List, Projects, Show, Update};
 
@@ -490,9 +491,14 @@ fn retry_after_is_clamped_and_garbage_is_ignored() {
 fn without_a_whole_answer_only_what_was_never_sent_is_certain() {
     for (what, read, write) in [
         (
-            Lost::NotSent,
+            Lost::NotSent(None),
             (Class::Transient, Cause::Unreachable),
             (Class::Transient, Cause::Unreachable),
+        ),
+        (
+            Lost::NotSent(Some(Obstacle::OtherHost)),
+            (Class::Transient, Cause::NotConnected(Obstacle::OtherHost)),
+            (Class::Transient, Cause::NotConnected(Obstacle::OtherHost)),
         ),
         (
             Lost::TimedOut,
