@@ -14,6 +14,7 @@
 //! | [`account`] | the account: what it lacks, what it grants, how its key is changed |
 //! | [`faults`] | SWR answers with everything but what was asked for |
 //! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
+//! | [`leaks`] | a log that tells everything, and kubectl's copy of a Secret in its annotation |
 //! | [`giant`] | somebody else's registry that does not fit into an answer |
 //! | [`outage`] | SWR cannot be listed for a while, and then it can |
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
@@ -79,6 +80,7 @@ mod giant;
 mod gitops;
 mod install;
 mod kills;
+mod leaks;
 mod lifecycle;
 mod looks;
 mod matrix;
