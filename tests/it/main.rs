@@ -31,6 +31,7 @@
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
+//! | [`rights`] | what the operator and people may do, as the API server lists it |
 //! | [`doors`] | one input at admission and at the operator: the same answer, the same sentence |
 //! | [`events`] | what stands beside an object under Events |
 //! | [`orphans`] | what is ours in SWR without an object |
@@ -91,6 +92,7 @@ mod permissions;
 mod read_only;
 mod rebuild;
 mod rest;
+mod rights;
 mod secrets;
 mod shutdown;
 mod sources;
