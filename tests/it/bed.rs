@@ -1,12 +1,15 @@
 //! An operator process as it ships, with a site for each case, and what must hold after every test: it ends in order, it
 //! asked for nothing it may not have, each status that it wrote kept the contract, and no secret got out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use harness::{Operator, OperatorOptions, eventually_blocking};
+use serde_json::Value;
 
+use crate::canary::Hashes;
 use crate::cloud::PATIENCE;
 use crate::cluster::{Audit, Cluster, OPERATOR};
 use crate::log;
@@ -15,11 +18,14 @@ use crate::status;
 
 /// The operator answers in a second; a machine that compiles beside it needs more.
 const READY: Duration = Duration::from_secs(60);
+/// It holds the key for fingerprints.
+const KEY_SECRET: &str = "swr-operator-key";
 /// From SIGTERM to the end, at most.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(25);
 
-/// Any free port, and short windows, so that seconds show what takes minutes in production.
-const WINDOWS: [(&str, &str); 8] = [
+/// Any free port, short windows, so that seconds show what takes minutes in production, and a log for whoever
+/// reads a failure.
+const WINDOWS: [(&str, &str); 9] = [
     ("--health-address", "127.0.0.1:0"),
     ("--metrics-address", "127.0.0.1:0"),
     ("--poll-interval", "2s"),
@@ -28,6 +34,7 @@ const WINDOWS: [(&str, &str); 8] = [
     ("--read-deadline", "3s"),
     ("--grace", "2s"),
     ("--secret-retry", "2s"),
+    ("--log-level", "info,swr_operator=debug"),
 ];
 
 /// Flags of an operator with their values.
@@ -239,7 +246,6 @@ impl Bed {
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
         flag("--installation-id", &self.name);
-        flag("--log-level", "info,swr_operator=debug");
         for (name, value) in WINDOWS {
             if self.windows.iter().all(|(other, _)| other != name) {
                 flag(name, value);
@@ -357,50 +363,150 @@ impl Bed {
 
     /// What must hold after every test.
     fn finish(self) {
-        if self.operator().is_some() {
-            let metrics = self.scrape();
-            for site in &self.sites {
-                site.assert_keeps_secrets("the metrics", &metrics);
-            }
+        let metrics = self.operator().is_some().then(|| self.scrape());
+        if metrics.is_some() {
             self.terminate();
         }
         self.assert_permitted();
         status::assert_kept(&self.audit.statuses());
-        for site in &self.sites {
-            for log in site.logs() {
-                log::assert_strict(&log);
-            }
-            let log = site.log();
+        let kept = Kept::of(&self.sites);
+        kept.assert("the metrics", &metrics.unwrap_or_default());
+        let logs = self.sites.first().map(Site::logs);
+        for log in logs.into_iter().flatten() {
+            log::assert_strict(&log);
             assert!(!log.contains("panicked"), "the operator panicked:\n{log}");
-            site.assert_keeps_secrets("the operator's log", &log);
+            kept.assert("the operator's log", &log);
+        }
+        let versions = self.audit.written();
+        kept.assert("an object as it was once", &text_of(&versions));
+        for site in &self.sites {
+            let objects = site.objects();
+            kept.assert("an object", &text_of(&objects));
+            objects.iter().for_each(assert_own_fields);
             let events = format!("/api/v1/namespaces/{}/events", site.name);
-            for path in [&site.objects_path(), &events] {
-                for object in site.cluster.list(path) {
-                    site.assert_keeps_secrets(path, &object.to_string());
-                }
-            }
-            site.assert_keeps_secrets("the account", &site.account_now().to_string());
+            kept.assert("an event", &text_of(&site.cluster.list(&events)));
+            let account = site.account_now();
+            kept.assert("the account", &account.to_string());
+            assert_own_fields(&account);
         }
     }
 
-    /// RBAC: nothing was refused, and no Secret was asked for but by its name.
+    /// RBAC: nothing was refused, and no Secret was asked for but by its name. RBAC cannot say which names: those that
+    /// an object in the namespace of the Secret gives, an account in the operator's own, and the operator's key.
     fn assert_permitted(&self) {
+        let all_asked = self.audit.asked();
+        // The operators of other beds share the ServiceAccount, so what counts was named by anything in the run.
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        let Named { audit, secrets } = &mut *named;
+        secrets.extend(audit.take_written().iter().flat_map(secrets_named_by));
         let is_going = |namespace: &str| {
             let path = format!("/api/v1/namespaces/{namespace}");
             let found = Cluster::shared().get(&path);
             found.is_none_or(|namespace| namespace["metadata"]["deletionTimestamp"].is_string())
         };
-        for asked in self.audit.asked() {
+        for asked in all_asked {
             // A namespace that goes takes no new event; RBAC has no part in that.
             let in_vain = asked.resource == "events" && is_going(&asked.namespace);
             assert!(asked.code != 403 || in_vain, "{asked}: {}", asked.uri);
             if asked.resource == "secrets" {
                 let fills_key = asked.verb == "patch"
-                    && (asked.namespace.as_str(), asked.name.as_str())
-                        == (OPERATOR, "swr-operator-key");
+                    && (asked.namespace.as_str(), asked.name.as_str()) == (OPERATOR, KEY_SECRET);
                 assert!(asked.verb == "get" || fills_key, "{asked}: {}", asked.uri);
-                assert!(!asked.name.is_empty(), "{asked}: {}", asked.uri);
+                let is_named = secrets.contains(&(asked.namespace.clone(), asked.name.clone()));
+                assert!(is_named, "nothing names it: {asked}: {}", asked.uri);
             }
         }
     }
+}
+
+/// What must stand nowhere.
+struct Kept<'a> {
+    sites: &'a [Site],
+    /// Those of the secrets of all sites.
+    hashes: Hashes,
+    /// The operator's token and the key of the installation.
+    own: [String; 2],
+}
+
+impl<'a> Kept<'a> {
+    fn of(sites: &'a [Site]) -> Self {
+        let mut hashes = Hashes::default();
+        for site in sites {
+            site.add_hashes(&mut hashes);
+        }
+        let own = Cluster::shared().secrets_of_operator();
+        Self { sites, hashes, own }
+    }
+
+    /// Panics when any of it stands in `text`.
+    fn assert(&self, what: &str, text: &str) {
+        for site in self.sites {
+            site.assert_keeps_secrets(what, text);
+        }
+        let hash = self.hashes.shown_in(text);
+        assert_eq!(hash, None, "a hash of a secret stands in {what}:\n{text}");
+        let is_shown = self.own.iter().any(|secret| text.contains(secret));
+        assert!(
+            !is_shown,
+            "the operator's token or key stands in {what}:\n{text}"
+        );
+    }
+}
+
+fn text_of(objects: &[Value]) -> String {
+    let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+/// Of an object the operator has written its finalizer and the status. Above all no annotation, which may hold a copy
+/// of anything.
+fn assert_own_fields(object: &Value) {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let own = (entries.into_iter().flatten()).filter(|entry| entry["manager"] == OPERATOR);
+    for entry in own {
+        let fields = entry["fieldsV1"].as_object().into_iter().flatten();
+        for (field, inner) in fields {
+            let is_own = match field.as_str() {
+                "f:status" => true,
+                "f:metadata" => {
+                    let mut inner = inner.as_object().into_iter().flatten();
+                    inner.all(|(field, _)| field == "f:finalizers")
+                }
+                _ => false,
+            };
+            assert!(is_own, "the operator wrote {field}: {object:#}");
+        }
+    }
+}
+
+/// Namespace and name of each Secret that the operator may read: what an object or an account has named, and its key.
+struct Named {
+    /// Where nobody has looked yet.
+    audit: Audit,
+    secrets: BTreeSet<(String, String)>,
+}
+
+static NAMED: LazyLock<Mutex<Named>> = LazyLock::new(|| {
+    Mutex::new(Named {
+        audit: Cluster::shared().audit().whole(),
+        secrets: BTreeSet::from([(OPERATOR.to_owned(), KEY_SECRET.to_owned())]),
+    })
+});
+
+/// Namespace and name of the Secrets that an object or an account names.
+fn secrets_named_by(object: &Value) -> Vec<(String, String)> {
+    let spec = &object["spec"];
+    let (namespace, references) = match object["kind"].as_str() {
+        Some("ReplicationRegistry") => {
+            let namespace = object["metadata"]["namespace"].as_str();
+            (namespace.unwrap_or_default(), spec)
+        }
+        _ => (OPERATOR, &spec["auth"]),
+    };
+    let references = references.as_object().into_iter().flatten();
+    references
+        .filter(|(field, _)| field.ends_with("SecretRef"))
+        .filter_map(|(_, reference)| reference["name"].as_str())
+        .map(|name| (namespace.to_owned(), name.to_owned()))
+        .collect()
 }

@@ -155,6 +155,19 @@ impl Cluster {
         )
     }
 
+    /// The token of the shipped ServiceAccount, and the key of the installation as it stands in its Secret.
+    pub(crate) fn secrets_of_operator(&self) -> [String; 2] {
+        let kubeconfig = std::fs::read(&self.operator_kubeconfig).expect("the kubeconfig");
+        let kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("JSON");
+        let key = self.get("/api/v1/namespaces/swr-operator/secrets/swr-operator-key");
+        let key = key.expect("an operator has run");
+        [
+            &kubeconfig["users"][0]["user"]["token"],
+            &key["data"]["key"],
+        ]
+        .map(|secret| secret.as_str().expect("a secret").to_owned())
+    }
+
     /// kubectl, which must succeed.
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
         kubectl_stdout(self.plane, args, None).unwrap_or_else(|error| panic!("{error}"))
@@ -249,6 +262,15 @@ impl Audit {
         }
     }
 
+    /// The same from the beginning of the log.
+    pub(crate) fn whole(&self) -> Self {
+        Self {
+            start: 0,
+            since: Timestamp::MIN,
+            ..self.clone()
+        }
+    }
+
     /// Everything that operators have asked, oldest first. A watch counts when it has ended.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         let events = self.events::<Event>(&self.user).into_iter();
@@ -275,6 +297,27 @@ impl Audit {
             .collect()
     }
 
+    /// What came of each write of our kinds, whoever wrote: the whole object, oldest first.
+    pub(crate) fn written(&self) -> Vec<Value> {
+        self.written_in(&self.lines().0)
+    }
+
+    /// The same, once: the next call gives what came since.
+    pub(crate) fn take_written(&mut self) -> Vec<Value> {
+        let (lines, end) = self.lines();
+        self.start = end;
+        self.written_in(&lines)
+    }
+
+    fn written_in(&self, lines: &str) -> Vec<Value> {
+        let written = parse::<Written>(lines, "\"responseObject\":").into_iter();
+        written
+            .filter(|written| self.is_recent(&written.event))
+            .filter(|written| matches!(written.event.response_status.code, 200 | 201))
+            .map(|written| written.response_object)
+            .collect()
+    }
+
     fn is_of_operator(&self, event: &Event) -> bool {
         event.user.username == self.user && self.is_recent(event)
     }
@@ -285,24 +328,25 @@ impl Audit {
 
     /// The events in whose lines these words stand.
     fn events<T: DeserializeOwned>(&self, words: &str) -> Vec<T> {
+        parse(&self.lines().0, words)
+    }
+
+    /// The whole lines of its part, and where they end.
+    fn lines(&self) -> (String, u64) {
         let mut file = File::open(&self.path).expect("the audit log");
         // From the end of the line before: the log may have ended within a line, which is older than `since`.
         let start = self.start.saturating_sub(1);
         file.seek(SeekFrom::Start(start)).expect("its part");
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).expect("the audit log");
-        let text = String::from_utf8_lossy(&bytes);
+        let is_end = |byte: &u8| *byte == b'\n';
         let begin = match self.start {
             0 => 0,
-            _ => text.find('\n').map_or(text.len(), |end| end + 1),
+            _ => (bytes.iter().position(is_end)).map_or(bytes.len(), |end| end + 1),
         };
-        let end = text.rfind('\n').map_or(begin, |end| end.max(begin));
-        let whole = &text[begin..end];
-        whole
-            .lines()
-            .filter(|line| line.contains(words))
-            .map(|line| serde_json::from_str(line).expect("an audit event"))
-            .collect()
+        let end = (bytes.iter().rposition(is_end)).map_or(begin, |end| begin.max(end + 1));
+        let text = String::from_utf8_lossy(&bytes[begin..end]).into_owned();
+        (text, start + u64::try_from(end).expect("a length"))
     }
 
     /// What operators have asked about a namespace and what is in it.
@@ -311,6 +355,15 @@ impl Audit {
         asked.retain(|asked| asked.namespace == namespace);
         asked
     }
+}
+
+/// The lines in which these words stand.
+fn parse<T: DeserializeOwned>(lines: &str, words: &str) -> Vec<T> {
+    lines
+        .lines()
+        .filter(|line| line.contains(words))
+        .map(|line| serde_json::from_str(line).expect("an audit event"))
+        .collect()
 }
 
 /// What is read of an event of the audit log.

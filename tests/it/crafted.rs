@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::bed::with_site;
+use crate::manifest::STRANGERS_TAG;
 use crate::site::{Site, registry_id, state};
 
 /// The first is the last moment but two that jiff can hold: T_settle after it is none.
@@ -114,4 +115,44 @@ fn mended(site: &Site, crafts: &[(String, Value)], ids: &[i64]) {
     }
     let held = site.cloud.registries(&site.cloud.instances[0]);
     assert_eq!(held.len(), crafts.len() + 1, "{held:#?}");
+}
+
+#[test]
+fn an_id_in_the_status_opens_no_registry_but_ones_own() {
+    with_site("planted", |_, site| {
+        let instance = &site.cloud.instances[0];
+        let by_hand = site.foreign("by-hand", "nobody's");
+        let strangers = site.foreign("strangers", &format!("theirs {STRANGERS_TAG}"));
+        let other = site.ready("other");
+        let of_other = (registry_id(&other), site.held(&other));
+        let theirs = [by_hand, strangers, of_other];
+        for (n, (id, _)) in theirs.iter().enumerate() {
+            let name = format!("planted-{n}");
+            site.ready(&name);
+            let mark = site.cloud.mark();
+            site.patch_status(&name, &json!({"registryId": id}));
+            // What would be an update, a credential to be sent, and a deletion.
+            site.patch(
+                &name,
+                &json!({"spec": {"url": "https://planted.example.com"}}),
+            );
+            site.await_state(&name, "False OwnershipLost");
+            site.put_login(&name, &site.login());
+            site.request(&name, "planted");
+            site.cloud.await_lists(instance, 2);
+            site.await_state(&name, "False OwnershipLost");
+            site.delete(&name);
+            site.await_gone(&name);
+            let writes = site.cloud.writes(mark);
+            let is_theirs = |write: &String| {
+                theirs
+                    .iter()
+                    .any(|(id, _)| write.ends_with(&format!("/{id}")))
+            };
+            assert!(!writes.iter().any(is_theirs), "{writes:?}");
+            for (id, before) in &theirs {
+                site.assert_untouched(*id, before);
+            }
+        }
+    });
 }

@@ -16,6 +16,7 @@
 //! | [`network`] | TLS with a private authority, a proxy, IPv6 |
 //! | [`faults`] | SWR answers with everything but what was asked for |
 //! | [`echoes`] | a credential that occurs in SWR's words, or that SWR repeats |
+//! | [`leaks`] | a log that tells everything, and kubectl's copy of a Secret in its annotation |
 //! | [`giant`] | somebody else's registry that does not fit into an answer |
 //! | [`outage`] | SWR cannot be listed for a while, and then it can |
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
@@ -32,6 +33,7 @@
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
+//! | [`rights`] | what the operator and people may do, as the API server lists it |
 //! | [`doors`] | one input at admission and at the operator: the same answer, the same sentence |
 //! | [`events`] | what stands beside an object under Events |
 //! | [`orphans`] | what is ours in SWR without an object |
@@ -81,6 +83,7 @@ mod giant;
 mod gitops;
 mod install;
 mod kills;
+mod leaks;
 mod lifecycle;
 mod limits;
 mod looks;
@@ -93,6 +96,7 @@ mod permissions;
 mod read_only;
 mod rebuild;
 mod rest;
+mod rights;
 mod secrets;
 mod shutdown;
 mod sources;

@@ -103,6 +103,8 @@ struct Cell<'a> {
     name: String,
     object: Value,
     wanted: String,
+    /// Namespaces, instances, objects and what the grants say; a message may repeat the object itself.
+    of_all: Vec<String>,
 }
 
 impl Cell<'_> {
@@ -117,9 +119,9 @@ impl Cell<'_> {
             let message = ready["message"].as_str().unwrap_or_default().to_owned();
             (object, message)
         };
-        // The tenant learns what is denied, and nothing of what others may do.
-        for word in ["*.dr.example.com", "192.0.2.0/24", "target-1", "platform"] {
-            let is_own = self.object["spec"].to_string().contains(word);
+        // The tenant learns what is denied, and nothing of others: who they are, and what they have or may do.
+        for word in &self.of_all {
+            let is_own = self.object.to_string().contains(word);
             assert!(is_own || !message.contains(word), "{message}");
         }
         format!("{}: {}", self.name, state(&object, "Ready"))
@@ -127,6 +129,18 @@ impl Cell<'_> {
 }
 
 fn cells<'a>(bed: &'a Bed, owner: &Site) -> Vec<Cell<'a>> {
+    let mut of_all: Vec<String> = [
+        "*.dr.example.com",
+        "exact.example.com",
+        "192.0.2.0/24",
+        "target-1",
+        "platform",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    of_all.extend(bed.sites.iter().map(|site| site.name.clone()));
+    of_all.extend(owner.cloud.instances.clone());
+    of_all.extend(TABLE.map(|(namespace, number, _)| format!("{namespace}-{number}-")));
     let mut cells = Vec::new();
     for (namespace, number, row) in TABLE {
         let site = bed.site(namespace);
@@ -160,6 +174,7 @@ fn cells<'a>(bed: &'a Bed, owner: &Site) -> Vec<Cell<'a>> {
                 wanted: format!("{name}: {wanted}"),
                 name,
                 object,
+                of_all: of_all.clone(),
             });
         }
     }

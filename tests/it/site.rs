@@ -8,7 +8,7 @@ use harness::eventually_blocking;
 use serde_json::{Value, json};
 use swr_simulator::Keys;
 
-use crate::canary::{Canary, Login};
+use crate::canary::{Canary, Hashes, Login};
 use crate::cloud::{Cloud, PATIENCE};
 use crate::cluster::{Asked, Audit, Cluster, OPERATOR, Refused};
 use crate::manifest::{self, API_VERSION, uid_in_tag};
@@ -25,6 +25,7 @@ pub(crate) struct Site {
     pub(crate) audit: Audit,
     pub(crate) keys: Keys,
     canaries: Mutex<Vec<Canary>>,
+    logins: Mutex<Vec<Login>>,
     logs: Logs,
 }
 
@@ -46,6 +47,7 @@ impl Site {
             audit: cluster.audit(),
             keys,
             canaries: Mutex::new(vec![canary]),
+            logins: Mutex::default(),
             logs,
         };
         let namespace = json!({
@@ -75,9 +77,33 @@ impl Site {
     }
 
     pub(crate) fn login(&self) -> Login {
-        Login {
+        let login = Login {
             access_key: self.canary().user(),
             access_secret: self.canary().secret(),
+        };
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        logins.push(login.clone());
+        login
+    }
+
+    /// The hashes that anybody could make of the secrets of this site.
+    pub(crate) fn add_hashes(&self, hashes: &mut Hashes) {
+        for canary in self.locked().iter() {
+            for secret in [canary.secret(), canary.user(), canary.key()] {
+                hashes.add(&secret);
+            }
+        }
+        hashes.add_login(&self.keys.access_key, &self.keys.secret_key);
+        for login in self
+            .logins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            hashes.add_login(&login.access_key, &login.access_secret);
+        }
+        for secret in self.cloud.issued_secrets() {
+            hashes.add(&secret);
         }
     }
 

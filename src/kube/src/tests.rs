@@ -14,6 +14,7 @@ use swr_operator_core::object::{Object, ObjectKey};
 struct Server {
     requests: Arc<AtomicUsize>,
     objects: Objects,
+    secrets: Secrets,
 }
 
 /// Serves every request with this code and a body as of the API server, and connects to it as the
@@ -73,7 +74,8 @@ async fn server_saying(
         .expect("connection");
     Server {
         requests,
-        objects: Objects::new(connection.unary),
+        objects: Objects::new(connection.unary.clone()),
+        secrets: Secrets::new(connection.unary),
     }
 }
 
@@ -158,5 +160,29 @@ async fn a_path_that_is_not_served_says_nothing_about_the_object() {
         assert_eq!(server.objects.read(&key).await, Err(unavailable), "{body}");
         let written = server.objects.add_finalizer(&object()).await;
         assert_eq!(written, Err(unavailable), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_could_be_guessed_is_refused_and_not_replaced() {
+    for (n_bytes, refused) in [(1, true), (31, true), (32, false), (33, false)] {
+        let secret = serde_json::json!({
+            "kind": "Secret", "apiVersion": "v1",
+            "metadata": {"name": "swr-operator-key", "namespace": "operator", "resourceVersion": "5"},
+            "data": {"key": k8s_openapi::ByteString(vec![7; n_bytes])},
+        });
+        let server = server_saying(200, &[], secret.to_string()).await;
+        let refusal = server.secrets.sealer("operator").await.err();
+        assert_eq!(
+            refusal.map(|refusal| refusal.to_string()),
+            refused.then(|| {
+                "Secret swr-operator-key in namespace operator holds a key of less than 32 bytes: \
+                             replace it, or empty it and a new one is made"
+                    .to_owned()
+            }),
+            "{n_bytes}"
+        );
+        // The read alone.
+        assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{n_bytes}");
     }
 }

@@ -213,8 +213,8 @@ pub(super) struct Page {
 /// would look as if it did not exist.
 pub(super) fn decode_page(body: &[u8], sealer: &Sealer) -> Result<Page, Malformed> {
     let page: PageIn = object(body)?;
-    let total = page.total.and_then(|total| usize::try_from(total).ok());
-    let registries = match (page.registries, total) {
+    // A total below zero is none, and no reason to believe that there are no registries.
+    let registries = match (page.registries, page.total) {
         (Registries::These(registries), _) => registries,
         // Go writes an empty list as null.
         (Registries::Null(()), None | Some(0)) | (Registries::Absent, Some(0)) => Vec::new(),
@@ -224,6 +224,7 @@ pub(super) fn decode_page(body: &[u8], sealer: &Sealer) -> Result<Page, Malforme
         .into_iter()
         .map(|registry| record(registry, sealer).ok_or(Malformed))
         .collect::<Result<_, _>>()?;
+    let total = page.total.and_then(|total| usize::try_from(total).ok());
     Ok(Page { records, total })
 }
 

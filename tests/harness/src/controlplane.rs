@@ -24,7 +24,7 @@ pub const SHARED: &str = "SWR_TEST_CONTROL_PLANE";
 const READY: Duration = Duration::from_secs(90);
 
 /// Metadata of every request, once, when it has been answered. Long-running ones also when they start. Of each write of
-/// a status also the object that came of it, so that a test can look at states that nobody was quick enough to read.
+/// our kinds also the object that came of it, so that a test can look at states that nobody was quick enough to read.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -32,10 +32,14 @@ omitStages: [RequestReceived]
 omitManagedFields: true
 rules:
 - level: RequestResponse
-  verbs: [update, patch]
+  verbs: [create, update, patch]
   resources:
   - group: swr.huaweicloud.com
-    resources: [replicationregistries/status, swraccounts/status]
+    resources:
+    - replicationregistries
+    - replicationregistries/status
+    - swraccounts
+    - swraccounts/status
 - level: Metadata
 ";
 

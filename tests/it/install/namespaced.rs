@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use expect_test::expect_file;
 use harness::eventually_blocking;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::architecture::read;
 use crate::cloud::PATIENCE;
 use crate::cluster::OPERATOR;
 use crate::manifest;
+use crate::rights::everything_allowed;
 use crate::site::{registry_id, shown, state};
 
 /// Verb, resource and namespace; no namespace for what is of the cluster.
@@ -91,6 +93,8 @@ fn a_namespaced_installation_does_all_it_may_and_sees_nothing_else() {
     drift_twice(&place, &object("images"));
     place.stop_operator();
     place.assert_permitted();
+    let list = everything_allowed(&place.plane, &["images", OPERATOR, "others"]);
+    expect_file!["../goldens/rights-namespaced.txt"].assert_eq(&list);
 
     let used: BTreeSet<Permission> = place
         .audit

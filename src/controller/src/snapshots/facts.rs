@@ -73,6 +73,7 @@ fn is_explained(cause: Cause) -> bool {
         | Cause::Rejected
         | Cause::QuestionRejected => true,
         Cause::Unreachable
+        | Cause::NotConnected(_)
         | Cause::TimedOut
         | Cause::Throttled
         | Cause::OwnLimits

@@ -146,19 +146,21 @@ async fn without_a_connection_nothing_was_written() {
 }
 
 /// Answers every connection with the same bytes and closes it.
-struct Canned {
-    url: String,
+pub(super) struct Canned {
+    pub(super) url: String,
+    answer: Arc<Mutex<Vec<u8>>>,
     requests: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
 impl Canned {
-    async fn serve(answer: &[u8]) -> Self {
+    pub(super) async fn serve(answer: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
-        let answer = answer.to_vec();
+        let answer = Arc::new(Mutex::new(answer.to_vec()));
+        let given = Arc::clone(&answer);
         let task = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = Vec::new();
@@ -172,14 +174,21 @@ impl Canned {
                 let text = String::from_utf8_lossy(&request).into_owned();
                 seen.lock().expect("whole").push(text);
                 // The client hangs up on what it does not want to read on.
+                let answer = given.lock().expect("whole").clone();
                 let _: io::Result<()> = stream.write_all(&answer).await;
             }
         });
         Canned {
             url,
+            answer,
             requests,
             task,
         }
+    }
+
+    /// From now on it answers with these bytes.
+    pub(super) fn answer(&self, answer: Vec<u8>) {
+        *self.answer.lock().expect("whole") = answer;
     }
 
     fn requests(&self) -> Vec<String> {

@@ -262,6 +262,7 @@ fn a_page_is_whole_or_malformed() {
         (r#"{"total":0}"#, page(&[], Some(0))),
         // None of these may pass for "there is none".
         (r#"{"registries":null,"total":3}"#, Err(Malformed)),
+        (r#"{"registries":null,"total":-1}"#, Err(Malformed)),
         (r#"{"total":3}"#, Err(Malformed)),
         ("{}", Err(Malformed)),
         ("", Err(Malformed)),
