@@ -300,12 +300,10 @@ fn a_wrong_key_is_reported_and_a_right_one_is_used_at_once(site: &Site) {
 fn a_rotated_key_is_used_within_a_minute(site: &Site) {
     site.create(&object(site));
     let before = site.await_ready("it");
-    // What SWR told first of the instance asks for a check of the account, with its key.
-    await_instance(site, &json!({"status": "Running"}));
     let mark = site.cloud.mark();
     let keys = rotate(site);
-    site.put_account_secret(&keys);
     site.await_synced("it", "Unknown AuthFailed");
+    site.put_account_secret(&keys);
     let after = site.await_ready_within(ROTATED, "it");
     assert_eq!(registry_id(&after), registry_id(&before));
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());

@@ -377,8 +377,7 @@ impl Bed {
             assert!(!log.contains("panicked"), "the operator panicked:\n{log}");
             kept.assert("the operator's log", &log);
         }
-        let versions = self.audit.written();
-        kept.assert("an object as it was once", &text_of(&versions));
+        kept.assert("an object as it was once", &self.audit.lines_of_written());
         for site in &self.sites {
             let objects = site.objects();
             kept.assert("an object", &text_of(&objects));

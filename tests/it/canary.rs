@@ -125,12 +125,16 @@ impl Hashes {
     /// The beginning of a hash that stands in `text`, if one does.
     pub(crate) fn shown_in<'a>(&self, text: &'a str) -> Option<&'a str> {
         let is_digit = |c: char| c.is_ascii_alphanumeric() || "+/-_".contains(c);
-        let mut words = text.split(|c| !is_digit(c));
-        words.find_map(|word| {
-            let mut windows = word.as_bytes().windows(Self::CHARACTERS);
-            let found = windows.position(|window| self.0.contains(window))?;
-            Some(&word[found..found + Self::CHARACTERS])
-        })
+        let words = text.split(|c| !is_digit(c));
+        let long = words.filter(|word| word.len() >= Self::CHARACTERS);
+        // Where a word begins, or goes on after what is no letter.
+        let mut beginnings = long.flat_map(|word| {
+            let marks = word.match_indices(['+', '/', '-', '_']);
+            let marks = marks.flat_map(|(at, _)| [at, at + 1]);
+            let begin = std::iter::once(0).chain(marks);
+            begin.filter_map(move |at| word.get(at..at + Self::CHARACTERS))
+        });
+        beginnings.find(|beginning| self.0.contains(beginning.as_bytes()))
     }
 }
 

@@ -297,12 +297,14 @@ impl Audit {
             .collect()
     }
 
-    /// What came of each write of our kinds, whoever wrote: the whole object, oldest first.
-    pub(crate) fn written(&self) -> Vec<Value> {
-        self.written_in(&self.lines().0)
+    /// The lines of writes of our kinds, whoever wrote, with the whole object that came of each.
+    pub(crate) fn lines_of_written(&self) -> String {
+        let (lines, _) = self.lines();
+        let written = lines.lines().filter(|line| line.contains(WRITTEN));
+        written.flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// The same, once: the next call gives what came since.
+    /// What came of each write of our kinds, oldest first, once: the next call gives what came since.
     pub(crate) fn take_written(&mut self) -> Vec<Value> {
         let (lines, end) = self.lines();
         self.start = end;
@@ -310,7 +312,7 @@ impl Audit {
     }
 
     fn written_in(&self, lines: &str) -> Vec<Value> {
-        let written = parse::<Written>(lines, "\"responseObject\":").into_iter();
+        let written = parse::<Written>(lines, WRITTEN).into_iter();
         written
             .filter(|written| self.is_recent(&written.event))
             .filter(|written| matches!(written.event.response_status.code, 200 | 201))
@@ -356,6 +358,9 @@ impl Audit {
         asked
     }
 }
+
+/// Stands in the lines of writes.
+const WRITTEN: &str = "\"responseObject\":";
 
 /// The lines in which these words stand.
 fn parse<T: DeserializeOwned>(lines: &str, words: &str) -> Vec<T> {

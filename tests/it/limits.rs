@@ -24,8 +24,9 @@ const OF_INSTALLATION: Windows<'_> = &[
 const QUICK: SignedDuration = SignedDuration::from_secs(5);
 
 #[test]
-fn a_thousand_objects_take_as_long_as_a_cloud_of_ten_requests_per_second_makes_them() {
-    const N: usize = 1_000;
+fn a_cloud_of_ten_requests_per_second_is_asked_as_much_as_it_takes() {
+    // A thousand take two minutes.
+    const N: usize = 300;
     const PER_SECOND: usize = 10;
     with_windows("throttled", &["site"], OF_INSTALLATION, |bed| {
         let site = &bed.sites[0];
@@ -46,7 +47,6 @@ fn a_thousand_objects_take_as_long_as_a_cloud_of_ten_requests_per_second_makes_t
         let objects = await_all_ready(site, N, Duration::from_secs(300));
 
         let requests = site.cloud.requests(mark);
-        by_five_seconds(&requests);
         let is_refused = |entry: &&Entry| entry.status == Some(429);
         let n_refused = requests.iter().filter(is_refused).count();
         let n_needed = requests.len() - n_refused;
@@ -81,7 +81,6 @@ fn an_account_whose_key_is_refused_holds_up_no_object_of_another() {
             create(locked, locked, &format!("locked-{n}"));
         }
         locked.await_state("locked-0", "False AuthFailed");
-        locked.await_account("False AuthFailed");
         let took = (0..N).map(|n| {
             let name = format!("other-{n}");
             create(other, other, &name);
@@ -121,21 +120,6 @@ fn a_namespace_with_hundreds_of_objects_holds_up_no_object_of_another() {
         let n = posts();
         assert!(n < MANY - 100, "{n} were created: nobody was in the way");
     });
-}
-
-/// How many were sent, and how many of them are refused.
-fn by_five_seconds(requests: &[Entry]) {
-    let Some(first) = requests.first() else {
-        return;
-    };
-    let mut counts = std::collections::BTreeMap::<i64, (u32, u32)>::new();
-    for entry in requests {
-        let at = entry.at.duration_since(first.at).as_secs() / 5 * 5;
-        let count = counts.entry(at).or_default();
-        count.0 += 1;
-        count.1 += u32::from(entry.status == Some(429));
-    }
-    say(&format!("{counts:?}"));
 }
 
 /// Those that an account has which names none.

@@ -8,6 +8,7 @@ use rustls::CertificateError::{
     NotValidYetContext, UnknownIssuer,
 };
 
+use super::resolver::NoAddress;
 use swr_operator_core::failure::Obstacle;
 
 /// What is in the way. The outermost error that says so counts: whatever befalls the way to a proxy is of the
@@ -17,6 +18,11 @@ pub(super) fn obstacle(error: &reqwest::Error) -> Option<Obstacle> {
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(of_tls(tls));
+        }
+        match error.downcast_ref::<NoAddress>() {
+            Some(NoAddress::Unresolved(_)) => return Some(Obstacle::Unresolved),
+            Some(NoAddress::Forbidden) => return Some(Obstacle::ForbiddenAddress),
+            None => {}
         }
         // hyper-util does not export the type.
         if let Some(tunnel) = error.to_string().strip_prefix("tunnel error: ") {

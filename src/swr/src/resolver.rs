@@ -5,8 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
 
 use super::endpoint::may_connect;
+
+/// Why a name leads nowhere.
+#[derive(Debug, Error)]
+pub(super) enum NoAddress {
+    #[error("the name does not resolve")]
+    Unresolved(#[source] io::Error),
+    #[error("the name has no address that is allowed")]
+    Forbidden,
+}
 
 /// The resolver of the platform.
 pub(super) struct Platform;
@@ -14,8 +24,8 @@ pub(super) struct Platform;
 impl Resolve for Platform {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
+            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let addresses: Vec<SocketAddr> = addresses.map_err(NoAddress::Unresolved)?.collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
@@ -34,7 +44,7 @@ impl<R: Resolve> Resolve for Guarded<R> {
                 .filter(|address| may_connect(&text, address.ip()))
                 .collect();
             if addresses.is_empty() {
-                return Err(io::Error::other("the name has no address that is allowed").into());
+                return Err(NoAddress::Forbidden.into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
@@ -49,6 +59,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::time::Instant;
+
+    use swr_operator_core::failure::Obstacle;
 
     use super::*;
     use crate::http::{Lost, Settings, Transport};
@@ -107,6 +119,7 @@ mod tests {
                 let _ = stream.write_all(answer).await;
             }
         });
+        let forbidden = Err(Lost::NotSent(Some(Obstacle::ForbiddenAddress)));
         for (name, answers) in [
             // Served; then nothing is sent.
             ("localhost", [&["127.0.0.1"][..], &["169.254.169.254"]]),
@@ -122,7 +135,7 @@ mod tests {
                 send(&transport, name, port).await,
                 send(&transport, name, port).await,
             ];
-            assert_eq!(sent, [Ok(204), Err(Lost::NotSent(None))], "{answers:?}");
+            assert_eq!(sent, [Ok(204), forbidden], "{answers:?}");
         }
         // Here a connection would be answered.
         let resolver = Changing::new(&[&["127.0.0.1"], &["::ffff:127.0.0.1"]]);
@@ -130,9 +143,35 @@ mod tests {
         let transport = transport.expect("a transport");
         for _ in 0..2 {
             let sent = send(&transport, "swr.example.com", port).await;
-            assert_eq!(sent, Err(Lost::NotSent(None)));
+            assert_eq!(sent, forbidden);
         }
         answering.abort();
+    }
+
+    /// Of a DNS that knows no name.
+    struct Empty;
+
+    impl Resolve for Empty {
+        fn resolve(&self, _: Name) -> Resolving {
+            let unknown = io::Error::other("no such host");
+            Box::pin(async { Err(NoAddress::Unresolved(unknown).into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_dns_does_not_know_is_told_from_a_server_that_is_down() {
+        let transport = Transport::with_resolver(Settings::default(), Empty);
+        let transport = transport.expect("a transport");
+        assert_eq!(
+            send(&transport, "swr.example.com", 443).await,
+            Err(Lost::NotSent(Some(Obstacle::Unresolved)))
+        );
+        // A port that nobody listens on any more.
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let sent = send(&transport, "127.0.0.1", port).await;
+        assert_eq!(sent, Err(Lost::NotSent(None)));
     }
 
     async fn send(transport: &Transport, name: &str, port: u16) -> Result<u16, Lost> {

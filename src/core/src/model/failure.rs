@@ -113,6 +113,10 @@ pub enum Cause {
 /// What is in the way of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Obstacle {
+    /// DNS knows no address of the endpoint's name.
+    Unresolved,
+    /// The name leads to addresses that the operator never connects to.
+    ForbiddenAddress,
     /// Nobody who is trusted has issued the certificate.
     UnknownAuthority,
     /// The certificate is of another host.
@@ -134,6 +138,12 @@ pub enum Obstacle {
 impl Obstacle {
     fn words(self) -> &'static str {
         match self {
+            Obstacle::Unresolved => {
+                "SWR has no address in DNS: correct spec.region of the account, the endpoint or DNS"
+            }
+            Obstacle::ForbiddenAddress => {
+                "SWR has an address that is not allowed, such as a link-local one: correct the endpoint or DNS"
+            }
             Obstacle::UnknownAuthority => {
                 "SWR presents a certificate of an authority that is not trusted: add the authority to --ca-file"
             }
@@ -177,7 +187,8 @@ impl Cause {
             | Cause::ListHasGaps
             | Cause::TargetUnreachable
             | Cause::NotConnected(
-                Obstacle::UnknownAuthority
+                Obstacle::ForbiddenAddress
+                | Obstacle::UnknownAuthority
                 | Obstacle::OtherHost
                 | Obstacle::OutOfDate
                 | Obstacle::Certificate
@@ -186,7 +197,7 @@ impl Cause {
                 | Obstacle::ProxyRefuses,
             ) => true,
             Cause::Unreachable
-            | Cause::NotConnected(Obstacle::ProxyUnreachable)
+            | Cause::NotConnected(Obstacle::Unresolved | Obstacle::ProxyUnreachable)
             | Cause::TimedOut
             | Cause::ServerError
             | Cause::Throttled
