@@ -67,7 +67,7 @@ fn a_cloud_of_ten_requests_per_second_is_asked_as_much_as_it_takes() {
 
 #[test]
 fn an_account_whose_key_is_refused_holds_up_no_object_of_another() {
-    const N: usize = 50;
+    const N: usize = 20;
     with_bed("lock-out", &["locked", "other"], |bed| {
         let (locked, other) = (bed.site("locked"), bed.site("other"));
         for site in [locked, other] {

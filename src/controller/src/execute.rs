@@ -201,12 +201,12 @@ impl<'a> Executor<'a> {
     async fn reserve(&mut self, work: &Work, creates: bool) -> ReserveAnswer {
         let account = self.account()?;
         let namespace = &work.object().key.namespace;
-        let reservation = account.client.reserve(namespace).await?;
         if creates {
             let reader = account.client.reader();
             let instance = &work.scope().instance;
             account.snapshots.room(&reader, instance).await?;
         }
+        let reservation = account.client.reserve(namespace).await?;
         // That may have taken a minute: what is granted and whether writes may begin is asked anew.
         let newest = self.context.accounts.get(&work.scope().account);
         let labels = self.context.namespaces.labels_of(namespace);

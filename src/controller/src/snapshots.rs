@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use self::facts::Offer;
 pub(super) use self::instance::Own;
 use self::instance::{Instance, Wrote};
-use super::shared::{Load, Pace};
+use super::shared::{Load, Pace, SharedReads};
 
 /// When fewer ask for single registries within that time, each is shown by itself.
 const CROWD: usize = 8;
@@ -50,6 +50,7 @@ pub(super) struct Snapshots {
     pace: Pace,
     instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
     offer: Mutex<Offer>,
+    quotas: SharedReads<InstanceId, Option<usize>>,
 }
 
 impl Snapshots {
@@ -60,6 +61,7 @@ impl Snapshots {
             pace: Pace::of_rate(requests_per_second),
             instances: Mutex::default(),
             offer: Mutex::default(),
+            quotas: SharedReads::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use swr_operator_core::instance::InstanceFacts;
 use swr_operator_swr::Reader;
 use tokio::time::{Instant, timeout};
 
+use super::super::shared::Load;
 use super::Snapshots;
 use super::instance::Instance;
 
@@ -17,8 +18,6 @@ use super::instance::Instance;
 const EVERY: Duration = Duration::from_hours(1);
 /// The same for an instance that could not be listed more than once.
 const EVERY_FAILING: Duration = Duration::from_mins(5);
-/// The same for an instance that is full: all who wait for room share one question.
-const EVERY_FULL: Duration = Duration::from_secs(5);
 /// Nothing waits longer for what only explains.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -154,17 +153,22 @@ impl Instance {
 
 impl Snapshots {
     /// Whether the instance takes one registry more, as far as SWR told. One that was full is asked for its
-    /// quota again.
+    /// quota again, by one question of all who come before it.
     pub(in super::super) async fn room(
         &self,
         reader: &Reader,
         instance: &InstanceId,
     ) -> Result<(), Failure> {
         let it = self.instance(instance);
-        if it.has_room().is_err() && is_due(&mut it.notes().facts.asked_at, EVERY_FULL) {
-            let quota = timeout(PATIENCE, reader.quota_of(instance)).await;
+        if it.has_room().is_err() {
+            let (reader, asked) = (reader.clone(), instance.clone());
+            let ask = move || async move {
+                let quota = timeout(PATIENCE, reader.quota_of(&asked)).await;
+                quota.ok().flatten()
+            };
+            let quota = self.quotas.read(instance.clone(), Load::Heavy, ask).await;
             let facts = &mut it.notes().facts;
-            let (status, quota) = (facts.known.status.clone(), quota.ok().flatten());
+            let status = facts.known.status.clone();
             facts.learn(InstanceFacts { status, quota });
         }
         it.has_room()
