@@ -1,6 +1,6 @@
 //! Whose turn it is: the instances take turns, of the objects of an instance a person's change goes
-//! before what the operator found itself, and of those the namespaces take turns. Instances that are slow, or whose account is, hold up
-//! their own objects and no others.
+//! before what the operator found itself, and of those the namespaces take turns. Instances that are
+//! slow, or whose account is, hold up their own objects and no others.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -21,7 +21,7 @@ use swr_operator_core::recent::Occasion;
 use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
-use self::facts::Offer;
+use self::facts::NotOffered;
 pub(super) use self::instance::Own;
 use self::instance::{Instance, Wrote};
 use super::shared::{Load, Pace, SharedReads};
@@ -49,7 +49,7 @@ pub(super) struct Snapshots {
     settle: SignedDuration,
     pace: Pace,
     instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
-    offer: Mutex<Offer>,
+    not_offered: Mutex<NotOffered>,
     quotas: SharedReads<InstanceId, Option<usize>>,
 }
 
@@ -60,7 +60,7 @@ impl Snapshots {
             settle: SignedDuration::from_secs(settle_secs),
             pace: Pace::of_rate(requests_per_second),
             instances: Mutex::default(),
-            offer: Mutex::default(),
+            not_offered: Mutex::default(),
             quotas: SharedReads::default(),
         }
     }
@@ -244,8 +244,10 @@ impl Snapshots {
         usage.collect()
     }
 
-    fn offer(&self) -> MutexGuard<'_, Offer> {
-        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn not_offered(&self) -> MutexGuard<'_, NotOffered> {
+        self.not_offered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

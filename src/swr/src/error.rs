@@ -115,33 +115,20 @@ impl Operation {
 
     /// How long it may take.
     pub(super) fn patience(self) -> Patience {
-        match self {
-            Operation::Create | Operation::Update | Operation::Delete => Patience::Write,
-            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity) => {
-                Patience::Node
-            }
-            Operation::List
-            | Operation::Show
-            | Operation::Instance
-            | Operation::Statistics
-            | Operation::FeatureGates
-            | Operation::Projects
-            | Operation::Issue(_) => Patience::Read,
+        let is_of_node = matches!(
+            self,
+            Operation::Issue(Issue::MetadataToken | Issue::MetadataKey | Issue::PodIdentity)
+        );
+        match (self.writes(), is_of_node) {
+            (true, _) => Patience::Write,
+            (false, true) => Patience::Node,
+            (false, false) => Patience::Read,
         }
     }
 
     /// Whether it changes something that SWR keeps.
     pub(super) fn writes(self) -> bool {
-        match self {
-            Operation::Create | Operation::Update | Operation::Delete => true,
-            Operation::List
-            | Operation::Show
-            | Operation::Instance
-            | Operation::Statistics
-            | Operation::FeatureGates
-            | Operation::Projects
-            | Operation::Issue(_) => false,
-        }
+        self.sends_registry() || self == Operation::Delete
     }
 
     /// Whether it only explains or informs, so that nothing depends on its answer and an account may
@@ -569,18 +556,13 @@ fn conflict(operation: Operation, reported: &Reported) -> (Class, Cause) {
         // "The system is busy."
         return (Class::Transient, Cause::ServerError);
     }
-    match operation {
-        // What is missing is not taken, whatever the status.
-        Operation::Create | Operation::Update if reported.says_missing() => rejected(operation),
-        Operation::Create | Operation::Update => (Class::Conflict, Cause::AlreadyExists),
-        Operation::Delete => (Class::Conflict, Cause::InUse),
-        Operation::List
-        | Operation::Show
-        | Operation::Instance
-        | Operation::Statistics
-        | Operation::FeatureGates
-        | Operation::Projects
-        | Operation::Issue(_) => rejected(operation),
+    // What is missing is not taken, whatever the status.
+    if operation.sends_registry() && !reported.says_missing() {
+        (Class::Conflict, Cause::AlreadyExists)
+    } else if operation == Operation::Delete {
+        (Class::Conflict, Cause::InUse)
+    } else {
+        rejected(operation)
     }
 }
 

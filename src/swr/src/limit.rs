@@ -46,7 +46,8 @@ pub(super) struct Windows {
     pub(super) wait_max: Duration,
     /// Time without a 429 after which the rate grows by a tenth of the nominal rate.
     pub(super) recovery: Duration,
-    /// For so long after a 429 the rate stays below the one at which it came.
+    /// For so long a 429 is remembered: the rate stays below the one at which it came, and requests leave
+    /// one by one.
     pub(super) memory: Duration,
     /// Time without a 429 after which more than that is tried, at first; each time in vain doubles it.
     pub(super) patience: Duration,
@@ -56,8 +57,8 @@ impl Default for Windows {
     fn default() -> Self {
         Windows {
             wait_max: Duration::from_mins(1),
-            // From 1/16 back to nominal takes ten steps. That is quick, because it goes to the rate
-            // that SWR is known to take, and no further before the memory ends.
+            // From 1/16 back to nominal takes ten steps. That is quick, because it goes no further than
+            // to the rate that SWR is known to take.
             recovery: Duration::from_secs(1),
             memory: Duration::from_mins(5),
             patience: Duration::from_secs(10),
@@ -181,7 +182,8 @@ impl Limiter {
     }
 
     /// Waits until a request may go, at most until `not_after`. One with a reservation waits for no
-    /// token, only until SWR wants to be asked again and fewer are under way.
+    /// token, only until SWR wants to be asked again and fewer are under way: after a 429 for a gap of the
+    /// rate behind each of those that have a reservation, too.
     ///
     /// # Errors
     /// `Throttled` or `OwnLimits` when that would take too long, by whose limit it is that the
@@ -248,16 +250,17 @@ impl Limiter {
     fn take(&self, now: Instant, is_reserved: bool) -> Result<Trial<'_>, Held> {
         self.circuit.check(now).map_err(Held::Refuse)?;
         let mut rate = self.lock();
-        let room = match is_reserved {
-            true => rate.not_paused(now),
+        let room = rate.may_leave(now).and_then(|()| match is_reserved {
+            true => Ok(()),
             false => rate.has_token(now),
-        };
+        });
         room.map_err(|(until, limit)| Held::Wait(until, limit))?;
         let trial = self.circuit.enter(now).map_err(Held::Refuse)?;
         let trial = trial.ok_or(Held::Wait(now + TRIAL_CHECK_EVERY, WaitsFor::OwnLimits))?;
         if !is_reserved {
             rate.spend();
         }
+        rate.leaves(now);
         Ok(trial)
     }
 

@@ -75,6 +75,22 @@ fn unusable(why: impl std::fmt::Display) -> Error {
     )
 }
 
+/// Listens on loopback, with a thread to serve what comes.
+pub(crate) fn listen(at: &str) -> Result<(Runtime, TcpListener, SocketAddr), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Error::io("start a server"))?;
+    let listener = runtime
+        .block_on(TcpListener::bind(at))
+        .map_err(Error::io(format!("listen on {at}")))?;
+    let address = listener
+        .local_addr()
+        .map_err(Error::io(format!("listen on {at}")))?;
+    Ok((runtime, listener, address))
+}
+
 /// A server on loopback, until it is dropped.
 pub struct Front {
     address: SocketAddr,
@@ -88,17 +104,7 @@ impl Front {
         at: &str,
         serve: impl Fn(TcpStream) -> F + Send + 'static,
     ) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(Error::io("start a server"))?;
-        let listener = runtime
-            .block_on(TcpListener::bind(at))
-            .map_err(Error::io(format!("listen on {at}")))?;
-        let address = listener
-            .local_addr()
-            .map_err(Error::io("listen on loopback"))?;
+        let (runtime, listener, address) = listen(at)?;
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream));

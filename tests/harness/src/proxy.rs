@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::runtime::Runtime;
 
+use crate::front::{IPV4, listen};
 use crate::pki::write_private;
 use crate::wait::until;
 use crate::{ControlPlane, Error};
@@ -87,17 +88,7 @@ impl Proxy {
             namespace: namespace.to_owned(),
             book: Mutex::default(),
         });
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(Error::io("start the fault proxy"))?;
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .map_err(Error::io("listen for the fault proxy"))?;
-        let address = listener
-            .local_addr()
-            .map_err(Error::io("listen for the fault proxy"))?;
+        let (runtime, listener, address) = listen(IPV4)?;
         let router = Router::new()
             .fallback(pass_on)
             .with_state(Arc::clone(&state));

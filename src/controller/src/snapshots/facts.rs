@@ -1,12 +1,11 @@
 //! What SWR tells of an instance beside its registries, and when it is asked again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use swr_operator_core::account::InstanceUsage;
 use swr_operator_core::desired::InstanceId;
-use swr_operator_core::failure::{Cause, Failure};
-use swr_operator_core::instance::InstanceFacts;
+use swr_operator_core::failure::Failure;
+use swr_operator_core::instance::{self, InstanceFacts};
 use swr_operator_swr::Reader;
 use tokio::time::{Instant, timeout};
 
@@ -21,72 +20,36 @@ const EVERY_FAILING: Duration = Duration::from_mins(5);
 /// Nothing waits longer for what only explains.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The facts of an instance.
+/// What SWR told when it was asked last.
 #[derive(Default)]
-pub(super) struct Facts {
-    pub(super) known: InstanceFacts,
+pub(super) struct Told<T> {
+    pub(super) known: T,
     asked_at: Option<Instant>,
     is_news: bool,
 }
 
-impl Facts {
-    fn learn(&mut self, known: InstanceFacts) {
+/// Of an instance.
+pub(super) type Facts = Told<InstanceFacts>;
+/// Whether the project is offered none.
+pub(super) type NotOffered = Told<bool>;
+
+impl<T: PartialEq> Told<T> {
+    /// Whether so much time has passed since it was asked; if so, it is asked now.
+    fn is_due(&mut self, every: Duration) -> bool {
+        let is_due = self.asked_at.is_none_or(|at| at.elapsed() >= every);
+        if is_due {
+            self.asked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    fn learn(&mut self, known: T) {
         self.is_news |= self.known != known;
         self.known = known;
     }
-}
 
-/// Whether SWR offers instances at all.
-#[derive(Default)]
-pub(super) struct Offer {
-    is_refused: bool,
-    asked_at: Option<Instant>,
-    is_news: bool,
-}
-
-impl Offer {
-    fn learn(&mut self, is_refused: bool) {
-        self.is_news |= self.is_refused != is_refused;
-        self.is_refused = is_refused;
-    }
-}
-
-/// Whether so much time has passed since it was asked; if so, it is asked now.
-fn is_due(asked_at: &mut Option<Instant>, every: Duration) -> bool {
-    let is_due = asked_at.is_none_or(|at| at.elapsed() >= every);
-    if is_due {
-        *asked_at = Some(Instant::now());
-    }
-    is_due
-}
-
-/// Whether the state of an instance can be why it cannot be listed.
-fn is_explained(cause: Cause) -> bool {
-    match cause {
-        Cause::ServerError
-        | Cause::Malformed
-        | Cause::Forbidden
-        | Cause::InstanceNotFound
-        | Cause::ApiNotFound
-        | Cause::InstanceNotRunning
-        | Cause::Rejected
-        | Cause::QuestionRejected => true,
-        Cause::Unreachable
-        | Cause::NotConnected(_)
-        | Cause::TimedOut
-        | Cause::Throttled
-        | Cause::OwnLimits
-        | Cause::ListHasGaps
-        | Cause::Redirected
-        | Cause::AuthFailed
-        | Cause::ClockSkew { .. }
-        | Cause::RegistryNotFound
-        | Cause::AlreadyExists
-        | Cause::InUse
-        | Cause::QuotaExceeded
-        | Cause::DnsConfRejected
-        | Cause::TargetUnreachable
-        | Cause::TooLate => false,
+    fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
     }
 }
 
@@ -98,12 +61,12 @@ impl Instance {
         instance: &InstanceId,
         failing: Option<(&Failure, u32)>,
     ) {
-        let every = match failing.filter(|(failure, _)| is_explained(failure.cause)) {
+        let every = match failing.filter(|(failure, _)| instance::may_not_run(failure.cause)) {
             None => EVERY,
             Some((_, 1)) => Duration::ZERO,
             Some(_) => EVERY_FAILING,
         };
-        if !is_due(&mut self.notes().facts.asked_at, every) {
+        if !self.notes().facts.is_due(every) {
             return;
         }
         let asking = async { tokio::join!(reader.status_of(instance), reader.quota_of(instance)) };
@@ -176,30 +139,26 @@ impl Snapshots {
 
     /// Whether SWR offers instances to the project, as far as it told when one could not be listed.
     pub(in super::super) fn are_offered(&self) -> bool {
-        !self.offer().is_refused
+        !self.not_offered().known
     }
 
     /// Whether SWR told something new since this was asked last.
     pub(in super::super) fn has_news(&self) -> bool {
         let instances = self.locked();
-        let is_news = |it: &Arc<Instance>| std::mem::take(&mut it.notes().facts.is_news);
-        let of_instances = instances.values().filter(|it| is_news(it)).count() > 0;
-        std::mem::take(&mut self.offer().is_news) || of_instances
+        let of_instances = instances.values().filter(|it| it.notes().facts.take_news());
+        of_instances.count() > 0 || self.not_offered().take_news()
     }
 
     /// What can explain why an instance could not be listed.
     pub(super) async fn explain(&self, reader: &Reader, failure: Option<&Failure>) {
         let Some(failure) = failure else {
-            self.offer().learn(false);
+            self.not_offered().learn(false);
             return;
         };
-        let hides_all = matches!(
-            failure.cause,
-            Cause::Forbidden | Cause::InstanceNotFound | Cause::ApiNotFound
-        );
-        if hides_all && is_due(&mut self.offer().asked_at, EVERY) {
+        if instance::may_be_hidden(failure.cause) && self.not_offered().is_due(EVERY) {
             let offered = timeout(PATIENCE, reader.is_offered()).await;
-            self.offer().learn(offered.ok().flatten() == Some(false));
+            self.not_offered()
+                .learn(offered.ok().flatten() == Some(false));
         }
     }
 }

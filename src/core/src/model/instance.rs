@@ -44,6 +44,26 @@ impl InstanceFacts {
     }
 }
 
+/// Whether the state of an instance can be why it cannot be listed.
+pub fn may_not_run(cause: Cause) -> bool {
+    may_be_hidden(cause)
+        || matches!(
+            cause,
+            Cause::ServerError
+                | Cause::Malformed
+                | Cause::InstanceNotRunning
+                | Cause::QuestionRejected
+        )
+}
+
+/// Whether an instance cannot be listed because SWR may offer the project none.
+pub fn may_be_hidden(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Forbidden | Cause::InstanceNotFound | Cause::ApiNotFound
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,9 @@ const TAKEN: f64 = 0.95;
 /// What is tried beyond a rate that was refused.
 const RAISE: f64 = 1.25;
 
+/// Twice what an intent takes to be written. At a rate below one request in it, none is let go ahead.
+const AHEAD: Duration = Duration::from_millis(500);
+
 /// After a 429 that names no time. The gateway counts the requests of a second, so that at once the next
 /// would be refused for the same burst.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +37,8 @@ pub(super) struct Rate {
     changed_at: Instant,
     /// The last 429 that was news.
     pub(super) refused: Option<Refused>,
-    paused_until: Option<Instant>,
+    /// No request leaves before: SWR asked for a pause, or another has just left.
+    leaves_at: Option<Instant>,
 }
 
 /// SWR answered 429.
@@ -73,33 +77,42 @@ impl Rate {
             per_second: limits.requests_per_second,
             changed_at: now,
             refused: None,
-            paused_until: None,
+            leaves_at: None,
         }
     }
 
-    /// SWR did not ask for a pause.
-    pub(super) fn not_paused(&self, now: Instant) -> Result<(), Later> {
-        match self.paused_until.filter(|until| *until > now) {
-            Some(until) => Err((until, WaitsFor::Swr)),
+    /// A request may leave, if it has its token.
+    pub(super) fn may_leave(&self, now: Instant) -> Result<(), Later> {
+        match self.leaves_at.filter(|at| *at > now) {
+            Some(at) => Err((at, WaitsFor::Swr)),
             None => Ok(()),
+        }
+    }
+
+    /// A request leaves. What was reserved leaves when its intent is written, so that tokens alone do not
+    /// keep requests apart where SWR counts those of a second.
+    pub(super) fn leaves(&mut self, now: Instant) {
+        if self.remembers(now).is_some() {
+            let gap = Duration::from_secs_f64(1.0 / self.per_second);
+            self.leaves_at = Some(now + gap);
         }
     }
 
     /// The rate allows one more request.
     pub(super) fn has_token(&mut self, now: Instant) -> Result<(), Later> {
-        self.not_paused(now)?;
-        // Who counts the requests of a second has no room for a burst beside them, only for what is
-        // left of its rate.
-        let burst = match self.remembers(now) {
-            Some(refused) => (1.0 + refused.rate * (1.0 - TAKEN)).min(self.burst),
-            None => self.burst,
+        // Who counts the requests of a second has no room for a burst beside them. They leave one by one
+        // then, and are let go a little ahead, so that one is ready when it may leave.
+        let (burst, ahead) = match self.remembers(now) {
+            Some(_) => (1.0, self.per_second * AHEAD.as_secs_f64()),
+            None => (self.burst, 0.0),
         };
+        let needed = 1.0 - ahead;
         let passed = now.duration_since(self.refilled_at).as_secs_f64();
         self.refilled_at = now;
         self.tokens = (self.tokens + passed * self.per_second).min(burst);
         // A millionth of a token is what rounding to the timer's resolution may leave missing.
-        if self.tokens < 1.0 - 1e-6 {
-            let missing = Duration::from_secs_f64((1.0 - self.tokens) / self.per_second);
+        if self.tokens < needed - 1e-6 {
+            let missing = Duration::from_secs_f64((needed - self.tokens) / self.per_second);
             let limit = match self.per_second < self.nominal {
                 true => WaitsFor::Swr,
                 false => WaitsFor::OwnLimits,
@@ -114,7 +127,9 @@ impl Rate {
         self.tokens -= 1.0;
     }
 
+    /// A token is taken ahead of its request; during a pause none is, because it would be old at its end.
     pub(super) fn take_token(&mut self, now: Instant) -> Result<(), Later> {
+        self.may_leave(now)?;
         self.has_token(now)?;
         self.spend();
         Ok(())
@@ -184,6 +199,6 @@ impl Rate {
             | Class::Unknown => None,
         };
         let pause = asked.map_or(PAUSE, Duration::from_secs);
-        self.paused_until = self.paused_until.max(Some(now + pause));
+        self.leaves_at = self.leaves_at.max(Some(now + pause));
     }
 }

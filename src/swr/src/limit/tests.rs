@@ -277,6 +277,52 @@ async fn more_than_a_refused_rate_is_tried_sooner_or_later_by_how_that_went_befo
     assert_eq!(refused(), (6.0, 20));
 }
 
+/// Between its reservation and its request, each writes an intent, which takes 10 to 130 ms.
+#[tokio::test(start_paused = true)]
+async fn requests_that_were_reserved_leave_apart_however_long_each_took_to_be_ready() {
+    const PER_SECOND: usize = 10;
+    let limiter = Arc::new(limiter(10.0, 20, 4));
+    let passed = Arc::new(Mutex::new(VecDeque::<Instant>::new()));
+    let mut writing = tokio::task::JoinSet::new();
+    for worker in 0..16_u64 {
+        let (limiter, passed) = (Arc::clone(&limiter), Arc::clone(&passed));
+        writing.spawn(async move {
+            let (mut n_passed, mut n_refused) = (0_u32, 0_u32);
+            let from = Instant::now();
+            let mut turn = worker;
+            while from.elapsed() < Duration::from_mins(2) {
+                let reservation = limiter.reserve("share").await.expect("room in time");
+                turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                tokio::time::sleep(Duration::from_millis(10 + (turn >> 33) % 120)).await;
+                let permit = limiter.admit(None, Some(reservation)).await;
+                let permit = permit.expect("admitted");
+                let now = Instant::now();
+                let is_taken = {
+                    let mut passed = passed.lock().expect("no panic");
+                    passed.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
+                    let is_taken = passed.len() < PER_SECOND;
+                    passed.extend(is_taken.then_some(now));
+                    is_taken
+                };
+                match is_taken {
+                    true => n_passed += 1,
+                    false => n_refused += 1,
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let refusal = too_many(None);
+                permit.settle(if is_taken { Ok(()) } else { Err(&refusal) });
+            }
+            (n_passed, n_refused)
+        });
+    }
+    let counts = writing.join_all().await;
+    let n_passed: u32 = counts.iter().map(|(passed, _)| passed).sum();
+    let n_refused: u32 = counts.iter().map(|(_, refused)| refused).sum();
+    // 1,124 at 95 %, less the pause and the way back at the beginning.
+    let is_good = n_passed >= 1_100 && n_refused <= 5;
+    assert!(is_good, "{n_passed} passed, {n_refused} are refused");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cloud_that_counts_seconds_is_asked_as_much_as_it_takes() {
     // A cloud that takes ten times less than it is asked for is found by halves.
