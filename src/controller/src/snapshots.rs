@@ -21,7 +21,7 @@ use swr_operator_core::recent::Occasion;
 use swr_operator_swr::Reader;
 use tokio::time::Instant;
 
-use self::facts::NotOffered;
+use self::facts::{NotOffered, quota_of};
 pub(super) use self::instance::Own;
 use self::instance::{Instance, Wrote};
 use super::shared::{Load, Pace, SharedReads};
@@ -49,7 +49,7 @@ pub(super) struct Snapshots {
     settle: SignedDuration,
     pace: Pace,
     instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
-    not_offered: Mutex<NotOffered>,
+    not_offered: NotOffered,
     quotas: SharedReads<InstanceId, Option<usize>>,
 }
 
@@ -60,7 +60,7 @@ impl Snapshots {
             settle: SignedDuration::from_secs(settle_secs),
             pace: Pace::of_rate(requests_per_second),
             instances: Mutex::default(),
-            not_offered: Mutex::default(),
+            not_offered: NotOffered::default(),
             quotas: SharedReads::default(),
         }
     }
@@ -206,22 +206,22 @@ impl Snapshots {
         state.pace.begins(asked.load, Instant::now());
         // A task of its own: a caller that loses patience must not take the read along, for which
         // others wait.
-        let asking = reader.clone();
-        let (it, reader, instance) = (Arc::clone(&it), reader.clone(), instance.clone());
+        let (it, reads, instance) = (Arc::clone(&it), reader.clone(), instance.clone());
         let reading = tokio::spawn(async move {
             // The clock counts milliseconds: only one that is later is certainly after the read.
             while clock::now() <= asked.started_after {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             // A read that panics is one that failed.
-            let observation = state.observe(&it, &reader, &instance, asked.need);
+            let observation = state.observe(&it, &reads, &instance, asked.need);
             let observation = AssertUnwindSafe(observation).catch_unwind();
             let observation = observation.await.unwrap_or_else(|_| Err(broken()));
             state.ended(&observation);
             observation
         });
         let observation = reading.await.unwrap_or_else(|_| Err(broken()));
-        self.explain(&asking, observation.as_ref().err()).await;
+        let failure = observation.as_ref().err();
+        self.not_offered.explain(reader, failure).await;
         observation
     }
 
@@ -244,10 +244,29 @@ impl Snapshots {
         usage.collect()
     }
 
-    fn not_offered(&self) -> MutexGuard<'_, NotOffered> {
-        self.not_offered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Whether the instance takes one registry more, as far as SWR told. One that was full is asked for its
+    /// quota again, by one question of all who come before it.
+    pub(super) async fn room(&self, reader: &Reader, instance: &InstanceId) -> Result<(), Failure> {
+        let it = self.instance(instance);
+        if it.has_room().is_err() {
+            let (reader, asked) = (reader.clone(), instance.clone());
+            let ask = move || quota_of(reader, asked);
+            let quota = self.quotas.read(instance.clone(), Load::Heavy, ask).await;
+            it.facts.learn_quota(quota);
+        }
+        it.has_room()
+    }
+
+    /// Whether SWR offers instances to the project, as far as it told when one could not be listed.
+    pub(super) fn are_offered(&self) -> bool {
+        !self.not_offered.known()
+    }
+
+    /// Whether SWR told something new since this was asked last.
+    pub(super) fn has_news(&self) -> bool {
+        let instances = self.locked();
+        let of_instances = instances.values().filter(|it| it.facts.take_news());
+        of_instances.count() > 0 || self.not_offered.take_news()
     }
 }
 

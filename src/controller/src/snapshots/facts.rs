@@ -1,17 +1,13 @@
 //! What SWR tells of an instance beside its registries, and when it is asked again.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use swr_operator_core::account::InstanceUsage;
 use swr_operator_core::desired::InstanceId;
 use swr_operator_core::failure::Failure;
 use swr_operator_core::instance::{self, InstanceFacts};
 use swr_operator_swr::Reader;
 use tokio::time::{Instant, timeout};
-
-use super::super::shared::Load;
-use super::Snapshots;
-use super::instance::Instance;
 
 /// States and quotas change by the hand of a person.
 const EVERY: Duration = Duration::from_hours(1);
@@ -22,16 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What SWR told when it was asked last.
 #[derive(Default)]
-pub(super) struct Told<T> {
-    pub(super) known: T,
+struct Told<T> {
+    known: T,
     asked_at: Option<Instant>,
     is_news: bool,
 }
-
-/// Of an instance.
-pub(super) type Facts = Told<InstanceFacts>;
-/// Whether the project is offered none.
-pub(super) type NotOffered = Told<bool>;
 
 impl<T: PartialEq> Told<T> {
     /// Whether so much time has passed since it was asked; if so, it is asked now.
@@ -53,9 +44,13 @@ impl<T: PartialEq> Told<T> {
     }
 }
 
-impl Instance {
-    /// Asks for state and quota, if it is time: at once if the last LIST failed, the first time that one did.
-    pub(super) async fn ask_facts(
+/// State and quota of one instance.
+#[derive(Default)]
+pub(super) struct Facts(Mutex<Told<InstanceFacts>>);
+
+impl Facts {
+    /// Asks for both, if it is time: at once if the last LIST failed, the first time that one did.
+    pub(super) async fn ask(
         &self,
         reader: &Reader,
         instance: &InstanceId,
@@ -66,14 +61,14 @@ impl Instance {
             Some((_, 1)) => Duration::ZERO,
             Some(_) => EVERY_FAILING,
         };
-        if !self.notes().facts.is_due(every) {
+        if !self.told().is_due(every) {
             return;
         }
         let asking = async { tokio::join!(reader.status_of(instance), reader.quota_of(instance)) };
         if let Ok((status, quota)) = timeout(PATIENCE, asking).await {
-            let facts = &mut self.notes().facts;
-            let quota = quota.or(facts.known.quota);
-            facts.learn(InstanceFacts { status, quota });
+            let mut told = self.told();
+            let quota = quota.or(told.known.quota);
+            told.learn(InstanceFacts { status, quota });
         }
     }
 
@@ -85,80 +80,77 @@ impl Instance {
     ) -> Result<(), Failure> {
         if self.is_running().is_err() {
             let status = timeout(PATIENCE, reader.status_of(instance)).await;
-            let facts = &mut self.notes().facts;
-            let (status, quota) = (status.ok().flatten(), facts.known.quota);
-            facts.learn(InstanceFacts { status, quota });
+            let mut told = self.told();
+            let (status, quota) = (status.ok().flatten(), told.known.quota);
+            told.learn(InstanceFacts { status, quota });
         }
         self.is_running()
     }
 
     /// The same as SWR told last.
     pub(super) fn is_running(&self) -> Result<(), Failure> {
-        self.notes().facts.known.is_running()
+        self.told().known.is_running()
     }
 
-    fn has_room(&self) -> Result<(), Failure> {
-        let notes = self.notes();
-        let registries = notes.registries().unwrap_or_default();
-        notes.facts.known.has_room(registries)
+    /// Whether it takes one more beside so many registries, as SWR told last.
+    pub(super) fn has_room(&self, registries: usize) -> Result<(), Failure> {
+        self.told().known.has_room(registries)
     }
 
-    /// What is known of it, for the status of its account.
-    pub(super) fn usage(&self, instance: &InstanceId) -> InstanceUsage {
-        let notes = self.notes();
-        InstanceUsage {
-            id: instance.clone(),
-            registries: notes.registries(),
-            facts: notes.facts.known.clone(),
-        }
-    }
-}
-
-impl Snapshots {
-    /// Whether the instance takes one registry more, as far as SWR told. One that was full is asked for its
-    /// quota again, by one question of all who come before it.
-    pub(in super::super) async fn room(
-        &self,
-        reader: &Reader,
-        instance: &InstanceId,
-    ) -> Result<(), Failure> {
-        let it = self.instance(instance);
-        if it.has_room().is_err() {
-            let (reader, asked) = (reader.clone(), instance.clone());
-            let ask = move || async move {
-                let quota = timeout(PATIENCE, reader.quota_of(&asked)).await;
-                quota.ok().flatten()
-            };
-            let quota = self.quotas.read(instance.clone(), Load::Heavy, ask).await;
-            let facts = &mut it.notes().facts;
-            let status = facts.known.status.clone();
-            facts.learn(InstanceFacts { status, quota });
-        }
-        it.has_room()
+    /// Somebody asked for the quota alone.
+    pub(super) fn learn_quota(&self, quota: Option<usize>) {
+        let mut told = self.told();
+        let status = told.known.status.clone();
+        told.learn(InstanceFacts { status, quota });
     }
 
-    /// Whether SWR offers instances to the project, as far as it told when one could not be listed.
-    pub(in super::super) fn are_offered(&self) -> bool {
-        !self.not_offered().known
+    pub(super) fn known(&self) -> InstanceFacts {
+        self.told().known.clone()
     }
 
     /// Whether SWR told something new since this was asked last.
-    pub(in super::super) fn has_news(&self) -> bool {
-        let instances = self.locked();
-        let of_instances = instances.values().filter(|it| it.notes().facts.take_news());
-        of_instances.count() > 0 || self.not_offered().take_news()
+    pub(super) fn take_news(&self) -> bool {
+        self.told().take_news()
     }
 
-    /// What can explain why an instance could not be listed.
+    fn told(&self) -> MutexGuard<'_, Told<InstanceFacts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The quota of an instance, if SWR tells it in time.
+pub(super) async fn quota_of(reader: Reader, instance: InstanceId) -> Option<usize> {
+    let quota = timeout(PATIENCE, reader.quota_of(&instance)).await;
+    quota.ok().flatten()
+}
+
+/// Whether SWR offers the project no instances at all.
+#[derive(Default)]
+pub(super) struct NotOffered(Mutex<Told<bool>>);
+
+impl NotOffered {
+    /// Asks, if it is time, when that can be why an instance could not be listed.
     pub(super) async fn explain(&self, reader: &Reader, failure: Option<&Failure>) {
         let Some(failure) = failure else {
-            self.not_offered().learn(false);
+            self.told().learn(false);
             return;
         };
-        if instance::may_be_hidden(failure.cause) && self.not_offered().is_due(EVERY) {
+        if instance::may_be_hidden(failure.cause) && self.told().is_due(EVERY) {
             let offered = timeout(PATIENCE, reader.is_offered()).await;
-            self.not_offered()
-                .learn(offered.ok().flatten() == Some(false));
+            self.told().learn(offered.ok().flatten() == Some(false));
         }
+    }
+
+    pub(super) fn known(&self) -> bool {
+        self.told().known
+    }
+
+    /// As [`Facts::take_news`].
+    pub(super) fn take_news(&self) -> bool {
+        self.told().take_news()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told<bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

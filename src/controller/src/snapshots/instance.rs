@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_clock as clock;
+use swr_operator_core::account::InstanceUsage;
 use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::{Class, Failure};
 use swr_operator_core::observed::{Inventory, Record};
@@ -35,6 +36,7 @@ pub(super) struct Instance {
     pub(super) state: Arc<tokio::sync::Mutex<State>>,
     /// What a read that is under way does not keep waiting.
     notes: Mutex<Notes>,
+    pub(super) facts: Facts,
 }
 
 #[derive(Default)]
@@ -46,15 +48,6 @@ pub(super) struct Notes {
     asked: VecDeque<Instant>,
     /// Whether a poll waits for a LIST of all, which whoever makes it.
     pub(super) poll_waits: bool,
-    pub(super) facts: Facts,
-}
-
-impl Notes {
-    /// How many registries the newest observation showed.
-    pub(super) fn registries(&self) -> Option<usize> {
-        let newest = self.newest.as_ref()?;
-        Some(newest.inventory.records().len())
-    }
 }
 
 /// What the newest observation showed.
@@ -114,6 +107,7 @@ impl Instance {
         Instance {
             state: Arc::new(tokio::sync::Mutex::new(State::new(settle, pace))),
             notes: Mutex::default(),
+            facts: Facts::default(),
         }
     }
 
@@ -141,6 +135,27 @@ impl Instance {
         let seen = seen.filter(|(_, at)| now <= time::after(*at, SEEN_SECS));
         let n_pages = inventory.records().len().div_ceil(PAGE_LENGTH);
         Some((seen.map(|(record, _)| record.clone()), n_pages))
+    }
+
+    /// How many registries the newest observation showed.
+    fn registries(&self) -> Option<usize> {
+        let notes = self.notes();
+        let newest = notes.newest.as_ref()?;
+        Some(newest.inventory.records().len())
+    }
+
+    /// Whether it takes one registry more, as far as SWR told.
+    pub(super) fn has_room(&self) -> Result<(), Failure> {
+        self.facts.has_room(self.registries().unwrap_or_default())
+    }
+
+    /// What is known of it, for the status of its account.
+    pub(super) fn usage(&self, instance: &InstanceId) -> InstanceUsage {
+        InstanceUsage {
+            id: instance.clone(),
+            registries: self.registries(),
+            facts: self.facts.known(),
+        }
     }
 
     /// Notes that somebody asks for one registry, and tells how many did lately.
@@ -227,7 +242,7 @@ impl State {
         need: Need,
     ) -> Observation {
         if self.failures > 0
-            && let Err(failure) = it.comes_to_run(reader, instance).await
+            && let Err(failure) = it.facts.comes_to_run(reader, instance).await
         {
             return self.keep(it, clock::now(), Err(failure));
         }
@@ -248,11 +263,11 @@ impl State {
         let failing = failed.map(|failure| (failure, self.failures));
         let ((observation, took), ()) = tokio::join!(
             async { (reader.list(instance).await, timer.elapsed()) },
-            it.ask_facts(reader, instance, failing)
+            it.facts.ask(reader, instance, failing)
         );
         self.took = took;
         // That it does not run says more than why it could not be listed.
-        let explained = |failure| it.is_running().err().unwrap_or(failure);
+        let explained = |failure| it.facts.is_running().err().unwrap_or(failure);
         let observation = observation.map(Arc::new).map_err(explained);
         self.take_notes(it);
         if let Ok(inventory) = &observation {
