@@ -35,8 +35,10 @@ impl Load {
 pub(super) const SPACING: Duration = Duration::from_millis(350);
 
 /// Of so many requests that an account may send, one reads: a read under heavy load is shared by what the
-/// others write. Not fewer than in two seconds, so that what was read is still fresh when it is acted upon.
+/// others write.
 const REQUESTS_PER_READ: f64 = 10.0;
+/// An account that may send few does not wait longer for it: what was read must be fresh when it is acted
+/// upon.
 const SPACING_MAX: Duration = Duration::from_secs(2);
 
 /// When the next read may begin.

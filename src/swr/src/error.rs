@@ -128,7 +128,17 @@ impl Operation {
 
     /// Whether it changes something that SWR keeps.
     pub(super) fn writes(self) -> bool {
-        self.sends_registry() || self == Operation::Delete
+        // Each by name: one that is added later must be thought of here.
+        match self {
+            Operation::Create | Operation::Update | Operation::Delete => true,
+            Operation::List
+            | Operation::Show
+            | Operation::Instance
+            | Operation::Statistics
+            | Operation::FeatureGates
+            | Operation::Projects
+            | Operation::Issue(_) => false,
+        }
     }
 
     /// Whether it only explains or informs, so that nothing depends on its answer and an account may
