@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
-use harness::{ControlPlane, apply_install, kubectl_stdout, service_account_kubeconfig};
+use harness::{
+    ControlPlane, apply_install, eventually_blocking, kubectl_stdout, service_account_kubeconfig,
+};
 use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -69,6 +71,12 @@ impl Cluster {
     fn start() -> Self {
         let plane = ControlPlane::shared();
         apply_install(plane).expect("deploy/base is applied");
+        // Kinds are established, and served, a moment before kubectl discovers them.
+        for kind in ["rreg", "swraccount"] {
+            eventually_blocking(CALL, "kubectl knows the kind", || {
+                kubectl_stdout(plane, &["explain", kind], None)
+            });
+        }
         let folder = plane.audit_log().with_file_name("it");
         std::fs::create_dir_all(&folder).expect("a folder for the tests");
         let operator_kubeconfig = service_account_kubeconfig(

@@ -95,8 +95,8 @@ fn mask(value: &mut Value) {
     }
 }
 
-/// What `kubectl describe` shows, without what differs from run to run. The width of the columns of events depends on
-/// their ages, so it goes too.
+/// What `kubectl describe` shows, without what differs from run to run: times, and the numbers of an account, which are
+/// as of its newest check. The width of the columns of events depends on their ages, so it goes too.
 fn described(text: &str) -> String {
     let mut is_event = false;
     let line = |line: &str| {
@@ -108,8 +108,14 @@ fn described(text: &str) -> String {
             let words: Vec<&str> = ages.split_whitespace().collect();
             return words.join(" ").replace("( ", "(").replace(" )", ")");
         }
-        let is_of_a_run = ["UID", "Resource Version", "Fingerprint"].contains(&key.trim());
-        if is_of_a_run || value.parse::<jiff::Timestamp>().is_ok() {
+        let of_a_run = [
+            "UID",
+            "Resource Version",
+            "Fingerprint",
+            "Registries",
+            "Used By",
+        ];
+        if of_a_run.contains(&key.trim()) || value.parse::<jiff::Timestamp>().is_ok() {
             return line.replace(value, "...");
         }
         line.to_owned()
