@@ -9,12 +9,17 @@ use swr_operator_core::object::ObjectKey;
 
 use super::shared::Load;
 
-/// Reconciles of one instance under way at once: they share what they read. Each waits most of its time
-/// for that or for its turn at the account's limit: 128 writes at the default 10 per second take
-/// 13 s, within the 20 s for which what was read may be acted upon.
-pub(super) const AT_ONCE: usize = 128;
-/// Reconciles of all instances under way at once. Each takes some 20 KiB, 10 MiB in all.
-pub(super) const ALL_AT_ONCE: usize = 512;
+/// Reconciles of one instance under way at once: they share what they read, and each waits most of its
+/// time for that or for its turn at the account's limit. So many as the account may write in this time,
+/// within the 20 s for which what was read may be acted upon.
+const WRITES_OF_SECS: f64 = 12.8;
+/// At the default 10 requests per second, and of an account that may send fewer or is not known.
+const AT_ONCE_MIN: usize = 128;
+/// However many an account may send. Ten thousand deletions with 128 under way would need 78 LISTs of up
+/// to 101 pages, for each that of those under way; with 512 they need 20.
+const AT_ONCE_MAX: usize = 512;
+/// Reconciles of all instances under way at once. Each takes some 20 KiB, 20 MiB in all.
+pub(super) const ALL_AT_ONCE: usize = 1_024;
 /// An instance with fewer than so many under way does not wait for the others: however many of them
 /// are slow, it goes on.
 const FEW: usize = 4;
@@ -36,6 +41,8 @@ pub(super) enum Lane {
 /// lane of their own.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
+    /// How many of an instance of this account may be under way, where that is not the least.
+    at_once: HashMap<String, usize>,
     instances: HashMap<Option<Scope>, Instance>,
     /// Those that have something waiting, the next one first.
     order: VecDeque<Option<Scope>>,
@@ -103,6 +110,21 @@ impl Line {
 }
 
 impl Lanes {
+    /// An account may send so many requests per second.
+    pub(super) fn account_may(&mut self, account: &str, requests_per_second: f64) {
+        let at_once = at_once(requests_per_second);
+        if at_once == AT_ONCE_MIN {
+            self.at_once.remove(account);
+        } else {
+            self.at_once.insert(account.to_owned(), at_once);
+        }
+    }
+
+    /// There is no account of this name any more.
+    pub(super) fn account_is_gone(&mut self, account: &str) {
+        self.at_once.remove(account);
+    }
+
     /// An object of this instance waits.
     pub(super) fn push(&mut self, scope: Option<&Scope>, key: ObjectKey, lane: Lane) {
         let scope = scope.cloned();
@@ -123,9 +145,12 @@ impl Lanes {
             let Some(instance) = self.instances.get_mut(&scope) else {
                 continue;
             };
+            let account = scope.as_ref().map(|scope| scope.account.as_str());
+            let at_once = account.and_then(|account| self.at_once.get(account));
+            let at_once = at_once.copied().unwrap_or(AT_ONCE_MIN);
             let may_begin = match instance.under_way < FEW {
                 true => self.under_way < MANY,
-                false => instance.under_way < AT_ONCE && self.under_way < ALL_AT_ONCE,
+                false => instance.under_way < at_once && self.under_way < ALL_AT_ONCE,
             };
             let key = if may_begin { instance.pop() } else { None };
             if !instance.is_empty() {
@@ -161,6 +186,18 @@ impl Lanes {
     }
 }
 
+/// Of one instance of an account that may send so many requests per second.
+fn at_once(requests_per_second: f64) -> usize {
+    let writes = requests_per_second * WRITES_OF_SECS;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and clamped before and after; a fraction of a reconcile is none"
+    )]
+    let writes = writes.clamp(0.0, 1e6) as usize;
+    writes.clamp(AT_ONCE_MIN, AT_ONCE_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use swr_operator_core::desired::InstanceId;
@@ -185,7 +222,7 @@ mod tests {
     fn an_instance_that_is_busy_holds_up_no_other_and_goes_on_when_one_of_its_reconciles_ends() {
         let mut lanes = Lanes::default();
         let (slow, quick) = (scope("slow"), scope("quick"));
-        for n in 0..AT_ONCE + 2 {
+        for n in 0..AT_ONCE_MIN + 2 {
             lanes.push(Some(&slow), key("slow", n), Lane::Change);
         }
         lanes.push(Some(&quick), key("quick", 0), Lane::Background);
@@ -196,17 +233,43 @@ mod tests {
             turns.push(key.namespace);
         }
         assert_eq!(turns[..4], ["slow", "quick", "unfit", "slow"]);
-        assert_eq!(turns.len(), AT_ONCE + 2);
+        assert_eq!(turns.len(), AT_ONCE_MIN + 2);
         lanes.ended(Some(&slow));
         let next = lanes.pop().expect("room for one");
-        assert_eq!(next, (Some(slow), key("slow", AT_ONCE)));
+        assert_eq!(next, (Some(slow), key("slow", AT_ONCE_MIN)));
+    }
+
+    #[test]
+    fn an_account_that_may_send_more_has_more_under_way() {
+        let begun = |lanes: &mut Lanes| {
+            for n in 0..AT_ONCE_MAX + 1 {
+                lanes.push(Some(&scope("busy")), key("busy", n), Lane::Change);
+            }
+            let begun = std::iter::from_fn(|| {
+                let (scope, _) = lanes.pop()?;
+                lanes.begins(scope.as_ref());
+                Some(())
+            });
+            begun.count()
+        };
+        let rates = [0.1, 10.0, 20.0, 39.9, 1_000.0, f64::INFINITY];
+        let begun_at = rates.map(|rate| {
+            let mut lanes = Lanes::default();
+            lanes.account_may("account", rate);
+            begun(&mut lanes)
+        });
+        assert_eq!(begun_at, [128, 128, 256, 510, 512, 512]);
+        let mut lanes = Lanes::default();
+        lanes.account_may("account", 1_000.0);
+        lanes.account_is_gone("account");
+        assert_eq!(begun(&mut lanes), AT_ONCE_MIN);
     }
 
     #[test]
     fn however_many_instances_are_slow_another_goes_on() {
         let mut lanes = Lanes::default();
-        for slow in 0..2 * ALL_AT_ONCE / AT_ONCE {
-            for n in 0..AT_ONCE {
+        for slow in 0..2 * ALL_AT_ONCE / AT_ONCE_MIN {
+            for n in 0..AT_ONCE_MIN {
                 lanes.push(
                     Some(&scope(&format!("slow-{slow}"))),
                     key("slow", n),
@@ -221,7 +284,7 @@ mod tests {
         };
         let under_way = std::iter::from_fn(|| begin(&mut lanes)).count();
         assert_eq!(under_way, ALL_AT_ONCE);
-        for n in 0..AT_ONCE {
+        for n in 0..AT_ONCE_MIN {
             lanes.push(Some(&scope("quick")), key("quick", n), Lane::Change);
         }
         let quick: Vec<String> = std::iter::from_fn(|| begin(&mut lanes)).collect();

@@ -3,7 +3,7 @@
 mod answers;
 mod watched;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -45,13 +45,13 @@ struct Entry {
     memory: Memory,
     /// What polls compare with, and when the reconcile that left it ended.
     baseline: Option<(Baseline, Timestamp)>,
-    waiting_for: Option<WaitingFor>,
+    waiting_for: Option<Box<WaitingFor>>,
     /// The instance without whose LIST nothing can be decided.
     needs: Option<Scope>,
     /// Whether the list that is under way has shown it.
     listed: bool,
     /// When it was reconciled for a change, lately.
-    changed_at: VecDeque<Timestamp>,
+    changed_at: Vec<Timestamp>,
     /// When the last of too many changes is reconciled.
     held_until: Option<Timestamp>,
     /// Whether the next reconcile may send a registry that shows no difference.
@@ -75,7 +75,8 @@ struct Waiters {
 /// The objects, and whose turn it is.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    entries: HashMap<ObjectKey, Entry>,
+    /// Boxed: a third of a map's places are empty, and an entry is a kilobyte.
+    entries: HashMap<ObjectKey, Box<Entry>>,
     lanes: Lanes,
     due: BTreeSet<(Timestamp, ObjectKey)>,
     waiting: Waiting,
@@ -186,6 +187,17 @@ impl Queue {
         self.wake(key, Lane::Background, now);
     }
 
+    /// An account may send so many requests per second.
+    pub(super) fn account_may(&mut self, account: &str, requests_per_second: f64) {
+        self.lanes.account_may(account, requests_per_second);
+    }
+
+    /// There is no account of this name any more: its objects have to say so.
+    pub(super) fn account_is_gone(&mut self, account: &str, now: Timestamp) {
+        self.lanes.account_is_gone(account);
+        self.account_changed(account, now);
+    }
+
     /// Wakes every object of an account.
     pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
         self.wake_all(now, |_, scope| scope.account == account);
@@ -273,7 +285,7 @@ impl Queue {
         jitter: impl Fn(Duration) -> Duration,
     ) {
         // One that was forgotten and seen again meanwhile has its own turn before it.
-        let is_its = |entry: &&mut Entry| {
+        let is_its = |entry: &&mut Box<Entry>| {
             entry.seen.uid == uid && matches!(entry.state, State::Running { .. })
         };
         let Some(entry) = self.entries.get_mut(key).filter(is_its) else {
@@ -298,7 +310,7 @@ impl Queue {
         self.n_waiting_for_secrets -= usize::from(entry.waiting_for.is_some());
         entry.waiting_for = match (ended.requeue, ended.verdict) {
             (Requeue::SecretChange { .. }, Verdict::NoCredential { secret, problem }) => {
-                Some(WaitingFor { secret, problem })
+                Some(Box::new(WaitingFor { secret, problem }))
             }
             _ => None,
         };

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
 use serde::Deserialize;
 
@@ -59,26 +58,11 @@ pub fn build(args: &[&str]) -> Result<Executables, Error> {
     let mut command = command();
     command
         .args(["build", "--message-format=json-render-diagnostics"])
-        .args(args)
-        .stdout(Stdio::piped());
-    let shown = process::shown(&command);
-    let mut child = command
-        .spawn()
-        .map_err(Error::io(format!("start `{shown}`")))?;
-    let mut executables = BTreeMap::new();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let line = line.map_err(Error::io("read what cargo says"))?;
-            if let Some((name, path)) = executable(&line) {
-                executables.insert(name, path);
-            }
-        }
-    }
-    let status = child
-        .wait()
-        .map_err(Error::io(format!("wait for `{shown}`")))?;
-    succeeded(&shown, status)?;
-    Ok(Executables(executables))
+        .args(args);
+    let printed = process::printed_by(command)?;
+    Ok(Executables(
+        printed.lines().filter_map(executable).collect(),
+    ))
 }
 
 /// Runs a command whose outputs go where ours go.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
 
-use crate::process::{Process, output_of, seconds_since, shown, tail, tethered};
+use crate::process::{Process, output_of, printed_by, seconds_since, shown, tail, tethered};
 use crate::progress::say;
 use crate::{Error, cargo, environment};
 
@@ -56,6 +56,13 @@ pub fn run(twice: bool) -> Result<(), Error> {
 /// The one that this machine can run.
 pub fn target() -> String {
     format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+/// Builds the operator as it ships, for this machine, and returns its path.
+pub(crate) fn operator() -> Result<PathBuf, Error> {
+    let mut command = tethered(environment::checkout().join("release/binary"));
+    command.arg(target()).current_dir(environment::checkout());
+    Ok(PathBuf::from(printed_by(command)?.trim_end()))
 }
 
 struct Build {

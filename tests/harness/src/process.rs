@@ -225,6 +225,24 @@ pub fn output_of(command: &mut Command) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// Runs a command whose messages go where ours go, and returns what it prints. The process ends with us.
+pub fn printed_by(mut command: Command) -> Result<String, Error> {
+    let shown = shown(&command);
+    let child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Error::io(format!("start `{shown}`")))?;
+    let output = finish(child).map_err(Error::io(format!("wait for `{shown}`")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Error::Command {
+        command: shown,
+        status: output.status,
+        output: "its own words stand above".to_owned(),
+    })
+}
+
 /// As `Child::wait_with_output`, but the lifeline stays open until the end.
 fn finish(mut child: Child) -> std::io::Result<std::process::Output> {
     let lifeline = child.stdin.take();

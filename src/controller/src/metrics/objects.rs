@@ -1,6 +1,6 @@
 //! The series of each object and account: at most eleven for an object, and they go with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use swr_operator_api::{Condition, ConditionStatus};
 use swr_operator_core::diff::Changes;
 use swr_operator_core::object::{Object, ObjectKey};
+use swr_operator_core::tag;
 
 const OBJECT: &str = "ReplicationRegistry";
 const ACCOUNT: &str = "SwrAccount";
@@ -62,10 +63,12 @@ pub struct Shown<'a> {
 #[derive(Clone, Default)]
 struct State(Arc<Mutex<Series>>);
 
+/// Copied at each scrape: ten thousand objects share what they can.
 #[derive(Clone, Default)]
 struct Series {
-    objects: HashMap<ObjectKey, OfObject>,
-    accounts: BTreeMap<String, Vec<OfCondition>>,
+    objects: HashMap<Arc<ObjectKey>, OfObject>,
+    names: Names,
+    accounts: BTreeMap<String, Box<[OfCondition]>>,
     instances: BTreeMap<(String, String), OfInstance>,
 }
 
@@ -86,7 +89,8 @@ pub struct OfInstance {
 
 #[derive(Clone, Default)]
 struct OfObject {
-    uid: String,
+    /// As in a tag.
+    uid: [u8; 16],
     generation: i64,
     shown: Option<Last>,
     last_success: Option<Timestamp>,
@@ -106,22 +110,35 @@ struct Last {
     observed_generation: i64,
     suspended: bool,
     poll_secs: i64,
-    conditions: Vec<OfCondition>,
+    conditions: Box<[OfCondition]>,
 }
 
 #[derive(Clone)]
 struct OfCondition {
-    type_: String,
+    type_: Arc<str>,
     status: ConditionStatus,
-    reason: String,
+    reason: Arc<str>,
 }
 
-impl OfCondition {
-    fn all(conditions: &[Condition]) -> Vec<OfCondition> {
+/// The types and reasons of conditions: few names, each kept once.
+#[derive(Clone, Default)]
+struct Names(BTreeSet<Arc<str>>);
+
+impl Names {
+    fn of(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let name = Arc::<str>::from(name);
+        self.0.insert(Arc::clone(&name));
+        name
+    }
+
+    fn of_all(&mut self, conditions: &[Condition]) -> Box<[OfCondition]> {
         let of = |condition: &Condition| OfCondition {
-            type_: condition.type_.clone(),
+            type_: self.of(&condition.type_),
             status: condition.status,
-            reason: condition.reason.clone(),
+            reason: self.of(&condition.reason),
         };
         conditions.iter().map(of).collect()
     }
@@ -131,7 +148,7 @@ impl Last {
     fn is(&self, type_: &str, status: ConditionStatus) -> bool {
         self.conditions
             .iter()
-            .any(|condition| condition.type_ == type_ && condition.status == status)
+            .any(|condition| *condition.type_ == *type_ && condition.status == status)
     }
 }
 
@@ -194,10 +211,14 @@ impl Objects {
         now: Timestamp,
     ) {
         let mut series = self.locked();
-        let object = series.objects.entry(key.clone()).or_default();
+        let object = match series.objects.get_mut(key) {
+            Some(object) => object,
+            None => series.objects.entry(Arc::new(key.clone())).or_default(),
+        };
+        let uid = tag::uid_bytes(uid);
         if object.uid != uid {
             *object = OfObject {
-                uid: uid.to_owned(),
+                uid,
                 generation,
                 new_since: created_at,
                 ..OfObject::default()
@@ -226,18 +247,16 @@ impl Objects {
     pub fn shown(&self, shown: &Shown<'_>, now: Timestamp) {
         let object = shown.object;
         let mut series = self.locked();
-        let Some(of) = series
-            .objects
-            .get_mut(&object.key)
-            .filter(|of| of.uid == object.uid)
-        else {
+        let Series { objects, names, .. } = &mut *series;
+        let uid = tag::uid_bytes(&object.uid);
+        let Some(of) = objects.get_mut(&object.key).filter(|of| of.uid == uid) else {
             return;
         };
         let last = Last {
             observed_generation: shown.observed_generation,
             suspended: object.suspended,
             poll_secs: shown.poll_secs,
-            conditions: OfCondition::all(shown.conditions),
+            conditions: names.of_all(shown.conditions),
         };
         let is_ready = last.is("Ready", ConditionStatus::True);
         if is_ready && shown.observed_generation >= of.generation {
@@ -308,8 +327,9 @@ impl Objects {
 
     /// An account has these conditions.
     pub fn account_shown(&self, name: &str, conditions: &[Condition]) {
-        let conditions = OfCondition::all(conditions);
-        self.locked().accounts.insert(name.to_owned(), conditions);
+        let mut series = self.locked();
+        let conditions = series.names.of_all(conditions);
+        series.accounts.insert(name.to_owned(), conditions);
     }
 
     /// There is no account of this name any more.
@@ -334,6 +354,12 @@ impl Objects {
     }
 }
 
+impl Series {
+    fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &OfObject)> {
+        self.objects.iter().map(|(key, of)| (&**key, of))
+    }
+}
+
 impl State {
     fn locked(&self) -> MutexGuard<'_, Series> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -352,10 +378,8 @@ impl Collector for State {
         let series = self.locked().clone();
         encode_conditions(&mut encoder, &series)?;
         let with_shown = || {
-            series
-                .objects
-                .iter()
-                .filter_map(|(key, of)| Some((key, of, of.shown.as_ref()?)))
+            let objects = series.objects();
+            objects.filter_map(|(key, of)| Some((key, of, of.shown.as_ref()?)))
         };
         #[expect(
             clippy::cast_precision_loss,
@@ -397,25 +421,19 @@ impl Collector for State {
             &mut encoder,
             "swr_drift_detected",
             "How often something else was found to have changed the registry in SWR.",
-            series
-                .objects
-                .iter()
-                .map(|(key, of)| (key, of.drift_detected)),
+            series.objects().map(|(key, of)| (key, of.drift_detected)),
         )?;
         counter(
             &mut encoder,
             "swr_drift_corrected",
             "How often that was put back.",
-            series
-                .objects
-                .iter()
-                .map(|(key, of)| (key, of.drift_corrected)),
+            series.objects().map(|(key, of)| (key, of.drift_corrected)),
         )?;
         counter(
             &mut encoder,
             "swr_credential_rotations",
             "How often a credential was sent because it alone had changed, in its Secret.",
-            series.objects.iter().map(|(key, of)| (key, of.rotations)),
+            series.objects().map(|(key, of)| (key, of.rotations)),
         )?;
         encode_instances(&mut encoder, &series)
     }
@@ -477,7 +495,7 @@ fn encode_conditions(
         None,
         MetricType::Gauge,
     )?;
-    let objects = series.objects.iter().flat_map(|(key, of)| {
+    let objects = series.objects().flat_map(|(key, of)| {
         let conditions = of.shown.iter().flat_map(|last| &last.conditions);
         conditions
             .map(move |condition| (OBJECT, key.namespace.as_str(), key.name.as_str(), condition))

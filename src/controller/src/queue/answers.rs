@@ -105,7 +105,7 @@ impl Queue {
         &self,
     ) -> impl Iterator<Item = (&ObjectKey, &str, &WaitingFor)> {
         self.entries.iter().filter_map(|(key, entry)| {
-            let waiting = entry.waiting_for.as_ref()?;
+            let waiting = entry.waiting_for.as_deref()?;
             Some((key, entry.seen.uid.as_str(), waiting))
         })
     }

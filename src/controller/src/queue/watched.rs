@@ -1,7 +1,5 @@
 //! What the watch shows of the objects, and what that asks for.
 
-use std::collections::VecDeque;
-
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::object::{Object, ObjectKey};
@@ -52,7 +50,7 @@ impl Queue {
                 self.forget(&key);
                 self.entries.insert(
                     key.clone(),
-                    Entry {
+                    Box::new(Entry {
                         seen,
                         state: State::Idle,
                         failures: 0,
@@ -62,12 +60,12 @@ impl Queue {
                         waiting_for: None,
                         needs: None,
                         listed: true,
-                        changed_at: VecDeque::from([now]),
+                        changed_at: vec![now],
                         held_until: None,
                         may_resend: false,
                         upon: None,
                         watched: None,
-                    },
+                    }),
                 );
                 self.wake(&key, Lane::Change, now);
                 self.show(&key, object, now);
@@ -109,16 +107,16 @@ impl Queue {
             .changed_at
             .retain(|at| time::after_span(*at, window) > now);
         let is_storm = entry.changed_at.len() >= CHANGES_AT_ONCE && !without_delay;
-        let newest = entry.changed_at.back().filter(|_| is_storm).copied();
+        let newest = entry.changed_at.last().filter(|_| is_storm).copied();
         let Some(newest) = newest else {
-            entry.changed_at.push_back(now);
+            entry.changed_at.push(now);
             self.wake(key, Lane::Change, now);
             return;
         };
         let at = entry.held_until.unwrap_or(time::after_span(newest, window));
         if entry.held_until.is_none() {
             entry.held_until = Some(at);
-            entry.changed_at.push_back(at);
+            entry.changed_at.push(at);
         }
         if entry.state == State::Idle {
             let at = entry.due.map_or(at, |due| due.min(at));

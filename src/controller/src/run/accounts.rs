@@ -63,6 +63,8 @@ impl Loop {
                 match account {
                     Ok(account) => {
                         self.watches_namespaces |= grant::needs_labels(&account.spec.grants);
+                        let rate = account.spec.limits.requests_per_second;
+                        self.queue.account_may(&name, rate);
                         if self.roster.fits(&name, *account, clock::now()) {
                             self.context.accounts.fits(&name);
                         }
@@ -96,7 +98,7 @@ impl Loop {
         self.roster.deleted(name);
         self.context.accounts.forget(name);
         self.context.metrics.objects.account_forgotten(name);
-        self.queue.account_changed(name, clock::now());
+        self.queue.account_is_gone(name, clock::now());
     }
 
     /// An account that cannot be understood is not used, whatever it said before.

@@ -43,7 +43,7 @@ use crate::assets::Assets;
 use crate::bed::DevFolder;
 use crate::process::{output_of, tethered};
 use crate::progress::say;
-use crate::{Error, cargo, environment};
+use crate::{Error, cargo, environment, image};
 use client::CONNECTIONS;
 use contestant::{Contestant, Profile};
 use report::{Machine, Report, Settings};
@@ -111,8 +111,8 @@ A peer is any program that serves a kind of its own:
   - It is killed once, with all objects in sync, and started again.
 A workload that it does not finish in time is noted, and the next one is measured.";
 
-/// Builds what is measured and the client that measures, all optimised: a slow client would be a high floor. Then lets
-/// the optimised client go on.
+/// Builds what is measured, the operator as it ships, and the client that measures, all optimised: a slow client would be
+/// a high floor. Then lets the optimised client go on.
 pub fn run(options: &Options) -> Result<(), Error> {
     if let Some(file) = &options.render {
         return render(file);
@@ -121,10 +121,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return bench(options, operator, simulator);
     }
     say("building operator, simulator and client, optimised");
+    let operator = image::operator()?;
     let built = cargo::build(&[
         "--release",
-        "--package",
-        "swr-operator",
         "--package",
         "swr-simulator",
         "--package",
@@ -134,7 +133,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     command
         .args(std::env::args_os().skip(1))
         .arg("--built")
-        .arg(built.get("swr-operator")?)
+        .arg(operator)
         .arg(built.get("swr-simulator")?);
     cargo::stream(command)
 }
