@@ -14,7 +14,7 @@ use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, RegistryWr
 use swr_operator_core::failure::Failure;
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
-use swr_operator_core::reconcile::{Memory, Reconcile, Windows, Witness};
+use swr_operator_core::reconcile::{Clearance, Memory, Reconcile, Windows, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
@@ -329,6 +329,7 @@ impl Core {
                 is_believed: true,
                 may_send: true,
             },
+            clearance: Clearance::Given { until: None },
             memory: Memory::clone(&self.memories.get(process.memory)),
         }
     }
@@ -589,7 +590,7 @@ impl Core {
                 write,
                 then,
             } => self.put(then.work().owner(), write, target.record(), NEVER),
-            Effect::Delete { target, then } => Request::Cloud {
+            Effect::Delete { target, then, .. } => Request::Cloud {
                 write: CloudWrite::Delete {
                     id: id_of(target.id()),
                     uid: uid_of(&then.work().object().uid),
