@@ -211,6 +211,9 @@ impl World {
                     None
                 }
             }
+            CloudWrite::Delete { .. } if controller.paused => {
+                Some("a DELETE although deletions were paused when the reconcile began")
+            }
             CloudWrite::Put { .. } | CloudWrite::Delete { .. } => {
                 (object.is_some() && !held).then_some("S7 write without our finalizer on")
             }

@@ -175,6 +175,8 @@ pub(crate) struct Controller {
     pub(crate) excused: bool,
     /// When the acknowledged intent of this reconcile started.
     pub(crate) intent: Tick,
+    /// Whether the mass-deletion guard paused deletions when it began.
+    pub(crate) paused: bool,
 }
 
 impl Controller {
@@ -195,6 +197,7 @@ impl Controller {
         held: false,
         excused: false,
         intent: NEVER,
+        paused: false,
     };
 
     /// The same process, knowing nothing of any object.
@@ -229,6 +232,7 @@ impl Controller {
             held: false,
             excused: false,
             intent: NEVER,
+            paused: false,
             ..*self
         };
     }
@@ -265,6 +269,8 @@ pub(crate) struct Budget {
     pub(crate) unseen: u8,
     /// Reconciles that begin with the object before its last change, as a watch that lags shows it.
     pub(crate) stale: u8,
+    /// How often too many other objects are deleted while ours is.
+    pub(crate) pauses: u8,
 }
 
 /// Registries at once, those that lagging reads still show included.
@@ -284,6 +290,8 @@ pub(crate) struct State {
     /// A bit for each uid that a person let go without asking SWR: `Orphan`, set when the
     /// deletion was under way.
     pub(crate) let_go: u8,
+    /// Whether the mass-deletion guard pauses deletions.
+    pub(crate) paused: bool,
     /// Version of the Secret.
     pub(crate) secret: u8,
     pub(crate) registries: [Option<Registry>; REGISTRIES],
@@ -403,7 +411,7 @@ type Key = (
     Index,
     Index,
     Tick,
-    (bool, bool, bool, i8),
+    (bool, bool, bool, bool, i8),
     (Tick, u16, u16),
 );
 
@@ -430,6 +438,7 @@ fn key_of(controller: &Controller) -> Key {
             controller.held,
             controller.excused,
             controller.read_only,
+            controller.paused,
             controller.ahead,
         ),
         (controller.intent, controller.upon, controller.watched),
