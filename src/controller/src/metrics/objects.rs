@@ -1,6 +1,6 @@
 //! The series of each object and account: at most eleven for an object, and they go with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -466,7 +466,14 @@ fn encode_instances(
         let all = series.instances.iter();
         encode_of_instance(encoder, name, help, all.map(|(id, of)| (id, value(of))))?;
     }
-    let paused = series.paused.iter().map(|(id, paused)| (id, *paused));
+    // Zero where none is, so that whoever watches it sees it end.
+    let ids: BTreeSet<_> = series
+        .instances
+        .keys()
+        .chain(series.paused.keys())
+        .collect();
+    let paused = |id: &(String, String)| series.paused.get(id).copied().unwrap_or_default();
+    let paused = ids.into_iter().map(|id| (id, paused(id)));
     encode_of_instance(
         encoder,
         "swr_deletions_paused",
