@@ -8,7 +8,6 @@ use crate::cloud::PATIENCE;
 use crate::site::{Site, condition, registry_id};
 
 const OBJECTS: usize = 40;
-const ALLOW: &str = "swr.huaweicloud.com/allow-deletions-until";
 
 #[test]
 fn thirty_of_forty_deletions_wait_for_an_administrator_and_five_do_not() {
@@ -57,10 +56,6 @@ fn delete(site: &Site, which: std::ops::Range<usize>) {
     site.cluster.kubectl(&command);
 }
 
-fn allow(site: &Site, until: &Value) {
-    site.patch_account(&json!({"metadata": {"annotations": {ALLOW: until}}}));
-}
-
 /// Each of these was deleted once, nothing else was written, and their objects are gone.
 fn gone_with_their_registries(site: &Site, mark: u64, ids: &[i64]) {
     let mut wanted: Vec<String> = ids
@@ -105,7 +100,7 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
         assert_eq!(
             message,
             format!(
-                "too many objects of SWR instance {instance} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} {ALLOW}=TIME, for example 2030-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
+                "too many objects of SWR instance {instance} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} swr.huaweicloud.com/allow-deletions-until=TIME, for example 2030-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
                 site.name
             )
         );
@@ -147,12 +142,12 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
 
     // Neither what is no time nor what is over lets anything through.
     let mark = site.cloud.mark();
-    allow(site, &json!("tomorrow"));
+    site.allow_deletions_until(&json!("tomorrow"));
     site.await_account_saying(
         "True Available",
         "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through",
     );
-    allow(site, &json!("2020-01-01T00:00:00Z"));
+    site.allow_deletions_until(&json!("2020-01-01T00:00:00Z"));
     site.await_account_saying(
         "True Available",
         "the credential is at hand and the project is known",
@@ -160,13 +155,13 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
     paused("30");
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
 
-    allow(site, &json!("2199-01-01T00:00:00Z"));
+    site.allow_deletions();
     gone_with_their_registries(site, mark, &ids[..30]);
     paused("0");
     assert_eq!(site.objects().len(), 9);
 
     // Afterwards the guard is there again, and what an administrator let through does not count.
-    allow(site, &Value::Null);
+    site.allow_deletions_until(&Value::Null);
     let mark = site.cloud.mark();
     delete(site, 31..33);
     gone_with_their_registries(site, mark, &ids[31..33]);
