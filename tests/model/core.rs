@@ -66,8 +66,8 @@ pub(crate) struct Ending {
 pub(crate) struct Told {
     /// That its process only reads.
     pub(crate) read_only: bool,
-    /// That the mass-deletion guard pauses deletions.
-    pub(crate) paused: bool,
+    /// What the mass-deletion guard says.
+    pub(crate) clearance: Clearance,
 }
 
 /// What the objects of a configuration have in common.
@@ -338,10 +338,7 @@ impl Core {
                 is_believed: true,
                 may_send: true,
             },
-            clearance: match told.paused {
-                true => Clearance::Paused,
-                false => Clearance::Given { until: None },
-            },
+            clearance: told.clearance,
             memory: Memory::clone(&self.memories.get(process.memory)),
         }
     }

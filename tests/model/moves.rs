@@ -5,14 +5,15 @@
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::failure::{Cause, Class};
 use swr_operator_core::object::Object;
+use swr_operator_core::reconcile::Clearance;
 
 use crate::ask::{Answer, Request};
 use crate::core::{Core, Outcome, Setting, Told};
 use crate::facts::Facts as _;
 use crate::swr::add_foreign;
 use crate::world::{
-    At, BEGIN, Budget, Controller, Flight, Index, Looked, Mark, NEVER, REGISTRIES, Registry, Sent,
-    State, Tick,
+    At, BEGIN, Budget, CLEARED, Controller, Flight, Index, Looked, Mark, NEVER, REGISTRIES,
+    Registry, Sent, State, Tick,
 };
 
 /// A lie of the environment, which takes one rule's ground away. The product knows none of them.
@@ -408,13 +409,19 @@ impl World {
     fn told(&self, controller: &Controller) -> Told {
         Told {
             read_only: controller.read_only && self.config.lie != Lie::ForgetsReadOnly,
-            paused: controller.paused && self.config.lie != Lie::ForgetsPause,
+            clearance: match self.config.lie == Lie::ForgetsPause {
+                true => CLEARED,
+                false => controller.clearance,
+            },
         }
     }
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     fn enqueue(&self, state: &mut State, k: usize, uid: u8) {
-        let paused = state.paused;
+        let clearance = match state.paused {
+            true => Clearance::Paused,
+            false => CLEARED,
+        };
         let controller = &mut state.controllers[k];
         if controller.uid != uid {
             // Another object to the queue: nothing is remembered of it.
@@ -424,7 +431,7 @@ impl World {
             };
         }
         controller.due = NEVER;
-        controller.paused = paused;
+        controller.clearance = clearance;
     }
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]

@@ -2,6 +2,8 @@
 //! few registries, controllers and requests on the wire. Small, flat and comparable; everything
 //! large (objects, effects, summaries) is an index into the tables of [`crate::core`].
 
+use swr_operator_core::reconcile::Clearance;
+
 /// Abstract time. [`crate::core`] turns it into timestamps.
 pub(crate) type Tick = u16;
 
@@ -10,6 +12,9 @@ pub(crate) const BEGIN: Tick = 20;
 
 /// No time.
 pub(crate) const NEVER: Tick = Tick::MAX;
+
+/// Deletions may go on.
+pub(crate) const CLEARED: Clearance = Clearance::Given { until: None };
 
 /// Index into a table of [`crate::core`].
 pub(crate) type Index = u32;
@@ -175,8 +180,8 @@ pub(crate) struct Controller {
     pub(crate) excused: bool,
     /// When the acknowledged intent of this reconcile started.
     pub(crate) intent: Tick,
-    /// Whether the mass-deletion guard paused deletions when it began.
-    pub(crate) paused: bool,
+    /// What the mass-deletion guard said when it began.
+    pub(crate) clearance: Clearance,
 }
 
 impl Controller {
@@ -197,7 +202,7 @@ impl Controller {
         held: false,
         excused: false,
         intent: NEVER,
-        paused: false,
+        clearance: CLEARED,
     };
 
     /// The same process, knowing nothing of any object.
@@ -232,7 +237,7 @@ impl Controller {
             held: false,
             excused: false,
             intent: NEVER,
-            paused: false,
+            clearance: CLEARED,
             ..*self
         };
     }
@@ -438,7 +443,7 @@ fn key_of(controller: &Controller) -> Key {
             controller.held,
             controller.excused,
             controller.read_only,
-            controller.paused,
+            controller.clearance == Clearance::Paused,
             controller.ahead,
         ),
         (controller.intent, controller.upon, controller.watched),
