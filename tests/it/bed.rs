@@ -25,7 +25,7 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(25);
 
 /// Any free port, short windows, so that seconds show what takes minutes in production, and a log for whoever
 /// reads a failure.
-const WINDOWS: [(&str, &str); 9] = [
+const WINDOWS: [(&str, &str); 10] = [
     ("--health-address", "127.0.0.1:0"),
     ("--metrics-address", "127.0.0.1:0"),
     ("--poll-interval", "2s"),
@@ -34,6 +34,7 @@ const WINDOWS: [(&str, &str); 9] = [
     ("--read-deadline", "3s"),
     ("--grace", "2s"),
     ("--secret-retry", "2s"),
+    ("--mass-deletion-guard", "1s"),
     ("--log-level", "info,swr_operator=debug"),
 ];
 

@@ -228,6 +228,7 @@ fn check(site: &Site, kind: &str, edits: &[Edit]) {
 
     let deleted = site.cloud.mark();
     let objects = site.objects();
+    site.allow_deletions();
     for object in &objects {
         site.delete(name_of(object));
     }

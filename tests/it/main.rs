@@ -81,6 +81,7 @@ mod faults;
 mod fight;
 mod giant;
 mod gitops;
+mod guard;
 mod install;
 mod kills;
 mod leaks;

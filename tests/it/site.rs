@@ -165,6 +165,17 @@ impl Site {
             .expect("the account is patched");
     }
 
+    /// An administrator lets deletions pass the mass-deletion guard until then.
+    pub(crate) fn allow_deletions_until(&self, until: &Value) {
+        let annotation = "swr.huaweicloud.com/allow-deletions-until";
+        self.patch_account(&json!({"metadata": {"annotations": {annotation: until}}}));
+    }
+
+    /// The same for the rest of the test.
+    pub(crate) fn allow_deletions(&self) {
+        self.allow_deletions_until(&json!("2199-01-01T00:00:00Z"));
+    }
+
     /// Waits for a state of the account's `Ready`; the condition's message.
     pub(crate) fn await_account(&self, wanted: &str) -> String {
         eventually_blocking(

@@ -25,6 +25,7 @@ pub(crate) const NOTHING: Budget = Budget {
     restores: 0,
     unseen: 0,
     stale: 0,
+    pauses: 0,
 };
 
 const SETTING: Setting = Setting {
@@ -149,6 +150,14 @@ pub(crate) fn small() -> Vec<Config> {
             Budget {
                 faults: 1,
                 deletions: 1,
+                ..b
+            },
+        ),
+        one(
+            "delete, paused",
+            Budget {
+                deletions: 1,
+                pauses: 1,
                 ..b
             },
         ),
@@ -337,6 +346,7 @@ pub(crate) fn full() -> Vec<Config> {
     all.extend(restores());
     all.extend(letting_go());
     all.extend(readers());
+    all.extend(guarded());
     all.extend(unseen());
     all
 }
@@ -553,6 +563,22 @@ fn readers() -> Vec<Config> {
     ]
 }
 
+/// Deletions that the mass-deletion guard pauses.
+fn guarded() -> Vec<Config> {
+    let b = NOTHING;
+    vec![one(
+        "paused, fault, crash, delete, Orphan",
+        Budget {
+            pauses: 1,
+            faults: 1,
+            crashes: 1,
+            deletions: 1,
+            orphans: 1,
+            ..b
+        },
+    )]
+}
+
 fn showing(config: Config) -> Config {
     Config {
         setting: Setting {
@@ -719,6 +745,17 @@ pub(crate) fn lies() -> Vec<Config> {
             read_only: [true; 2],
             ..lie(Lie::ForgetsReadOnly, one("minus --read-only", b))
         },
+        lie(
+            Lie::ForgetsPause,
+            one(
+                "minus the mass-deletion guard",
+                Budget {
+                    deletions: 1,
+                    pauses: 1,
+                    ..b
+                },
+            ),
+        ),
         skewed(lie(
             Lie::ClockSleeps,
             two(

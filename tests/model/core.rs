@@ -14,7 +14,7 @@ use swr_operator_core::effect::{Effect, Listing, Next, ObjectWritten, RegistryWr
 use swr_operator_core::failure::Failure;
 use swr_operator_core::object::{Object, Version};
 use swr_operator_core::observed::{Health, Inventory, Record};
-use swr_operator_core::reconcile::{Memory, Reconcile, Windows, Witness};
+use swr_operator_core::reconcile::{Clearance, Memory, Reconcile, Windows, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
@@ -61,6 +61,15 @@ pub(crate) struct Ending {
     summary: Index,
 }
 
+/// What a reconcile is told at its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    /// That its process only reads.
+    pub(crate) read_only: bool,
+    /// What the mass-deletion guard says.
+    pub(crate) clearance: Clearance,
+}
+
 /// What the objects of a configuration have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
@@ -93,8 +102,8 @@ pub(crate) struct Core {
     baseline: Table<Baseline>,
     endings: Table<Ending>,
     requests: Memo<Index, Request>,
-    starts: Memo<(u8, bool, Index), Index>,
-    shown_starts: Memo<(u8, bool, Index, Index, Tick), Outcome>,
+    starts: Memo<(u8, Told, Index), Index>,
+    shown_starts: Memo<(u8, Told, Index, Index, Tick), Outcome>,
     outcomes: Memo<(Index, Answer, Tick), Outcome>,
     polls: Memo<(Index, View, u8, u8), bool>,
     written: Memo<(Index, bool, Index, u16), Index>,
@@ -278,12 +287,12 @@ impl Core {
     }
 
     /// A reconcile begins with a read of the object.
-    pub(crate) fn start(&mut self, uid: u8, process: &Controller, read_only: bool) -> Index {
-        let key = (uid, read_only, process.memory);
+    pub(crate) fn start(&mut self, uid: u8, process: &Controller, told: Told) -> Index {
+        let key = (uid, told, process.memory);
         if let Some(effect) = self.starts.get(&key) {
             return *effect;
         }
-        let Next::Do(effect) = step::start(self.reconcile(uid, process, read_only), None) else {
+        let Next::Do(effect) = step::start(self.reconcile(uid, process, told), None) else {
             panic!("without an object a reconcile begins with an effect");
         };
         let effect = self.effects.keep(*effect);
@@ -296,11 +305,11 @@ impl Core {
         &mut self,
         uid: u8,
         process: &Controller,
-        read_only: bool,
+        told: Told,
         object: Index,
         now: Tick,
     ) -> Outcome {
-        let key = (uid, read_only, process.memory, object, now);
+        let key = (uid, told, process.memory, object, now);
         if let Some(outcome) = self.shown_starts.get(&key) {
             return *outcome;
         }
@@ -308,13 +317,13 @@ impl Core {
             object: Object::clone(&self.objects.get(object)),
             at: time(now),
         };
-        let next = step::start(self.reconcile(uid, process, read_only), Some(shown));
+        let next = step::start(self.reconcile(uid, process, told), Some(shown));
         let outcome = self.outcome(next, now);
         self.shown_starts.insert(key, outcome);
         outcome
     }
 
-    fn reconcile(&self, uid: u8, process: &Controller, read_only: bool) -> Reconcile {
+    fn reconcile(&self, uid: u8, process: &Controller, told: Told) -> Reconcile {
         Reconcile {
             key: swr_operator_core::object::ObjectKey {
                 namespace: NAMESPACE.to_owned(),
@@ -323,12 +332,13 @@ impl Core {
             uid: uid_text(uid),
             owner: self.owners[usize::from(uid)].clone(),
             windows: self.windows,
-            read_only,
+            read_only: told.read_only,
             // A poll lets one at a time be sent again, and there is one object.
             witness: Witness {
                 is_believed: true,
                 may_send: true,
             },
+            clearance: told.clearance,
             memory: Memory::clone(&self.memories.get(process.memory)),
         }
     }
@@ -589,7 +599,7 @@ impl Core {
                 write,
                 then,
             } => self.put(then.work().owner(), write, target.record(), NEVER),
-            Effect::Delete { target, then } => Request::Cloud {
+            Effect::Delete { target, then, .. } => Request::Cloud {
                 write: CloudWrite::Delete {
                     id: id_of(target.id()),
                     uid: uid_of(&then.work().object().uid),

@@ -5,14 +5,15 @@
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::failure::{Cause, Class};
 use swr_operator_core::object::Object;
+use swr_operator_core::reconcile::Clearance;
 
 use crate::ask::{Answer, Request};
-use crate::core::{Core, Outcome, Setting};
+use crate::core::{Core, Outcome, Setting, Told};
 use crate::facts::Facts as _;
 use crate::swr::add_foreign;
 use crate::world::{
-    At, BEGIN, Budget, Controller, Flight, Index, Looked, Mark, NEVER, REGISTRIES, Registry, Sent,
-    State, Tick,
+    At, BEGIN, Budget, CLEARED, Controller, Flight, Index, Looked, Mark, NEVER, REGISTRIES,
+    Registry, Sent, State, Tick,
 };
 
 /// A lie of the environment, which takes one rule's ground away. The product knows none of them.
@@ -54,6 +55,8 @@ pub(crate) enum Lie {
     DeniesUnknown,
     /// A process is not told that it only reads.
     ForgetsReadOnly,
+    /// A reconcile is not told that deletions are paused.
+    ForgetsPause,
 }
 
 /// What is explored.
@@ -157,6 +160,7 @@ impl World {
             uids: 1,
             taken_away: 0,
             let_go: 0,
+            paused: false,
             secret: 1,
             registries: [None; REGISTRIES],
             ids: 0,
@@ -244,6 +248,7 @@ impl World {
         state.previous = state.previous.filter(|_| shows_older);
         let now = state.now;
         let object = state.object;
+        state.paused &= object.is_some();
         for controller in &mut state.controllers {
             let clock = controller.clock(now);
             if controller.at == At::Idle {
@@ -386,11 +391,9 @@ impl World {
             self.note_read(&mut next, k, uid, &shown);
             next.controllers[k].watched = self.core.version(object);
             let controller = next.controllers[k];
-            let read_only = self.is_told_to_read(&controller);
+            let told = self.told(&controller);
             let clock = controller.clock(next.now);
-            let outcome = self
-                .core
-                .start_shown(uid, &controller, read_only, object, clock);
+            let outcome = self.core.start_shown(uid, &controller, told, object, clock);
             self.follow(&mut next, k, outcome);
             push(out, Label::Watched(k, uid, how), next, None);
         }
@@ -399,16 +402,26 @@ impl World {
     pub(crate) fn begin(&mut self, state: &mut State, k: usize, uid: u8) -> Index {
         self.enqueue(state, k, uid);
         let controller = state.controllers[k];
-        let read_only = self.is_told_to_read(&controller);
-        self.core.start(uid, &controller, read_only)
+        let told = self.told(&controller);
+        self.core.start(uid, &controller, told)
     }
 
-    fn is_told_to_read(&self, controller: &Controller) -> bool {
-        controller.read_only && self.config.lie != Lie::ForgetsReadOnly
+    fn told(&self, controller: &Controller) -> Told {
+        Told {
+            read_only: controller.read_only && self.config.lie != Lie::ForgetsReadOnly,
+            clearance: match self.config.lie == Lie::ForgetsPause {
+                true => CLEARED,
+                false => controller.clearance,
+            },
+        }
     }
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     fn enqueue(&self, state: &mut State, k: usize, uid: u8) {
+        let clearance = match state.paused {
+            true => Clearance::Paused,
+            false => CLEARED,
+        };
         let controller = &mut state.controllers[k];
         if controller.uid != uid {
             // Another object to the queue: nothing is remembered of it.
@@ -418,6 +431,7 @@ impl World {
             };
         }
         controller.due = NEVER;
+        controller.clearance = clearance;
     }
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]

@@ -85,6 +85,9 @@ impl World {
         {
             step.next.let_go |= 1 << self.core.object(object).uid_number();
         }
+        if is_deleting {
+            guards(state, out);
+        }
         self.restores(state, object, out);
     }
 
@@ -210,6 +213,23 @@ impl World {
                 None,
             );
         }
+    }
+}
+
+/// What the mass-deletion guard learns, and tells the reconciles that begin later.
+fn guards(state: &State, out: &mut Vec<Step>) {
+    let mut next = *state;
+    next.paused = !state.paused;
+    if state.paused {
+        // The guard wakes what it held.
+        for controller in &mut next.controllers {
+            controller.looked = None;
+        }
+        let what = "an administrator lets deletions through";
+        push(out, Label::Other(what), next, None);
+    } else if state.left.pauses > 0 {
+        next.left.pauses -= 1;
+        push(out, Label::Other("too many are deleted"), next, None);
     }
 }
 

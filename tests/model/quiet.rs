@@ -261,6 +261,7 @@ fn is_right(world: &World, state: &State) -> Result<(), &'static str> {
             "DeletionBlocked" if ours.is_none() && stripped.is_some() => Ok(()),
             "DeletionBlocked" | "DuplicateTag" if is_ambiguous => Ok(()),
             "ReadOnly" if reads_only => Ok(()),
+            "DeletionPaused" if state.paused => Ok(()),
             _ => Err("the deletion never ends"),
         };
     }

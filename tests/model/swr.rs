@@ -1,6 +1,7 @@
 //! SWR in the model: what reads may show, and what writes do. Judges S3, S4, S5 and S7.
 
 use swr_operator_core::failure::{Cause, Class};
+use swr_operator_core::reconcile::Clearance;
 
 use crate::ask::{Answer, View};
 use crate::facts::Facts as _;
@@ -210,6 +211,9 @@ impl World {
                 } else {
                     None
                 }
+            }
+            CloudWrite::Delete { .. } if controller.clearance == Clearance::Paused => {
+                Some("a DELETE although deletions were paused when the reconcile began")
             }
             CloudWrite::Put { .. } | CloudWrite::Delete { .. } => {
                 (object.is_some() && !held).then_some("S7 write without our finalizer on")

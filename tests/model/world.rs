@@ -2,6 +2,8 @@
 //! few registries, controllers and requests on the wire. Small, flat and comparable; everything
 //! large (objects, effects, summaries) is an index into the tables of [`crate::core`].
 
+use swr_operator_core::reconcile::Clearance;
+
 /// Abstract time. [`crate::core`] turns it into timestamps.
 pub(crate) type Tick = u16;
 
@@ -10,6 +12,9 @@ pub(crate) const BEGIN: Tick = 20;
 
 /// No time.
 pub(crate) const NEVER: Tick = Tick::MAX;
+
+/// Deletions may go on.
+pub(crate) const CLEARED: Clearance = Clearance::Given { until: None };
 
 /// Index into a table of [`crate::core`].
 pub(crate) type Index = u32;
@@ -175,6 +180,8 @@ pub(crate) struct Controller {
     pub(crate) excused: bool,
     /// When the acknowledged intent of this reconcile started.
     pub(crate) intent: Tick,
+    /// What the mass-deletion guard said when it began.
+    pub(crate) clearance: Clearance,
 }
 
 impl Controller {
@@ -195,6 +202,7 @@ impl Controller {
         held: false,
         excused: false,
         intent: NEVER,
+        clearance: CLEARED,
     };
 
     /// The same process, knowing nothing of any object.
@@ -229,6 +237,7 @@ impl Controller {
             held: false,
             excused: false,
             intent: NEVER,
+            clearance: CLEARED,
             ..*self
         };
     }
@@ -265,6 +274,8 @@ pub(crate) struct Budget {
     pub(crate) unseen: u8,
     /// Reconciles that begin with the object before its last change, as a watch that lags shows it.
     pub(crate) stale: u8,
+    /// How often too many other objects are deleted while ours is.
+    pub(crate) pauses: u8,
 }
 
 /// Registries at once, those that lagging reads still show included.
@@ -284,6 +295,8 @@ pub(crate) struct State {
     /// A bit for each uid that a person let go without asking SWR: `Orphan`, set when the
     /// deletion was under way.
     pub(crate) let_go: u8,
+    /// Whether the mass-deletion guard pauses deletions.
+    pub(crate) paused: bool,
     /// Version of the Secret.
     pub(crate) secret: u8,
     pub(crate) registries: [Option<Registry>; REGISTRIES],
@@ -403,7 +416,7 @@ type Key = (
     Index,
     Index,
     Tick,
-    (bool, bool, bool, i8),
+    (bool, bool, bool, bool, i8),
     (Tick, u16, u16),
 );
 
@@ -430,6 +443,7 @@ fn key_of(controller: &Controller) -> Key {
             controller.held,
             controller.excused,
             controller.read_only,
+            controller.clearance == Clearance::Paused,
             controller.ahead,
         ),
         (controller.intent, controller.upon, controller.watched),

@@ -27,6 +27,10 @@ pub const REQUESTED_AT: [&str; 2] = [
     "reconcile.fluxcd.io/requestedAt",
 ];
 
+/// Annotation of an SwrAccount by which an administrator lets deletions pass the mass-deletion guard:
+/// until this time, in RFC 3339.
+pub const ALLOW_DELETIONS_UNTIL: &str = "swr.huaweicloud.com/allow-deletions-until";
+
 /// What opens the ownership tag in a registry's `description`; refused in `spec.description`.
 pub const TAG_OPENING: &str = "[swr-operator:";
 

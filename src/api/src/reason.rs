@@ -93,6 +93,7 @@ reasons! {
     TargetNotAllowed, Stalled, WARNING, "No grant of the SwrAccount allows this namespace to send images to this target.";
     InUse, Settled, NORMAL, "Of an SwrAccount that is being deleted: objects still name it. It serves them until they are gone or name another account.";
     Deleting, Reconciling, SILENT, "The object is being deleted, and the registry with it.";
+    DeletionPaused, Reconciling, WARNING, "Too many objects of one SWR instance are being deleted at once, so the operator deletes nothing in SWR. An administrator lets the deletions through with an annotation of the SwrAccount, which the message names; with `spec.deletionPolicy: Orphan` the object goes and the registry stays.";
     DeletionProtected, Reconciling, WARNING, "`spec.deletionProtection` holds the deletion. It is only met where the admission policy that refuses such a deletion is not installed.";
     DeletionBlocked, Stalled, WARNING, "SWR refuses to delete the registry, for example because a replication policy uses it: remove the cause, or set `spec.deletionPolicy: Orphan`.";
     InternalError, Reconciling, WARNING, "The operator met a bug of its own while working on this object; it tries again hourly. Please report it with the log.";

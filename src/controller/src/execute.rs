@@ -169,12 +169,18 @@ impl<'a> Executor<'a> {
                 let answer = answer.await;
                 then.resume(answer, clock::now())
             }
-            Effect::Delete { target, then } => {
+            Effect::Delete {
+                target,
+                not_after,
+                then,
+            } => {
                 let work = then.work();
                 let audit = audit(work, Why::ObjectDeleted, &Changes::default());
                 let answer = match self.account() {
                     Ok(account) => {
-                        let writer = account.client.writer(self.not_after(self.freshness()));
+                        let fresh = self.freshness();
+                        let not_after = not_after.map_or(fresh, |at| at.min(fresh));
+                        let writer = account.client.writer(self.not_after(not_after));
                         let instance = &work.scope().instance;
                         writer.delete(instance, target.id(), &audit).await
                     }

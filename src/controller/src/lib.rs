@@ -11,6 +11,7 @@ mod execute;
 mod health;
 mod identity;
 mod lanes;
+mod mass_deletion;
 pub mod metrics;
 mod namespaces;
 mod poll;

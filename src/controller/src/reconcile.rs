@@ -15,7 +15,7 @@ use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::effect::Next;
 use swr_operator_core::event;
 use swr_operator_core::object::{Object, ObjectKey, Version};
-use swr_operator_core::reconcile::{Memory, Reconcile, Watched, Witness};
+use swr_operator_core::reconcile::{Clearance, Memory, Reconcile, Watched, Witness};
 use swr_operator_core::requeue::{Requeue, requeue};
 use swr_operator_core::status::status;
 use swr_operator_core::step;
@@ -37,6 +37,7 @@ pub(super) fn run(
     context: Arc<Context>,
     turn: Turn,
     witness: Witness,
+    clearance: Clearance,
 ) -> impl Future<Output = Ended> + Send {
     let mut id = [0; 8];
     clock::random(&mut id);
@@ -51,10 +52,15 @@ pub(super) fn run(
         name = turn.key.name,
         reconcileID = format!("{:016x}", u64::from_be_bytes(id)),
     );
-    contained(context, turn, witness).instrument(span)
+    contained(context, turn, witness, clearance).instrument(span)
 }
 
-async fn contained(context: Arc<Context>, turn: Turn, witness: Witness) -> Ended {
+async fn contained(
+    context: Arc<Context>,
+    turn: Turn,
+    witness: Witness,
+    clearance: Clearance,
+) -> Ended {
     let Turn {
         key,
         uid,
@@ -71,6 +77,7 @@ async fn contained(context: Arc<Context>, turn: Turn, witness: Witness) -> Ended
         windows: context.windows,
         read_only: context.read_only,
         witness,
+        clearance,
         memory,
     };
     let upon = watched.as_ref().map(|it| it.object.version.clone());

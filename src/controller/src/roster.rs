@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
+use swr_operator_core::account::deletions_allowed_until;
 use swr_operator_core::grant;
 
 /// The accounts that there are.
@@ -66,11 +67,14 @@ impl Roster {
     /// The watch shows an account. Says whether it did not fit our CRD before.
     pub(super) fn fits(&mut self, name: &str, account: SwrAccount, now: Timestamp) -> bool {
         self.shown(name);
-        let spec_of =
-            |account: &SwrAccount| (account.metadata.uid.clone(), account.metadata.generation);
         let known = self.accounts.get(name);
-        // Our own write of its status changes neither.
-        let is_same = known.is_some_and(|known| spec_of(&known.account) == spec_of(&account));
+        // Our own write of its status changes nothing of this.
+        let is_same = known.is_some_and(|known| {
+            let (old, new) = (&known.account, &account);
+            old.metadata.uid == new.metadata.uid
+                && old.metadata.generation == new.metadata.generation
+                && deletions_allowed_until(old) == deletions_allowed_until(new)
+        });
         let read_at = known.map_or(now, |known| known.read_at);
         let entry = Entry {
             account,
@@ -115,6 +119,11 @@ impl Roster {
     /// Whether there is an account of this name that fits our CRD.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.accounts.contains_key(name)
+    }
+
+    /// The uid of an account.
+    pub(super) fn uid_of(&self, name: &str) -> Option<&str> {
+        self.accounts.get(name)?.account.metadata.uid.as_deref()
     }
 
     /// Whether there is an account of this name that grants by the labels of namespaces.

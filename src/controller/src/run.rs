@@ -4,6 +4,7 @@
 //! `roster`.
 
 mod accounts;
+mod deletions;
 mod reads;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,7 @@ use swr_operator_kube::{Event, Seen, watch_accounts, watch_namespaces, watch_obj
 use self::accounts::Refreshed;
 use super::context::Context;
 use super::lanes;
+use super::mass_deletion::MassDeletionGuard;
 use super::poll::{Polled, ReadSecrets};
 use super::queue::Queue;
 use super::reconcile;
@@ -62,6 +64,8 @@ struct Loop {
     publishing: JoinHandle<()>,
     secret_retry: Duration,
     queue: Queue,
+    /// Which deletions may go on.
+    guard: MassDeletionGuard,
     reconciles: JoinSet<EndedReconcile>,
     /// Whose reconcile a task is, for the one that panics.
     of_task: HashMap<tokio::task::Id, (ObjectKey, String, Option<Scope>)>,
@@ -108,6 +112,7 @@ impl Running {
             publishing,
             secret_retry: options.secret_retry,
             queue: Queue::default(),
+            guard: MassDeletionGuard::new(options.deletion_hold),
             reconciles: JoinSet::new(),
             of_task: HashMap::new(),
             schedule: Schedule::new(options.drift_secs, clock::jittered),
@@ -203,6 +208,7 @@ impl Loop {
                 if self.unlisted.is_empty() {
                     self.health.objects_listed();
                 }
+                self.guard.retain(|key, uid| self.queue.has(key, uid));
                 let objects = &self.context.metrics.objects;
                 objects.retain(|key| self.queue.contains(key));
                 self.context
@@ -226,9 +232,10 @@ impl Loop {
                 if let Some(scope) = &seen.scope {
                     self.roster.is_named(&scope.account, now);
                 }
-                self.queue.applied(seen, now);
+                self.object_applied(seen, now);
             }
             Event::Deleted(seen) => {
+                self.guard.gone(&seen.key, &seen.uid);
                 self.queue.deleted(&seen.key, &seen.uid);
                 if let Some(scope) = &seen.scope
                     && self.roster.is_deleting(&scope.account)
@@ -262,12 +269,13 @@ impl Loop {
                 is_believed: testimony.is_some_and(|testimony| testimony.is_believed),
                 may_send: turn.may_resend,
             };
+            let clearance = self.guard.clearance(&turn.key, &turn.uid, now);
             let context = Arc::clone(&self.context);
             let task = self.reconciles.spawn(async move {
                 let _counted = counted;
                 let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
                 EndedReconcile {
-                    ended: Box::pin(reconcile::run(context, turn, witness)).await,
+                    ended: Box::pin(reconcile::run(context, turn, witness, clearance)).await,
                     lane,
                     key,
                     uid,
@@ -281,6 +289,7 @@ impl Loop {
             self.round_at = time::after_wait(now, ROUND);
             self.start_reads(now);
             self.start_secret_read(now);
+            self.judge_deletions(now);
             for account in self.context.accounts.news() {
                 self.roster.check(&account, now);
             }
@@ -309,6 +318,7 @@ impl Loop {
     fn nap(&self) -> Duration {
         let secret_read = self.secret_read_at.filter(|_| self.secret_reads.is_empty());
         let in_a_round = self.schedule.next_at().into_iter().chain(secret_read);
+        let in_a_round = in_a_round.chain(self.guard.next_at().filter(|_| self.may_begin));
         let in_a_round = in_a_round.map(|at| at.max(self.round_at));
         // What cannot begin before a reconcile ends is woken by that end.
         let due = self.queue.next_due().filter(|_| self.may_begin);

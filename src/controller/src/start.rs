@@ -49,6 +49,8 @@ pub struct Options {
     pub windows: Windows,
     /// Whether nothing is written to SWR.
     pub read_only: bool,
+    /// How long a deletion waits for others to come; `None` without the mass-deletion guard.
+    pub deletion_hold: Option<Duration>,
     /// Time between two reads of a Secret that is missing or unusable.
     pub secret_retry: Duration,
     /// Seconds between two reads of what changed last in an instance; `None` for polls alone.

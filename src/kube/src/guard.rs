@@ -11,6 +11,7 @@ use kube::Resource;
 use kube::core::PartialObjectMeta;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::json::Json;
 
@@ -23,6 +24,8 @@ pub(super) struct Guarded<K>(pub(super) Result<Box<K>, Invalid>);
 pub(super) struct Invalid {
     /// Why it does not.
     pub(super) error: String,
+    /// All of it.
+    pub(super) json: Value,
     metadata: ObjectMeta,
 }
 
@@ -32,10 +35,11 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
         Ok(Guarded(match K::deserialize(&json) {
             Ok(object) => Ok(Box::new(object)),
             Err(error) => {
-                let partial = PartialObjectMeta::<K>::deserialize(json);
+                let partial = PartialObjectMeta::<K>::deserialize(&json);
                 Err(Invalid {
                     error: error.to_string(),
                     metadata: partial.map_err(D::Error::custom)?.metadata,
+                    json,
                 })
             }
         }))
@@ -79,7 +83,7 @@ impl<K: Resource> Resource for Guarded<K> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
     use swr_operator_api::registry::ReplicationRegistry;
 
     use super::*;

@@ -22,7 +22,7 @@ use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::Labels;
 use swr_operator_core::desired::{self, Scope};
-use swr_operator_core::object::{ObjectKey, Version, requested_at};
+use swr_operator_core::object::{Deletion, Object, ObjectKey, Version, requested_at};
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,6 +55,8 @@ pub struct Seen {
     pub generation: i64,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// What its deletion would delete; `None` if it is not being deleted, or would delete nothing.
+    pub deletion: Option<Box<Deletion>>,
     /// Whether our finalizer is on.
     pub has_finalizer: bool,
     /// The newest request for a reconcile.
@@ -82,6 +84,13 @@ impl Seen {
             version: Version(meta.resource_version.clone()?),
             generation: meta.generation.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
+            deletion: meta.deletion_timestamp.as_ref().and_then(|_| {
+                let object = match &guarded.0 {
+                    Ok(cr) => Object::from_cr(cr),
+                    Err(invalid) => Object::from_json(invalid.json.clone()),
+                };
+                object?.deletion().map(Box::new)
+            }),
             has_finalizer: meta
                 .finalizers
                 .as_ref()

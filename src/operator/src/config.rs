@@ -213,6 +213,12 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_ORPHAN_PATIENCE", default_value = "10m", value_parser = duration)]
     pub(crate) orphan_patience: Duration,
 
+    /// Pauses the deletions of an SWR instance when more than five, and more than a fifth, of its objects are
+    /// being deleted within ten minutes. For this long a deletion waits for others to come; `off`
+    /// disables the guard.
+    #[arg(long, env = "SWR_OPERATOR_MASS_DELETION_GUARD", default_value = "3s", value_parser = duration_or_off)]
+    pub(crate) mass_deletion_guard: OrOff<Duration>,
+
     /// Name of the pod, which events give as their source.
     #[arg(
         long,

@@ -90,6 +90,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         windows,
         read_only: args.read_only,
         secret_retry: args.secret_retry,
+        deletion_hold: args.mass_deletion_guard.on(),
         drift_secs: args.drift_interval.on().map(secs),
         pod_name: args.pod_name,
         metrics,

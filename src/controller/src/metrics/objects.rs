@@ -70,6 +70,8 @@ struct Series {
     names: Names,
     accounts: BTreeMap<String, Box<[OfCondition]>>,
     instances: BTreeMap<(String, String), OfInstance>,
+    /// How many deletions the guard pauses, by account and instance.
+    paused: BTreeMap<(String, String), usize>,
 }
 
 /// What an observation of an instance as a whole found.
@@ -345,6 +347,11 @@ impl Objects {
         self.locked().instances.insert(of, found);
     }
 
+    /// The guard pauses so many deletions, by account and instance, and no others.
+    pub fn deletions_paused(&self, paused: BTreeMap<(String, String), usize>) {
+        self.locked().paused = paused;
+    }
+
     /// Only these instances are observed.
     pub fn retain_instances(&self, is_used: impl Fn(&str, &str) -> bool) {
         let mut series = self.locked();
@@ -474,13 +481,37 @@ fn encode_instances(
     series: &Series,
 ) -> Result<(), fmt::Error> {
     for (name, help, value) in OF_INSTANCE {
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for ((account, instance), of) in &series.instances {
-            // Not `instance`, which is the name of Prometheus' own label of a target.
-            let labels = [("account", account.as_str()), ("swr_instance", instance)];
-            let value = u32::try_from(value(of)).unwrap_or(u32::MAX);
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
+        let all = series.instances.iter();
+        encode_of_instance(encoder, name, help, all.map(|(id, of)| (id, value(of))))?;
+    }
+    // Zero where none is, so that whoever watches it sees it end.
+    let ids: BTreeSet<_> = series
+        .instances
+        .keys()
+        .chain(series.paused.keys())
+        .collect();
+    let paused = |id: &(String, String)| series.paused.get(id).copied().unwrap_or_default();
+    let paused = ids.into_iter().map(|id| (id, paused(id)));
+    encode_of_instance(
+        encoder,
+        "swr_deletions_paused",
+        "Deletions that the mass-deletion guard pauses, until an administrator lets them through.",
+        paused,
+    )
+}
+
+fn encode_of_instance<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a (String, String), usize)>,
+) -> Result<(), fmt::Error> {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for ((account, instance), value) in values {
+        // Not `instance`, which is the name of Prometheus' own label of a target.
+        let labels = [("account", account), ("swr_instance", instance)];
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
     }
     Ok(())
 }

@@ -43,6 +43,19 @@ impl Queue {
         self.waiting_for_instance.contains_key(scope)
     }
 
+    /// How many objects of an instance may have a registry there.
+    pub(in super::super) fn holders_of(&self, scope: &Scope) -> usize {
+        let seen = self.entries.values().map(|entry| &entry.seen);
+        seen.filter(|seen| seen.has_finalizer && seen.scope.as_ref() == Some(scope))
+            .count()
+    }
+
+    /// Whether this very object is there.
+    pub(in super::super) fn has(&self, key: &ObjectKey, uid: &str) -> bool {
+        let entry = self.entries.get(key);
+        entry.is_some_and(|entry| entry.seen.uid == uid)
+    }
+
     /// How many objects name an account.
     pub(in super::super) fn users_of(&self, account: &str) -> usize {
         let scopes = self

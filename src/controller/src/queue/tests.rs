@@ -23,6 +23,7 @@ fn seen(name: &str, generation: i64) -> Seen {
         version: Version("1".to_owned()),
         generation,
         deleting: false,
+        deletion: None,
         has_finalizer: true,
         requested_at: None,
         created_at: None,
@@ -446,4 +447,25 @@ fn at_rest_nobody_asks_every_object_how_often_it_is_polled() {
     assert!(queue.changed_polls(600).is_some());
     queue.deleted(&key("a"), "uid-a");
     assert_eq!(queue.changed_polls(600), Some(nothing));
+}
+
+#[test]
+fn an_object_that_the_guard_holds_begins_when_it_is_woken() {
+    let mut queue = Queue::default();
+    queue.applied(seen("a", 1), at(0));
+    queue.hold(&key("a"));
+    assert_eq!(queue.next(at(0)), None);
+    assert_eq!(queue.waiting_for_turn().depth, 0);
+    queue.wake(&key("a"), Lane::Change, at(3));
+    let turn = queue.next(at(3)).expect("its turn");
+    assert_eq!((turn.key, turn.queued_at), (key("a"), at(3)));
+    // It is deleted while it is reconciled.
+    let deleting = Seen {
+        deleting: true,
+        ..seen("a", 2)
+    };
+    queue.applied(deleting, at(4));
+    queue.hold(&key("a"));
+    queue.finished(&key("a"), "uid-a", ended(Requeue::Poll), at(5), |it| it);
+    assert_eq!(queue.next(at(5)), None);
 }

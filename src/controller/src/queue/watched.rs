@@ -73,6 +73,23 @@ impl Queue {
         }
     }
 
+    /// The mass-deletion guard wakes this object later: its deletion waits for others to come.
+    pub(in super::super) fn hold(&mut self, key: &ObjectKey) {
+        self.take_watched(key);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        match entry.state {
+            State::Idle => {}
+            // The key that stays behind in its lane is passed over.
+            State::Queued { .. } => {
+                entry.state = State::Idle;
+                self.waiting.depth -= 1;
+            }
+            State::Running { .. } => entry.state = State::Running { again: None },
+        }
+    }
+
     /// Keeps what the watch showed for the reconcile that waits for its turn. While a reconcile is under way it
     /// is not kept, because that may write; nor where nobody waits.
     fn show(&mut self, key: &ObjectKey, cr: Option<Box<ReplicationRegistry>>, now: Timestamp) {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
-use swr_operator_core::account::{Hold, Usage, account_status, account_told, hold_account};
+use swr_operator_core::account::{
+    Hold, Usage, account_status, account_told, deletions_allowed_until, hold_account,
+};
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::grant;
 use swr_operator_core::time;
@@ -65,6 +67,7 @@ impl Loop {
                         self.watches_namespaces |= grant::needs_labels(&account.spec.grants);
                         let rate = account.spec.limits.requests_per_second;
                         self.queue.account_may(&name, rate);
+                        self.deletions_allowed(&name, &account);
                         if self.roster.fits(&name, *account, clock::now()) {
                             self.context.accounts.fits(&name);
                         }
@@ -96,6 +99,7 @@ impl Loop {
 
     fn forget_account(&mut self, name: &str) {
         self.roster.deleted(name);
+        self.guard.allow(name, None, clock::now());
         self.context.accounts.forget(name);
         self.context.metrics.objects.account_forgotten(name);
         self.queue.account_is_gone(name, clock::now());
@@ -109,6 +113,7 @@ impl Loop {
             "this SwrAccount does not fit the CRD of this operator and is not served"
         );
         self.roster.does_not_fit(name);
+        self.guard.allow(name, None, clock::now());
         self.context.metrics.objects.account_forgotten(name);
         if self.context.accounts.does_not_fit(name) {
             self.queue.account_changed(name, clock::now());
@@ -194,6 +199,7 @@ async fn refresh(
     let usage = Usage {
         objects: objects.unwrap_or_default(),
         deleting: account.metadata.deletion_timestamp.is_some(),
+        misdated: deletions_allowed_until(&account).is_err(),
         instances: context
             .accounts
             .get(&name)

@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize as _;
 
+use crate::api::reason::Reason;
 use crate::api::registry::{DeletionPolicy, Mode, ReplicationRegistry, ReplicationRegistryStatus};
 use crate::api::{FINALIZER, REQUESTED_AT};
 use crate::credential::Fingerprint;
@@ -28,6 +29,26 @@ impl fmt::Display for ObjectKey {
 /// A `resourceVersion`: what a write expects to find.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version(pub String);
+
+/// A deletion that would delete a registry in SWR.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Deletion {
+    /// Where the registry is.
+    pub scope: Scope,
+    /// What the status says of it.
+    pub stage: Stage,
+}
+
+/// How far a deletion has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Nothing was done yet.
+    New,
+    /// The operator began to delete the registry.
+    Begun,
+    /// It is one of too many.
+    Paused,
+}
 
 /// An object as a read, a watch or the answer to our own write showed it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +100,25 @@ impl Object {
             DeletionPolicy::Delete => false,
             DeletionPolicy::Orphan => true,
         }
+    }
+
+    /// What its deletion would delete in SWR; `None` if it is not being deleted, or would delete nothing.
+    pub fn deletion(&self) -> Option<Deletion> {
+        let status = &self.status;
+        let keeps = self.only_observes() || self.orphans() || self.protected || self.suspended;
+        let may_have = status.registry_id.is_some() || status.create_intent.is_some();
+        if !self.deleting || !self.has_finalizer() || keeps || !may_have {
+            return None;
+        }
+        let was_paused = self.ready_reason() == Some(Reason::DeletionPaused.as_str());
+        Some(Deletion {
+            scope: self.scope.clone(),
+            stage: match status.deletion_attempted_at {
+                _ if was_paused => Stage::Paused,
+                Some(_) => Stage::Begun,
+                None => Stage::New,
+            },
+        })
     }
 
     /// Reads an object as the API server sent it. One that does not fit our CRD, because another
@@ -296,6 +336,59 @@ mod tests {
             ),
             (Some(42), Some(2))
         );
+    }
+
+    #[test]
+    fn a_deletion_counts_where_it_would_delete_a_registry() {
+        let deletion = |edit: &dyn Fn(&mut serde_json::Value)| {
+            let mut value = value(serde_json::json!({"instanceId": "source-1"}));
+            value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+            value["metadata"]["finalizers"] = serde_json::json!([FINALIZER]);
+            value["status"] = serde_json::json!({"registryId": 42});
+            edit(&mut value);
+            let object = Object::from_json(value).expect("object");
+            object.deletion().map(|it| (it.scope.account, it.stage))
+        };
+        let says = |reason: &str| {
+            serde_json::json!([{
+                "type": "Ready", "status": "False", "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"
+            }])
+        };
+        let at = || serde_json::json!("2026-01-01T00:00:00Z");
+        let counted = |stage| Some(("default".to_owned(), stage));
+        assert_eq!(deletion(&|_| {}), counted(Stage::New));
+        let begun = |value: &mut serde_json::Value| value["status"]["deletionAttemptedAt"] = at();
+        assert_eq!(deletion(&begun), counted(Stage::Begun));
+        let paused = |value: &mut serde_json::Value| {
+            value["status"]["deletionAttemptedAt"] = at();
+            value["status"]["conditions"] = says("DeletionPaused");
+        };
+        assert_eq!(deletion(&paused), counted(Stage::Paused));
+        let never_created = |value: &mut serde_json::Value| value["status"] = serde_json::json!({});
+        assert_eq!(deletion(&never_created), None);
+        let maybe_created = |value: &mut serde_json::Value| {
+            let intent = serde_json::json!({"attempt": 1, "startedAt": at()});
+            value["status"] = serde_json::json!({"createIntent": intent});
+        };
+        assert_eq!(deletion(&maybe_created), counted(Stage::New));
+        for (path, held) in [
+            ("mode", serde_json::json!("Observe")),
+            ("deletionPolicy", serde_json::json!("Orphan")),
+            ("deletionProtection", serde_json::json!(true)),
+            ("suspend", serde_json::json!(true)),
+        ] {
+            let holds = |value: &mut serde_json::Value| value["spec"][path] = held.clone();
+            assert_eq!(deletion(&holds), None, "{path}");
+        }
+        let foreign = |value: &mut serde_json::Value| {
+            value["metadata"]["finalizers"] = serde_json::json!(["other/one"]);
+        };
+        assert_eq!(deletion(&foreign), None);
+        let stays = |value: &mut serde_json::Value| {
+            value["metadata"]["deletionTimestamp"] = serde_json::Value::Null;
+        };
+        assert_eq!(deletion(&stays), None);
     }
 
     #[test]

@@ -145,6 +145,8 @@ pub enum Effect {
     Delete {
         /// Which one.
         target: Owned,
+        /// The request is not sent after this.
+        not_after: Option<Timestamp>,
         /// Takes the outcome.
         then: Deleting,
     },

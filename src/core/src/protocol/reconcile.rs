@@ -64,6 +64,8 @@ pub struct Reconcile {
     pub read_only: bool,
     /// What `updated_at` of the instance's registries is worth.
     pub witness: Witness,
+    /// What the mass-deletion guard says.
+    pub clearance: Clearance,
     /// What earlier reconciles of this process leave behind.
     pub memory: Memory,
 }
@@ -76,6 +78,20 @@ pub struct Witness {
     pub is_believed: bool,
     /// Whether this object may be sent again because of one.
     pub may_send: bool,
+}
+
+/// What the mass-deletion guard says of the deletion of an object's registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clearance {
+    /// It is not known yet whether the deletion is one of many.
+    Awaited,
+    /// It is one of too many, and nobody has let them through.
+    Paused,
+    /// The registry may be deleted.
+    Given {
+        /// A request is not sent after this: until then an administrator lets deletions through.
+        until: Option<Timestamp>,
+    },
 }
 
 /// What earlier reconciles of this process leave behind. Losing it costs T_settle or a repeated PUT.

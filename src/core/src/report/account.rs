@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::api::account::{InstanceSummary, SwrAccountStatus};
+use crate::api::account::{InstanceSummary, SwrAccount, SwrAccountStatus};
 use crate::api::reason::{Progress, Reason};
-use crate::api::{Condition, ConditionStatus};
+use crate::api::{ALLOW_DELETIONS_UNTIL, Condition, ConditionStatus};
 use crate::credential::Rejected;
 use crate::desired::{InstanceId, ProjectId};
 use crate::event::Event;
@@ -49,8 +49,28 @@ pub struct Usage {
     pub objects: usize,
     /// Whether it is being deleted, so that only they keep it.
     pub deleting: bool,
+    /// Whether its annotation that lets deletions through cannot be read.
+    pub misdated: bool,
     /// Its instances that objects use.
     pub instances: Vec<InstanceUsage>,
+}
+
+/// An annotation is not a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTime;
+
+/// Until when an administrator lets the deletions of an account through, if so. It is the one time of a
+/// person that is compared with our clock: whoever chooses it means the wall clock.
+///
+/// # Errors
+/// If the annotation is no time.
+pub fn deletions_allowed_until(account: &SwrAccount) -> Result<Option<Timestamp>, NoTime> {
+    let annotations = account.metadata.annotations.as_ref();
+    let value = annotations.and_then(|all| all.get(ALLOW_DELETIONS_UNTIL));
+    value
+        .map(|value| value.parse())
+        .transpose()
+        .map_err(|_| NoTime)
 }
 
 /// What is known of one instance.
@@ -88,6 +108,12 @@ pub fn account_status(
     let (reason, message) = match say(verdict) {
         (Reason::Available, _) if usage.deleting && usage.objects > 0 => in_use(usage.objects),
         said => said,
+    };
+    let message = match usage.misdated {
+        true => format!(
+            "{message}; annotation {ALLOW_DELETIONS_UNTIL} is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through"
+        ),
+        false => message,
     };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let (ready, project) = match verdict {
@@ -419,7 +445,7 @@ mod tests {
         let deleting = |objects| Usage {
             objects,
             deleting: true,
-            instances: Vec::new(),
+            ..Usage::default()
         };
         assert_eq!(
             account_status(&usable, &deleting(0), &available, 1, at(20)),
@@ -448,12 +474,12 @@ mod tests {
         let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
         let usage = |objects| Usage {
             objects,
-            deleting: false,
             instances: vec![InstanceUsage {
                 id: InstanceId::new("i-1"),
                 registries: Some(objects),
                 facts: InstanceFacts::default(),
             }],
+            ..Usage::default()
         };
         let first = account_status(&usable, &usage(1), &SwrAccountStatus::default(), 1, at(10))
             .expect("write");
@@ -488,6 +514,50 @@ mod tests {
             }]
         );
         assert_eq!(account_status(&refused, &running, &third, 1, at(50)), None);
+    }
+
+    #[test]
+    fn deletions_are_let_through_until_a_time_and_what_is_none_is_told() {
+        let until = |value: Option<&str>| {
+            let mut account = SwrAccount::new(
+                "default",
+                serde_json::from_value(serde_json::json!({
+                    "region": "r", "auth": {"accessKeySecretRef": {"name": "key"}}, "grants": []
+                }))
+                .expect("a spec"),
+            );
+            let value = value.map(|value| (ALLOW_DELETIONS_UNTIL.to_owned(), value.to_owned()));
+            account.metadata.annotations = value.map(|value| [value].into());
+            deletions_allowed_until(&account)
+        };
+        for (value, read) in [
+            (None, Ok(None)),
+            (Some("1970-01-01T00:01:40Z"), Ok(Some(at(100)))),
+            (Some("1970-01-01T02:01:40+02:00"), Ok(Some(at(100)))),
+            (Some("1970-01-01T00:01:40"), Err(NoTime)),
+            (Some("1970-01-01"), Err(NoTime)),
+            (Some("100"), Err(NoTime)),
+            (Some("tomorrow"), Err(NoTime)),
+            (Some(""), Err(NoTime)),
+        ] {
+            assert_eq!(until(value), read, "{value:?}");
+        }
+        let usage = Usage {
+            misdated: true,
+            ..Usage::default()
+        };
+        let usable = AccountVerdict::Usable(ProjectId::new("p-1"));
+        let old = SwrAccountStatus::default();
+        let status = account_status(&usable, &usage, &old, 1, at(10)).expect("write");
+        let ready = &status.conditions[0];
+        assert_eq!(
+            (ready.status, ready.message.as_str()),
+            (
+                ConditionStatus::True,
+                "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through"
+            )
+        );
+        assert_eq!(account_status(&usable, &usage, &status, 1, at(20)), None);
     }
 
     #[test]

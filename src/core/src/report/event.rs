@@ -1,11 +1,11 @@
 //! What happened -> the event that people read beside the object. Its text follows from the class
 //! and from stable facts, as that of the status does; nothing read from a Secret is in it.
 
-use crate::api::Condition;
 pub use crate::api::reason::EventType;
 use crate::api::reason::Reason;
 use crate::api::registry::ReplicationRegistryStatus;
-use crate::desired::{Desired, RegistryId};
+use crate::api::{ALLOW_DELETIONS_UNTIL, Condition};
+use crate::desired::{Desired, RegistryId, Scope};
 use crate::diff::Changes;
 use crate::plan::Why;
 use crate::reconcile::Removed;
@@ -73,6 +73,15 @@ impl Event {
     pub(crate) fn of_account(type_: EventType, reason: Reason, message: &str) -> Event {
         Event::new(type_, reason.as_str(), Action::Verify, message)
     }
+}
+
+/// Too many objects of an instance are being deleted; for the account, whose administrator decides.
+pub fn deletions_paused(scope: &Scope, deleting: usize, of: usize) -> Event {
+    let note = format!(
+        "{deleting} of {of} objects of instance {} are being deleted, so nothing is deleted there: to let deletions through for a time, annotate this account with {ALLOW_DELETIONS_UNTIL}=TIME, for example 2030-01-31T12:00:00Z",
+        scope.instance
+    );
+    Event::of_account(EventType::Warning, Reason::DeletionPaused, &note)
 }
 
 /// Cut on a character boundary, with a sign that it was.

@@ -88,6 +88,9 @@ pub fn requeue(summary: &Summary, windows: &Windows, now: Timestamp) -> Requeue 
         | Verdict::InvalidSpec(_)
         | Verdict::DeletionSuspended
         | Verdict::DeletionReadOnly
+        // The guard wakes the objects that it holds.
+        | Verdict::DeletionAwaited
+        | Verdict::DeletionPaused
         | Verdict::DeletionProtected => Requeue::ObjectChange,
         // A change of the account ends every wait.
         Verdict::NoAccount(_) => match doubted_at(summary, windows, now) {

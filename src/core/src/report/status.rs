@@ -10,7 +10,7 @@ use crate::api::registry::{
     Binding, CreateIntent, DeletionPolicy, FieldDiff, ObservedRegistry, ReplicationRegistryStatus,
     SentCredential,
 };
-use crate::api::{Condition, ConditionStatus};
+use crate::api::{ALLOW_DELETIONS_UNTIL, Condition, ConditionStatus};
 use crate::credential::Rule;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
@@ -320,6 +320,8 @@ fn judge(
         | Verdict::KubernetesRefuses => None,
         // Only the note of an intent that is not needed any more may have to go.
         Verdict::Stale => None,
+        // For seconds, and a status costs a write.
+        Verdict::DeletionAwaited => None,
         Verdict::Panicked => say(
             Unknown,
             Unknown,
@@ -447,6 +449,15 @@ fn judge(
             Unknown,
             Reason::DeletionProtected,
             "spec.deletionProtection holds the deletion, which cannot be taken back: to keep the registry in SWR, set spec.deletionPolicy to Orphan and spec.deletionProtection to false; with spec.deletionPolicy Delete, spec.deletionProtection false deletes it in SWR, too".to_owned(),
+        ),
+        Verdict::DeletionPaused => say(
+            False,
+            Unknown,
+            Reason::DeletionPaused,
+            format!(
+                "too many objects of SWR instance {} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} {ALLOW_DELETIONS_UNTIL}=TIME, for example 2030-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
+                object.scope.instance, object.scope.account
+            ),
         ),
         Verdict::DeletionSettling { .. } => say(
             False,

@@ -106,6 +106,10 @@ pub enum Verdict {
     DeletionReadOnly,
     /// A deletion waits because the object is protected.
     DeletionProtected,
+    /// A deletion waits until it is known whether it is one of many.
+    DeletionAwaited,
+    /// A deletion waits because too many objects of the instance are being deleted.
+    DeletionPaused,
     /// A deletion waits until it is certain that nothing of ours is left.
     DeletionSettling {
         /// From when on it is.
@@ -132,6 +136,7 @@ impl Verdict {
                 | Verdict::Stale
                 | Verdict::KubernetesUnavailable
                 | Verdict::KubernetesRefuses
+                | Verdict::DeletionAwaited
                 | Verdict::NoCredential {
                     problem: SecretProblem::Unavailable,
                     ..

@@ -204,6 +204,9 @@ impl Profile {
     /// The account `default`, which grants everything, and its key; for `kubectl apply`.
     pub(crate) fn account(self) -> [serde_json::Value; 2] {
         let [secret, mut account] = bed::account();
+        // What deletes everything here is no mistake, and a deletion that is let through waits for no other.
+        account["metadata"]["annotations"] =
+            json!({"swr.huaweicloud.com/allow-deletions-until": "2199-01-01T00:00:00Z"});
         if self != Self::DefaultLimits {
             account["spec"]["limits"] =
                 json!({"requestsPerSecond": 1000, "burst": 1000, "inFlight": 64});

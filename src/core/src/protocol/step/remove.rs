@@ -13,7 +13,7 @@ use crate::effect::{
 use crate::failure::{Cause, Class, Failure};
 use crate::observed::{Record, Standing, standing};
 use crate::plan::Why;
-use crate::reconcile::{Keep, Removed, Work};
+use crate::reconcile::{Clearance, Keep, Removed, Work};
 use crate::status::with_found;
 use crate::summary::{Blocker, Operation, Summary, Verdict};
 use crate::time::after;
@@ -55,12 +55,26 @@ pub(super) fn begin(work: Work) -> Next {
     if work.reconcile.read_only {
         return finish(&work, Verdict::DeletionReadOnly);
     }
+    if object.deletion().is_some()
+        && let Err(verdict) = cleared(&work)
+    {
+        return finish(&work, verdict);
+    }
     ask(Effect::ReadAccount {
         then: ReadingAccount {
             work,
             goal: Goal::Remove,
         },
     })
+}
+
+/// Until when the mass-deletion guard lets a DELETE be sent, or how it holds the deletion.
+fn cleared(work: &Work) -> Result<Option<Timestamp>, Verdict> {
+    match work.reconcile.clearance {
+        Clearance::Given { until } => Ok(until),
+        Clearance::Paused => Err(Verdict::DeletionPaused),
+        Clearance::Awaited => Err(Verdict::DeletionAwaited),
+    }
 }
 
 /// Rule 8 begins with the known id, because a LIST may lag behind the creation.
@@ -107,13 +121,18 @@ pub(super) fn shown(
     let work = &removal.work;
     match answer {
         Ok(record) => match standing(record, &work.reconcile.owner) {
-            Standing::Ours(target) => ask(Effect::Delete {
-                then: Deleting {
-                    target: id,
-                    removal,
-                },
-                target,
-            }),
+            // Asked here, too: a registry whose id was lost is found only by now.
+            Standing::Ours(target) => match cleared(work) {
+                Ok(not_after) => ask(Effect::Delete {
+                    then: Deleting {
+                        target: id,
+                        removal,
+                    },
+                    target,
+                    not_after,
+                }),
+                Err(verdict) => finish(work, verdict),
+            },
             Standing::Untagged(_) | Standing::Predecessor(_) | Standing::TaggedByOther(_) => {
                 let status = &work.object.status;
                 if status.observed.is_none() || status.tag_not_kept {

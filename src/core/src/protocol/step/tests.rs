@@ -15,7 +15,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::object::{ObjectKey, Version};
 use crate::observed::tests::{owner, record, stranger};
 use crate::observed::{Digest, Inventory, Record};
-use crate::reconcile::{Memory, Windows, Witness};
+use crate::reconcile::{Clearance, Memory, Windows, Witness};
 use crate::status::status;
 
 const WINDOWS: Windows = Windows {
@@ -53,6 +53,7 @@ struct World {
     read_only: bool,
     /// What `updated_at` is worth.
     witness: Witness,
+    clearance: Clearance,
     /// Whether somebody owns a tag that is asked for.
     is_owned: bool,
     memory: Memory,
@@ -94,6 +95,7 @@ impl World {
             hosts: "*",
             undead: false,
             read_only: false,
+            clearance: Clearance::Given { until: None },
             witness: Witness {
                 is_believed: true,
                 may_send: false,
@@ -203,6 +205,7 @@ impl World {
             windows: WINDOWS,
             read_only: self.read_only,
             witness: self.witness,
+            clearance: self.clearance,
             memory: self.memory.clone(),
         };
         let mut next = start(reconcile, watched);
@@ -335,7 +338,7 @@ impl World {
                 let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)
             }
-            Effect::Delete { target, then } => {
+            Effect::Delete { target, then, .. } => {
                 let answer = self.swr(name, |world| {
                     if !world.undead {
                         world.records.remove(&target.id().0);

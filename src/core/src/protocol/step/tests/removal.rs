@@ -60,6 +60,59 @@ fn a_deletion_is_held_where_the_spec_holds_it() {
 }
 
 #[test]
+fn a_deletion_waits_for_the_mass_deletion_guard_and_asks_swr_nothing_before() {
+    let mut world = World::settled(deleting);
+    world.clearance = Clearance::Awaited;
+    world.check(&expect![[r#"
+        ReadObject
+        -> DeletionAwaited
+    "#]]);
+    world.clearance = Clearance::Paused;
+    world.check(&expect![[r#"
+        ReadObject
+        -> DeletionPaused
+    "#]]);
+    world.clearance = Clearance::Given { until: None };
+    world.reconcile();
+    assert!(world.records.is_empty() && world.object.is_none());
+}
+
+#[test]
+fn an_object_that_is_paused_goes_without_its_registry_once_that_is_to_stay() {
+    let mut world = World::settled(deleting);
+    world.clearance = Clearance::Paused;
+    world.reconcile();
+    let object = world.object.as_mut().expect("object");
+    object.deletion_policy = DeletionPolicy::Orphan;
+    assert_eq!(
+        world.reconcile(),
+        Verdict::Released {
+            removed: Removed::Untagged,
+            clones: Vec::new()
+        }
+    );
+    assert_eq!(world.records.len(), 1);
+}
+
+#[test]
+fn a_registry_that_is_found_only_by_its_tag_is_guarded_like_any() {
+    let mut world = World::settled(|value| {
+        deleting(value);
+        value["status"] = json!({});
+    });
+    world.clearance = Clearance::Paused;
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        List
+        RecordId
+        Show 1
+        -> DeletionPaused
+    "#]]);
+    assert_eq!(world.records.len(), 1);
+}
+
+#[test]
 fn an_orphan_loses_its_tag_or_keeps_it_but_stays_in_swr() {
     let orphan = |value: &mut serde_json::Value| {
         deleting(value);
