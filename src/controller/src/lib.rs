@@ -11,6 +11,7 @@ mod execute;
 mod health;
 mod identity;
 mod lanes;
+mod leadership;
 pub mod metrics;
 mod namespaces;
 mod poll;
@@ -28,4 +29,5 @@ mod turn;
 
 pub use health::Health;
 pub use identity::Identity;
+pub use run::Ending;
 pub use start::{Options, Running, start};
