@@ -366,6 +366,21 @@ mod tests {
 
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn what_wakes_up_after_its_deadline_does_nothing_more() {
+        for (stopped_secs, goes_on) in [(4, true), (6, false)] {
+            let mut went_on = false;
+            let request = async {
+                // The process is stopped while it connects. The timer and the connection wake it up together.
+                tokio::time::advance(Duration::from_secs(stopped_secs)).await;
+                went_on = true;
+            };
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let in_time = until(deadline, request).await.is_ok();
+            assert_eq!((in_time, went_on), (goes_on, goes_on), "{stopped_secs} s");
+        }
+    }
+
     #[test]
     fn the_head_is_bounded_and_printable() {
         let mut headers = HeaderMap::new();
