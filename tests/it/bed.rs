@@ -41,8 +41,14 @@ const WINDOWS: [(&str, &str); 10] = [
 /// Flags of an operator with their values.
 pub(crate) type Windows<'a> = &'a [(&'a str, &'a str)];
 
+/// One of several operators, and where it is scraped.
+pub(crate) struct Replica {
+    pub(crate) operator: Operator,
+    pub(crate) metrics: String,
+}
+
 pub(crate) struct Bed {
-    name: String,
+    pub(crate) name: String,
     /// Those of the bed, where they differ from ours.
     windows: Vec<(String, String)>,
     pub(crate) sites: Vec<Site>,
@@ -243,6 +249,13 @@ impl Bed {
     }
 
     fn start_operator_as(&self, kubeconfig: &Path, further: &[&str]) {
+        let Replica { operator, metrics } = self.spawn(kubeconfig, further);
+        *self.operator() = Some(operator);
+        *self.metrics() = metrics;
+    }
+
+    /// Starts an operator beside those that run, and waits until it is ready.
+    pub(crate) fn spawn(&self, kubeconfig: &Path, further: &[&str]) -> Replica {
         let mut args: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
@@ -283,8 +296,10 @@ impl Bed {
         operator
             .await_ready(&format!("http://{health}/readyz"), READY)
             .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
-        *self.operator() = Some(operator);
-        *self.metrics() = format!("http://{metrics}/metrics");
+        Replica {
+            operator,
+            metrics: format!("http://{metrics}/metrics"),
+        }
     }
 
     /// Panics with the end of the log when the operator has ended by itself.

@@ -233,6 +233,8 @@ pub(crate) struct Asked {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) code: u64,
+    /// When it came in.
+    pub(crate) at: Timestamp,
     /// With the query.
     pub(crate) uri: String,
 }
@@ -251,6 +253,7 @@ impl std::fmt::Display for Asked {
             namespace,
             name,
             code,
+            at: _,
             uri: _,
         } = self;
         write!(f, "{verb} {resource} {namespace}/{name} {code}")
@@ -441,6 +444,7 @@ fn asked(event: Event) -> Asked {
         namespace,
         name,
         code: event.response_status.code,
+        at: event.request_received_timestamp,
         uri: event.request_uri,
     }
 }

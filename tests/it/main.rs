@@ -31,6 +31,7 @@
 //! | [`rebuild`] | a restored cluster takes its registries back |
 //! | [`chaos`] | one request in three fails while forty objects come and change |
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
+//! | [`ha`] | of two replicas one works, and the other takes over |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
 //! | [`rights`] | what the operator and people may do, as the API server lists it |
@@ -82,6 +83,7 @@ mod fight;
 mod giant;
 mod gitops;
 mod guard;
+mod ha;
 mod install;
 mod kills;
 mod leaks;

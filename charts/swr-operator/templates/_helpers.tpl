@@ -98,6 +98,16 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* "true" where the replicas elect the one that works. */}}
+{{- define "swr-operator.elects" -}}
+{{- $enabled := toString .Values.leaderElection.enabled -}}
+{{- if eq $enabled "auto" -}}
+{{- gt (int .Values.replicaCount) 1 -}}
+{{- else -}}
+{{- $enabled -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Address and port to listen on; IPv6 goes into brackets. */}}
 {{- define "swr-operator.address" -}}
 {{- if contains ":" .host -}}[{{ .host }}]{{- else -}}{{ .host }}{{- end -}}:{{ .port }}

@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use swr_operator_core::credential::Sealer;
@@ -9,6 +9,7 @@ use swr_operator_core::tag::Installation;
 use swr_operator_kube::{Events, Objects};
 
 use super::accounts::Accounts;
+use super::leadership::Fence;
 use super::namespaces::Namespaces;
 use super::present::Present;
 use super::secrets::SharedSecrets;
@@ -28,6 +29,6 @@ pub(super) struct Context {
     pub(super) accounts: Accounts,
     pub(super) namespaces: Namespaces,
     pub(super) present: Present,
-    /// Set when the process is to end: no write to SWR begins after this.
-    pub(super) no_write_after: OnceLock<Timestamp>,
+    /// Until when a write to SWR may begin.
+    pub(super) fence: Fence,
 }

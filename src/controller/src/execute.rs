@@ -23,6 +23,7 @@ use swr_operator_swr::{Audit, Body, Reservation, Writer};
 
 use super::accounts::Usable;
 use super::context::Context;
+use super::leadership::Writing;
 use super::secrets;
 use super::shared::Load;
 use super::snapshots::{Need, Own};
@@ -38,6 +39,8 @@ pub(super) struct Executor<'a> {
     credential: Option<Credential>,
     /// Room for one write.
     reservation: Option<Reservation>,
+    /// Set with the first write, until the reconcile ends.
+    writing: Option<Writing>,
 }
 
 impl<'a> Executor<'a> {
@@ -49,6 +52,7 @@ impl<'a> Executor<'a> {
             namespace_labels: Labels::new(),
             credential: None,
             reservation: None,
+            writing: None,
         }
     }
 
@@ -176,6 +180,7 @@ impl<'a> Executor<'a> {
             } => {
                 let work = then.work();
                 let audit = audit(work, Why::ObjectDeleted, &Changes::default());
+                self.begin_writing();
                 let answer = match self.account() {
                     Ok(account) => {
                         let fresh = self.freshness();
@@ -318,8 +323,12 @@ impl<'a> Executor<'a> {
     }
 
     fn not_after(&self, at: Timestamp) -> Timestamp {
-        let end = self.context.no_write_after.get().copied();
-        end.map_or(at, |end| end.min(at))
+        self.context.fence.not_after(at)
+    }
+
+    fn begin_writing(&mut self) {
+        let fence = &self.context.fence;
+        self.writing.get_or_insert_with(|| fence.begin_writing());
     }
 
     /// Until when what was just seen may be acted upon.
@@ -349,6 +358,7 @@ impl<'a> Executor<'a> {
         write: &'b RegistryWrite,
         at: Timestamp,
     ) -> Result<(Writer, Body<'b>), Failure> {
+        self.begin_writing();
         let reservation = self.reservation.take();
         let writer = self.account()?.client.writer(self.not_after(at));
         let credential = self

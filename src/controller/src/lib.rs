@@ -11,6 +11,7 @@ mod execute;
 mod health;
 mod identity;
 mod lanes;
+mod leadership;
 mod mass_deletion;
 pub mod metrics;
 mod namespaces;
@@ -29,4 +30,5 @@ mod turn;
 
 pub use health::Health;
 pub use identity::Identity;
+pub use run::Ending;
 pub use start::{Options, Running, start};

@@ -26,7 +26,6 @@ use tracing::Instrument as _;
 
 use super::context::Context;
 use super::execute::Executor;
-use super::shared::Load;
 use super::turn::{Ended, Turn};
 
 /// How often the status is written anew when only the spec changed meanwhile.
@@ -81,8 +80,10 @@ async fn contained(
         memory,
     };
     let upon = watched.as_ref().map(|it| it.object.version.clone());
+    // It lives until the status is written: at the end of the process that is waited for, as it follows a write.
+    let mut executor = Executor::new(&context, load);
     // E9: what panics is one reconcile, not the operator.
-    let summary = match AssertUnwindSafe(drive(&context, reconcile, watched, load))
+    let summary = match AssertUnwindSafe(drive(&mut executor, reconcile, watched))
         .catch_unwind()
         .await
     {
@@ -102,12 +103,10 @@ async fn contained(
 }
 
 async fn drive(
-    context: &Context,
+    executor: &mut Executor<'_>,
     reconcile: Reconcile,
     watched: Option<Box<Watched>>,
-    load: Load,
 ) -> Summary {
-    let mut executor = Executor::new(context, load);
     let mut next = step::start(reconcile, watched.map(|watched| *watched));
     loop {
         match next {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod deletions;
+mod ending;
 mod reads;
 
 use std::collections::{HashMap, HashSet};
@@ -30,6 +31,7 @@ use swr_operator_kube::{Event, Seen, watch_accounts, watch_namespaces, watch_obj
 use self::accounts::Refreshed;
 use super::context::Context;
 use super::lanes;
+use super::leadership::Leadership;
 use super::mass_deletion::MassDeletionGuard;
 use super::poll::{Polled, ReadSecrets};
 use super::queue::Queue;
@@ -45,11 +47,8 @@ const ROUND: Duration = Duration::from_millis(250);
 const DROP_UNUSED_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// Reconciles that are under way at SIGTERM have this time to end; a write to SWR takes 20 s at most,
-/// and the process must be gone after 25.
-const SHUTDOWN: Duration = Duration::from_secs(22);
-/// What reconciles have told people last may take this long to be written.
-const EVENTS_SHUTDOWN: Duration = Duration::from_secs(2);
+
+pub use self::ending::Ending;
 
 struct EndedReconcile {
     lane: Option<Scope>,
@@ -85,6 +84,10 @@ struct Loop {
     watches_namespaces: bool,
     /// The namespaces whose objects were not listed yet; `None` for all.
     unlisted: HashSet<Option<String>>,
+    leadership: Leadership,
+    leads: bool,
+    /// When this process began to lead; `None` until it does.
+    leads_since: Option<Timestamp>,
     /// Whether reconciles may begin.
     may_begin: bool,
     /// When instances and Secrets that are waited for are gone through next.
@@ -94,11 +97,12 @@ struct Loop {
 }
 
 impl Running {
-    /// Runs until `shutdown` says so, and ends what is under way.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+    /// Runs until `shutdown` says so or the lease is lost, and ends what is under way.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) -> Ending {
         let Running {
             context,
             options,
+            leadership,
             health,
             publishing,
         } = self;
@@ -125,11 +129,15 @@ impl Running {
             of_refresh: HashMap::new(),
             watches_namespaces: false,
             unlisted: namespaces_of(&options).into_iter().collect(),
+            leadership,
+            leads: false,
+            leads_since: None,
             may_begin: false,
             round_at: clock::now(),
             dropped_at: clock::now(),
         };
-        loop {
+        state.stand_by();
+        while !state.leadership.is_lost() {
             state.health.beat();
             if !state.contained("starting what is due", Loop::start_what_is_due) {
                 // It is due again at once.
@@ -141,6 +149,7 @@ impl Running {
             let nap = state.nap();
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
+                () = state.leadership.changed() => {}
                 Some((namespace, event)) = objects.next() => {
                     state.contained("an event of an object", |state| {
                         state.object_event(namespace, event);
@@ -163,7 +172,7 @@ impl Running {
                 () = tokio::time::sleep(nap) => {}
             }
         }
-        state.shut_down().await;
+        state.shut_down().await
     }
 }
 
@@ -257,6 +266,9 @@ impl Loop {
 
     fn start_what_is_due(&mut self) {
         let now = clock::now();
+        if !self.leads(now) {
+            return;
+        }
         while self.may_begin(now)
             && let Some(turn) = self.queue.next(now)
         {
@@ -315,7 +327,10 @@ impl Loop {
     }
 
     /// Until the next thing is due.
-    fn nap(&self) -> Duration {
+    fn nap(&mut self) -> Duration {
+        if !self.leads(clock::now()) {
+            return TURN_MAX;
+        }
         let secret_read = self.secret_read_at.filter(|_| self.secret_reads.is_empty());
         let in_a_round = self.schedule.next_at().into_iter().chain(secret_read);
         let in_a_round = in_a_round.chain(self.guard.next_at().filter(|_| self.may_begin));
@@ -360,36 +375,5 @@ impl Loop {
         self.queue
             .finished(&ended.key, &ended.uid, ended.ended, now, clock::jittered);
         self.forget_series(&ended.key);
-    }
-
-    /// Starts nothing any more, and ends what is under way.
-    async fn shut_down(mut self) {
-        self.reads.abort_all();
-        self.secret_reads.abort_all();
-        self.refreshes.abort_all();
-        // A write that begins later could be cut off half way, which costs T_settle at the start.
-        let write = Duration::from_secs(self.context.windows.write_secs.unsigned_abs());
-        let _ = self
-            .context
-            .no_write_after
-            .set(clock::after(SHUTDOWN.saturating_sub(write)));
-        let under_way = self.reconciles.len();
-        tracing::info!(under_way, "stopping");
-        let ended = tokio::time::timeout(SHUTDOWN, async {
-            while self.reconciles.join_next().await.is_some() {}
-        });
-        if ended.await.is_err() {
-            // What they would have written down is found by its tag at the next start.
-            tracing::warn!(
-                abandoned = self.reconciles.len(),
-                "reconciles did not end in time"
-            );
-        }
-        let publishing = self.publishing;
-        let _ = tokio::time::timeout(EVENTS_SHUTDOWN, async {
-            self.context.events.end().await;
-            let _ = publishing.await;
-        })
-        .await;
     }
 }

@@ -1,6 +1,6 @@
 //! What must be there before the loop runs: options, the installation, its key for fingerprints.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,12 +13,15 @@ use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::credential::Sealer;
 use swr_operator_core::reconcile::Windows;
 use swr_operator_core::tag::Installation;
-use swr_operator_kube::{Connection, InstallationKeyError, Objects, Secrets, publisher};
+use swr_operator_kube::{
+    Connection, InstallationKeyError, LeaseOptions, Objects, Secrets, publisher,
+};
 use swr_operator_swr::{Endpoints, Transport};
 
 use super::accounts::Accounts;
 use super::context::Context;
 use super::identity::Identity;
+use super::leadership::Leadership;
 use super::namespaces::Namespaces;
 use super::present::Present;
 use super::secrets::SharedSecrets;
@@ -55,6 +58,8 @@ pub struct Options {
     pub secret_retry: Duration,
     /// Seconds between two reads of what changed last in an instance; `None` for polls alone.
     pub drift_secs: Option<i64>,
+    /// The lease that decides which of several processes leads; `None` if there is one process only.
+    pub lease: Option<LeaseOptions>,
     /// What events give as their source.
     pub pod_name: String,
     /// Where everything is counted.
@@ -83,6 +88,7 @@ enum StartError {
 pub struct Running {
     pub(super) context: Arc<Context>,
     pub(super) options: Options,
+    pub(super) leadership: Leadership,
     pub(super) health: Arc<Health>,
     pub(super) publishing: JoinHandle<()>,
 }
@@ -113,6 +119,7 @@ pub async fn start(
     let (events, publishing) =
         publisher(options.connection.unary.clone(), options.pod_name.clone());
     let publishing = tokio::spawn(publishing);
+    let leadership = Leadership::begin(options.lease.clone(), &options.connection);
     let context = Arc::new(Context {
         installation,
         windows: options.windows,
@@ -122,7 +129,7 @@ pub async fn start(
         secrets: SharedSecrets::new(secrets),
         events,
         metrics: options.metrics.clone(),
-        no_write_after: OnceLock::new(),
+        fence: leadership.fence(),
         sealer: Arc::new(sealer),
         namespaces: Namespaces::default(),
         present: Present::default(),
@@ -138,7 +145,7 @@ pub async fn start(
     });
     if options.read_only {
         // A second lock behind the one in `step`: no writer sends anything.
-        let _ = context.no_write_after.set(clock::now());
+        context.fence.end(clock::now());
     }
     tracing::info!(
         installation = context.installation.as_str(),
@@ -153,6 +160,7 @@ pub async fn start(
     Some(Running {
         context,
         options,
+        leadership,
         health,
         publishing,
     })

@@ -27,6 +27,8 @@ pub struct Connection {
     pub unary: Client,
     /// For watches, which must not wait behind anything.
     pub watch: Client,
+    /// For the lease, which must not wait behind anything either.
+    pub lease: Client,
 }
 
 /// Why there is no connection.
@@ -81,11 +83,16 @@ pub async fn connect(
     config.write_timeout = Some(Duration::from_secs(15));
     config.disable_compression = true;
     let unary = counted(config.clone(), &requests)?;
+    let lease = counted(config.clone(), &requests)?;
     // E3: a body that stalls must die, a little after the server would have ended the watch.
     config.read_timeout = Some(super::watch::WATCH_TIMEOUT + Duration::from_secs(10));
     config.reset_reader_on_write = true;
     let watch = counted(config, &requests)?;
-    Ok(Connection { unary, watch })
+    Ok(Connection {
+        unary,
+        watch,
+        lease,
+    })
 }
 
 /// The proxy that the kubeconfig itself names for the API server. kube falls back to the proxy variables of

@@ -8,6 +8,7 @@ mod client;
 mod event;
 mod guard;
 mod json;
+mod lease;
 mod object;
 mod observe;
 mod patch;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use client::{Connection, ConnectionError, connect};
 pub use event::{Events, publisher};
+pub use lease::{Elector, LEASE_DURATION_MAX, LeaseOptions, LeaseWindows, Standing};
 pub use object::Objects;
 pub use observe::{ObserveRequests, Unobserved};
 pub use secret::{InstallationKeyError, Secrets};
@@ -40,7 +42,17 @@ async fn call<T>(
     name: &str,
     future: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KubeFailure> {
-    match tokio::time::timeout(CALL_DEADLINE, future).await {
+    call_within(CALL_DEADLINE, what, name, future).await
+}
+
+/// The same with another deadline.
+async fn call_within<T>(
+    deadline: Duration,
+    what: &'static str,
+    name: &str,
+    future: impl Future<Output = kube::Result<T>>,
+) -> Result<T, KubeFailure> {
+    match tokio::time::timeout(deadline, future).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
             let failure = failure(&error, name);
@@ -58,7 +70,7 @@ async fn call<T>(
         Err(_) => {
             tracing::warn!(
                 what,
-                deadline_secs = CALL_DEADLINE.as_secs(),
+                deadline_secs = deadline.as_secs_f64(),
                 "the API server did not answer in time"
             );
             Err(KubeFailure::Unavailable)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
 use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::lease::LeaseArgs;
 use crate::telemetry::LogFormat;
 use crate::value::{
     OrOff, account, address, address_or_off, duration, duration_or_off, log_level, namespace,
@@ -219,7 +220,11 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SWR_OPERATOR_MASS_DELETION_GUARD", default_value = "3s", value_parser = duration_or_off)]
     pub(crate) mass_deletion_guard: OrOff<Duration>,
 
-    /// Name of the pod, which events give as their source.
+    /// Which of several replicas works.
+    #[command(flatten)]
+    pub(crate) lease: LeaseArgs,
+
+    /// Name of the pod, which events and the lease give as their source.
     #[arg(
         long,
         env = "POD_NAME",

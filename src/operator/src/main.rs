@@ -6,6 +6,7 @@
 
 mod config;
 mod health;
+mod lease;
 mod listen;
 mod log_line;
 mod probe;

@@ -93,10 +93,18 @@ pub(crate) fn namespace(text: &str) -> Result<String, String> {
 
 /// The name of a SwrAccount.
 pub(crate) fn account(text: &str) -> Result<String, String> {
-    let name = listed(text)?;
+    subdomain("SwrAccount", listed(text)?)
+}
+
+/// The name of a Lease.
+pub(crate) fn lease(text: &str) -> Result<String, String> {
+    subdomain("Lease", text.trim())
+}
+
+fn subdomain(kind: &str, name: &str) -> Result<String, String> {
     if !name.split('.').all(is_label) || name.len() > 253 {
         return Err(format!(
-            "{name:?} is no name of a SwrAccount: up to 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends"
+            "{name:?} is no name of a {kind}: up to 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends"
         ));
     }
     Ok(name.to_owned())

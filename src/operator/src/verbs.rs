@@ -16,7 +16,7 @@ use crate::telemetry;
 use crate::value::secs;
 use swr_operator_api as api;
 use swr_operator_controller::metrics::Metrics;
-use swr_operator_controller::{Health, Options, start};
+use swr_operator_controller::{Ending, Health, Options, start};
 use swr_operator_kube::connect;
 use swr_operator_swr::{Settings, Transport};
 
@@ -33,6 +33,7 @@ pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
     telemetry::init(&args.log_level, args.log_format)?;
     let windows = args.windows()?;
+    let lease = (args.lease).options(args.write_deadline, &args.namespace, &args.pod_name)?;
     let ca_bundle =
         match &args.ca_file {
             Some(path) => Some(tokio::fs::read(path).await.map_err(|error| {
@@ -92,14 +93,25 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         secret_retry: args.secret_retry,
         deletion_hold: args.mass_deletion_guard.on(),
         drift_secs: args.drift_interval.on().map(secs),
+        lease,
         pod_name: args.pod_name,
         metrics,
     };
-    if let Some(running) = start(options, health, &mut shutdown).await {
-        running.run(shutdown).await;
+    let ending = match start(options, health, &mut shutdown).await {
+        Some(running) => running.run(shutdown).await,
+        None => Ending::Told,
+    };
+    match ending {
+        Ending::Told => {
+            tracing::info!("stopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        // As client-go does: a new process knows nothing that is out of date.
+        Ending::LeaseLost => {
+            tracing::error!("stopped because another process leads; it is to be started anew");
+            Ok(ExitCode::FAILURE)
+        }
     }
-    tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Turns the first signal into a request to stop, and makes sure of the end: a second signal ends

@@ -1,7 +1,10 @@
 //! Signed request -> answer, over one connection pool for the process. Never follows, repeats or
 //! decompresses anything, and knows nothing of SWR.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -18,6 +21,7 @@ use zeroize::Zeroizing;
 use super::connect;
 use super::observe::{ObserveRequests, Unobserved};
 use super::resolver::{Guarded, Platform};
+use swr_operator_clock as clock;
 use swr_operator_core::credential::Sensitive;
 use swr_operator_core::failure::Obstacle;
 
@@ -211,8 +215,8 @@ impl Transport {
         request: reqwest::Request,
         deadline: Instant,
     ) -> Result<Answer, Lost> {
-        let mut response = match timeout_at(deadline, self.http.execute(request)).await {
-            Err(_) => return Err(Lost::TimedOut),
+        let mut response = match until(deadline, self.http.execute(request)).await {
+            Err(TooLate) => return Err(Lost::TimedOut),
             // A refused, unresolved, untrusted or stalled connection: no byte of the request left.
             Ok(Err(error)) if error.is_connect() || error.is_builder() => {
                 tracing::info!(error = %chain(&error), "no connection");
@@ -229,8 +233,8 @@ impl Transport {
         let subject_token = subject_token
             .and_then(|token| token.to_str().ok())
             .map(|token| Sensitive::new(token.to_owned()));
-        let body = match timeout_at(deadline, read_body(&mut response)).await {
-            Err(_) => Err(Lost::TimedOut),
+        let body = match until(deadline, read_body(&mut response)).await {
+            Err(TooLate) => Err(Lost::TimedOut),
             Ok(body) => body,
         };
         Ok(Answer {
@@ -239,6 +243,21 @@ impl Transport {
             subject_token,
         })
     }
+}
+
+/// The deadline has passed.
+struct TooLate;
+
+/// Waits until `deadline`, and does nothing after it. `timeout_at` alone would go on once more before it looks at the
+/// time: a process that was stopped, or whose machine slept, while it connected would wake up and send.
+async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Result<T, TooLate> {
+    let last = clock::after(deadline.saturating_duration_since(Instant::now()));
+    let mut future = pin!(future);
+    let in_time = poll_fn(|context| match clock::now() > last {
+        true => Poll::Ready(Err(TooLate)),
+        false => future.as_mut().poll(context).map(Ok),
+    });
+    timeout_at(deadline, in_time).await.unwrap_or(Err(TooLate))
 }
 
 /// The error and what is behind it, without the URL that reqwest would add.
@@ -346,6 +365,21 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_wakes_up_after_its_deadline_does_nothing_more() {
+        for (stopped_secs, goes_on) in [(4, true), (6, false)] {
+            let mut went_on = false;
+            let request = async {
+                // The process is stopped while it connects. The timer and the connection wake it up together.
+                tokio::time::advance(Duration::from_secs(stopped_secs)).await;
+                went_on = true;
+            };
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let in_time = until(deadline, request).await.is_ok();
+            assert_eq!((in_time, went_on), (goes_on, goes_on), "{stopped_secs} s");
+        }
+    }
 
     #[test]
     fn the_head_is_bounded_and_printable() {

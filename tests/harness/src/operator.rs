@@ -144,6 +144,16 @@ impl Operator {
         self.process.terminate()
     }
 
+    /// SIGSTOP: it stands still, as on a node without time for it.
+    pub fn suspend(&mut self) -> Result<(), Error> {
+        self.process.suspend()
+    }
+
+    /// SIGCONT: it goes on where it stood.
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.process.resume()
+    }
+
     pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus, Error> {
         self.process.wait(deadline)
     }

@@ -113,13 +113,27 @@ impl Process {
 
     /// Sends SIGTERM. Does nothing when it has already ended.
     pub fn terminate(&mut self) -> Result<(), Error> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Sends SIGSTOP: it stands still as it is. Does nothing when it has already ended.
+    pub fn suspend(&mut self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Sends SIGCONT: it goes on where it stood. Does nothing when it has already ended.
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Error> {
         if self.ended()?.is_some() {
             return Ok(());
         }
         // Not reaped yet, so the id cannot belong to another process.
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM)
-            .map_err(|errno| Error::io(format!("send SIGTERM to {}", self.name))(errno.into()))
+        kill_process(pid, signal)
+            .map_err(|errno| Error::io(format!("send {signal:?} to {}", self.name))(errno.into()))
     }
 
     /// Sends SIGKILL and waits for the end.

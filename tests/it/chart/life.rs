@@ -530,6 +530,11 @@ fn a_release_for_one_namespace_lives_by_what_it_is_granted_there() {
             "installationId": "of-the-tenant",
             "accounts": ["tenant"],
             "watch": {"namespaces": ["team-a"]},
+            // One of two, with a lease of its own.
+            "replicaCount": 2,
+            "leaderElection": {
+                "leaseDuration": "8s", "renewDeadline": "4s", "retryPeriod": "1s",
+            },
         }),
     );
     for role in life

@@ -209,6 +209,34 @@ fn the_namespaced_overlay_grants_secrets_where_it_watches_and_nowhere_else() {
 }
 
 #[test]
+fn the_overlay_for_two_replicas_elects_one_of_them_and_lets_one_be_evicted() {
+    let objects = built("deploy/overlays/ha");
+    let deployment = &of_kind(&objects, "Deployment")[0]["spec"];
+    assert_eq!(deployment["replicas"], 2);
+    assert_eq!(deployment["strategy"], json!({"type": "RollingUpdate"}));
+    let pod = &deployment["template"];
+    let env = pod["spec"]["containers"][0]["env"].as_array();
+    let elects = json!({"name": "SWR_OPERATOR_LEADER_ELECT", "value": "true"});
+    assert!(env.is_some_and(|env| env.contains(&elects)), "{env:?}");
+    // What both select are the pods of this Deployment.
+    let budget = &of_kind(&objects, "PodDisruptionBudget")[0]["spec"];
+    let spread = pod["spec"]["topologySpreadConstraints"].as_array();
+    let spread = spread.into_iter().flatten();
+    let selectors = spread.map(|it| &it["labelSelector"]);
+    for selector in selectors.chain([&budget["selector"], &deployment["selector"]]) {
+        let labels = selector["matchLabels"].as_object().expect("labels");
+        for (label, value) in labels {
+            assert_eq!(pod["metadata"]["labels"][label], *value);
+        }
+    }
+    // The operator asks for this lease, unless it is told another name.
+    let role = of_kind(&objects, "Role").into_iter();
+    let mut role = role.filter(|role| name(role) == "swr-operator-leader-election");
+    let rules = &role.next().expect("a Role")["rules"];
+    assert_eq!(rules[1]["resourceNames"], json!(["swr-operator"]));
+}
+
+#[test]
 fn an_installation_for_some_namespaces_has_no_policy_for_the_whole_cluster() {
     for kind in [
         "ValidatingAdmissionPolicy",

@@ -10,7 +10,8 @@ mod requests;
 
 use std::sync::Arc;
 
-use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::encoding::{EncodeLabelSet, prometheus_text, text};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -41,6 +42,12 @@ pub struct Metrics {
     /// Of requests to the API server.
     pub kubernetes: KubeRequests,
     read_only: Gauge,
+    leader: Family<LeaseLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabel {
+    name: String,
 }
 
 /// What a scrape gets.
@@ -66,6 +73,12 @@ impl Default for Metrics {
             "1 if the operator runs with --read-only, else 0",
             read_only.clone(),
         );
+        let leader = Family::default();
+        registry.register(
+            "leader_election_master_status",
+            "1 if this process works, because it holds the lease or runs without one; 0 while it waits",
+            leader.clone(),
+        );
         process::register(&mut registry);
         let controller = Controller::register(&mut registry);
         let objects = Objects::register(&mut registry);
@@ -80,6 +93,7 @@ impl Default for Metrics {
             swr,
             kubernetes,
             read_only,
+            leader,
         }
     }
 }
@@ -88,6 +102,13 @@ impl Metrics {
     /// The operator writes nothing to SWR.
     pub fn reads_only(&self) {
         self.read_only.set(1);
+    }
+
+    /// Whether this process leads, by the lease of this name if there is one.
+    pub fn leads(&self, lease: &str, leads: bool) {
+        let name = lease.to_owned();
+        let leader = self.leader.get_or_create(&LeaseLabel { name });
+        leader.set(i64::from(leads));
     }
 
     /// All of them, in the format that `accept` asks for: OpenMetrics, or Prometheus' own text.

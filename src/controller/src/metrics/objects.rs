@@ -66,6 +66,9 @@ struct State(Arc<Mutex<Series>>);
 /// Copied at each scrape: ten thousand objects share what they can.
 #[derive(Clone, Default)]
 struct Series {
+    /// Whether another process reconciles. Then what this one sees is not told: a scrape of both would count each
+    /// object twice.
+    stands_by: bool,
     objects: HashMap<Arc<ObjectKey>, OfObject>,
     names: Names,
     accounts: BTreeMap<String, Box<[OfCondition]>>,
@@ -235,6 +238,21 @@ impl Objects {
         }
     }
 
+    /// Another process reconciles.
+    pub fn stand_by(&self) {
+        self.locked().stands_by = true;
+    }
+
+    /// From now on this process reconciles. What it saw before is no news: another process may have been there.
+    pub fn begin(&self) {
+        let mut series = self.locked();
+        series.stands_by = false;
+        for of in series.objects.values_mut() {
+            of.new_since = None;
+            of.changed_at = None;
+        }
+    }
+
     /// The object of this name is not watched any more.
     pub fn forget(&self, key: &ObjectKey) {
         self.locked().objects.remove(key);
@@ -382,7 +400,10 @@ impl fmt::Debug for State {
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         // A copy: the loop must not wait for ten thousand objects to be written out.
-        let series = self.locked().clone();
+        let mut series = self.locked().clone();
+        if series.stands_by {
+            series.objects.clear();
+        }
         encode_conditions(&mut encoder, &series)?;
         let with_shown = || {
             let objects = series.objects();

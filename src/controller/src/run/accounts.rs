@@ -24,7 +24,7 @@ use super::Loop;
 
 /// An account's key is read again after this time, so that a rotated key is in use within it.
 const REFRESH: Duration = Duration::from_secs(60);
-/// For this long after the start, objects wait for each other and for the accounts.
+/// For this long after it begins to lead, objects wait for each other and for the accounts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a check of an account found.
@@ -41,10 +41,11 @@ impl Loop {
     /// the first LIST of an instance would begin too early to serve them all.
     pub(super) fn may_begin(&mut self, now: Timestamp) -> bool {
         if !self.may_begin {
+            let since = self.leads_since.unwrap_or(now);
             self.may_begin = (self.unlisted.is_empty()
                 && self.roster.is_complete()
                 && self.roster.is_each_checked())
-                || now > time::after_wait(self.context.started_at, PATIENCE);
+                || now > time::after_wait(since, PATIENCE);
         }
         self.may_begin
     }
