@@ -100,6 +100,7 @@ mod read_only;
 mod rebuild;
 mod rest;
 mod rights;
+mod rotation;
 mod secrets;
 mod shutdown;
 mod sources;

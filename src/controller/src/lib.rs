@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod accounts;
+mod changed_secrets;
 mod context;
 mod execute;
 mod health;
@@ -31,4 +32,4 @@ mod turn;
 pub use health::Health;
 pub use identity::Identity;
 pub use run::Ending;
-pub use start::{Options, Running, start};
+pub use start::{Options, Running, WatchSecrets, start};

@@ -144,20 +144,33 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
                 // Every object has to say that it cannot be verified.
                 Some(Err(_)) | None => polled.purpose != Purpose::Poll,
             };
-            let secret_key = (it.key.namespace.clone(), baseline.secret.name.clone());
-            let same_credential = match polled.secrets.get(&secret_key) {
-                Some(Ok(secret)) => secrets::credential(secret.as_deref(), &baseline.secret)
-                    .is_ok_and(|credential| {
-                        context.sealer.seal(it.uid, &credential).whole == baseline.credential
-                    }),
-                // A permission that is gone concerns the object; the API server being slow does not.
-                Some(Err(KubeFailure::Forbidden)) => false,
-                Some(Err(_)) | None => true,
-            };
-            !(same_registry && same_credential)
+            !(same_registry && same_credential(context, it, &polled.secrets))
         })
         .map(|it| it.key.clone())
         .collect()
+}
+
+/// Whether the object's credential is the one that its baseline tells of, as far as its Secret was read.
+fn same_credential(context: &Context, it: &RestingObject<'_>, secrets: &ReadSecrets) -> bool {
+    let baseline = it.baseline;
+    let secret_key = (it.key.namespace.clone(), baseline.secret.name.clone());
+    match secrets.get(&secret_key) {
+        Some(Ok(secret)) => {
+            secrets::credential(secret.as_deref(), &baseline.secret).is_ok_and(|credential| {
+                context.sealer.seal(it.uid, &credential).whole == baseline.credential
+            })
+        }
+        // A permission that is gone concerns the object; the API server being slow does not.
+        Some(Err(KubeFailure::Forbidden)) => false,
+        Some(Err(_)) | None => true,
+    }
+}
+
+/// The objects whose Secret holds another credential than their registry has.
+pub(super) fn rotated(context: &Context, queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
+    let rotated = queue.all_resting();
+    let rotated = rotated.filter(|it| !same_credential(context, it, secrets));
+    rotated.map(|it| it.key.clone()).collect()
 }
 
 /// What a poll tells metrics: who was verified, and what is ours without an object.
@@ -230,6 +243,24 @@ fn orphans(
         }
     }
     unknown.values().sum()
+}
+
+/// Those of the Secrets that an object uses or waits for.
+pub(super) fn secrets_in_use(queue: &Queue, mut secrets: BTreeSet<SecretKey>) -> BTreeSet<SecretKey> {
+    let mut in_use = BTreeSet::new();
+    if secrets.is_empty() {
+        return in_use;
+    }
+    let resting = queue.all_resting();
+    let resting = resting.map(|it| (it.key, it.baseline.secret.name.as_str()));
+    let waiting = queue.waiting();
+    let waiting = waiting.map(|(key, _, waiting)| (key, waiting.secret.name.as_str()));
+    for (key, name) in resting.chain(waiting) {
+        if let Some(secret) = secrets.take(&(key.namespace.clone(), name.to_owned())) {
+            in_use.insert(secret);
+        }
+    }
+    in_use
 }
 
 /// The Secrets that objects wait for.

@@ -7,6 +7,7 @@ mod accounts;
 mod deletions;
 mod ending;
 mod reads;
+mod watches;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream::{BoxStream, SelectAll};
+use futures::stream::SelectAll;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -26,9 +27,10 @@ use swr_operator_core::object::ObjectKey;
 use swr_operator_core::reconcile::Witness;
 use swr_operator_core::requeue::Requeue;
 use swr_operator_core::time;
-use swr_operator_kube::{Event, Seen, watch_accounts, watch_namespaces, watch_objects};
+use swr_operator_kube::{Event, Seen, watch_accounts, watch_namespaces};
 
 use self::accounts::Refreshed;
+use super::changed_secrets::ChangedSecrets;
 use super::context::Context;
 use super::lanes;
 use super::leadership::Leadership;
@@ -38,7 +40,7 @@ use super::queue::Queue;
 use super::reconcile;
 use super::roster::Roster;
 use super::schedule::{Purpose, Schedule};
-use super::start::{Options, Running};
+use super::start::Running;
 use super::turn::Ended;
 
 /// What is due by the minute is not searched for at every event.
@@ -73,6 +75,8 @@ struct Loop {
     reads: JoinSet<Polled>,
     /// Which instance a task reads, and what for, for the one that panics.
     of_read: HashMap<tokio::task::Id, (Scope, Purpose)>,
+    /// What the watch of Secrets showed, if they are watched.
+    changed_secrets: ChangedSecrets,
     secret_reads: JoinSet<ReadSecrets>,
     secret_read_at: Option<Timestamp>,
     /// When the key of each account is read.
@@ -84,6 +88,8 @@ struct Loop {
     watches_namespaces: bool,
     /// The namespaces whose objects were not listed yet; `None` for all.
     unlisted: HashSet<Option<String>>,
+    /// Those whose Secrets were not listed yet, if they are watched.
+    unlisted_secrets: HashSet<Option<String>>,
     leadership: Leadership,
     leads: bool,
     /// When this process began to lead; `None` until it does.
@@ -107,7 +113,8 @@ impl Running {
             publishing,
         } = self;
         context.metrics.controller.at_once(lanes::ALL_AT_ONCE);
-        let mut objects = object_events(&options);
+        let mut objects = watches::objects(&options);
+        let mut secrets = watches::secrets(&options);
         let mut accounts = watch_accounts(options.connection.watch.clone()).boxed();
         let mut namespaces = SelectAll::new();
         let mut state = Loop {
@@ -122,13 +129,15 @@ impl Running {
             schedule: Schedule::new(options.drift_secs, clock::jittered),
             reads: JoinSet::new(),
             of_read: HashMap::new(),
+            changed_secrets: ChangedSecrets::default(),
             secret_reads: JoinSet::new(),
             secret_read_at: None,
             roster: Roster::default(),
             refreshes: JoinSet::new(),
             of_refresh: HashMap::new(),
             watches_namespaces: false,
-            unlisted: namespaces_of(&options).into_iter().collect(),
+            unlisted: watches::namespaces_of(&options).into_iter().collect(),
+            unlisted_secrets: watches::namespaces_of_secrets(&options).into_iter().collect(),
             leadership,
             leads: false,
             leads_since: None,
@@ -158,6 +167,11 @@ impl Running {
                 Some(event) = accounts.next() => {
                     state.contained("an event of an account", |state| state.account_event(event));
                 }
+                Some((namespace, event)) = secrets.next() => {
+                    state.contained("an event of a Secret", |state| {
+                        state.secret_event(namespace, event);
+                    });
+                }
                 Some(event) = namespaces.next() => {
                     state.contained("an event of a namespace", |state| state.namespace_event(event));
                 }
@@ -174,24 +188,6 @@ impl Running {
         }
         state.shut_down().await
     }
-}
-
-fn namespaces_of(options: &Options) -> Vec<Option<String>> {
-    if options.watch_namespaces.is_empty() {
-        vec![None]
-    } else {
-        options.watch_namespaces.iter().cloned().map(Some).collect()
-    }
-}
-
-type ObjectEvents = SelectAll<BoxStream<'static, (Option<String>, Event<Seen>)>>;
-
-fn object_events(options: &Options) -> ObjectEvents {
-    futures::stream::select_all(namespaces_of(options).into_iter().map(|namespace| {
-        watch_objects(options.connection.watch.clone(), namespace.as_deref())
-            .map(move |event| (namespace.clone(), event))
-            .boxed()
-    }))
 }
 
 impl Loop {
@@ -334,6 +330,8 @@ impl Loop {
         let secret_read = self.secret_read_at.filter(|_| self.secret_reads.is_empty());
         let in_a_round = self.schedule.next_at().into_iter().chain(secret_read);
         let in_a_round = in_a_round.chain(self.guard.next_at().filter(|_| self.may_begin));
+        let changed = self.changed_secrets.next_at();
+        let in_a_round = in_a_round.chain(changed.filter(|_| self.secret_reads.is_empty()));
         let in_a_round = in_a_round.map(|at| at.max(self.round_at));
         // What cannot begin before a reconcile ends is woken by that end.
         let due = self.queue.next_due().filter(|_| self.may_begin);

@@ -38,6 +38,8 @@ pub struct Options {
     pub namespace: String,
     /// Namespaces whose objects are kept; all if empty.
     pub watch_namespaces: Vec<String>,
+    /// Which Secrets are watched, beside being read.
+    pub watch_secrets: WatchSecrets,
     /// Accounts that are served; all if empty.
     pub accounts: Vec<String>,
     /// A configured installation id.
@@ -64,6 +66,17 @@ pub struct Options {
     pub pod_name: String,
     /// Where everything is counted.
     pub metrics: Metrics,
+}
+
+/// Which Secrets are watched, of the namespaces whose objects are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchSecrets {
+    /// None: each is read at every poll.
+    Off,
+    /// All.
+    All,
+    /// Those with these labels.
+    Labelled(String),
 }
 
 /// Why the controller cannot start yet.

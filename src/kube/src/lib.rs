@@ -22,7 +22,8 @@ pub use object::Objects;
 pub use observe::{ObserveRequests, Unobserved};
 pub use secret::{InstallationKeyError, Secrets};
 pub use watch::{
-    Event, Seen, SeenAccount, SeenNamespace, watch_accounts, watch_namespaces, watch_objects,
+    Event, Seen, SeenAccount, SeenNamespace, SeenSecret, watch_accounts, watch_namespaces,
+    watch_objects, watch_secrets,
 };
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -214,6 +214,46 @@ pub fn watch_namespaces(client: Client) -> impl Stream<Item = Event<SeenNamespac
     })
 }
 
+/// A Secret as a watch of metadata shows it: what is in it is never asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenSecret {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Tells it from what it was before it was written.
+    pub version: Version,
+}
+
+/// Watches the metadata of the Secrets of a namespace (of all, if `None`) that have these labels, if any are given. An
+/// annotation may hold a copy of the data, so nothing of the metadata is kept but what tells that a Secret changed.
+pub fn watch_secrets(
+    client: Client,
+    namespace: Option<&str>,
+    labels: Option<&str>,
+) -> impl Stream<Item = Event<SeenSecret>> + Send + use<> {
+    let api: Api<PartialObjectMeta<Secret>> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let config = match labels {
+        Some(labels) => watcher::Config::default().labels(labels),
+        None => watcher::Config::default(),
+    };
+    let seen = |secret: PartialObjectMeta<Secret>| SeenSecret {
+        namespace: secret.metadata.namespace.unwrap_or_default(),
+        name: secret.metadata.name.unwrap_or_default(),
+        version: Version(secret.metadata.resource_version.unwrap_or_default()),
+    };
+    selected(api, config).map(move |event| match event {
+        Event::Listing => Event::Listing,
+        Event::Listed => Event::Listed,
+        Event::Applied(secret) => Event::Applied(seen(secret)),
+        Event::Deleted(secret) => Event::Deleted(seen(secret)),
+        Event::Failing(error) => Event::Failing(error),
+    })
+}
+
 type Watch<K> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<K>>> + Send>>;
 
 struct Generation<K> {
@@ -228,14 +268,18 @@ fn resilient<K>(api: Api<K>) -> impl Stream<Item = Event<K>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
+    selected(api, watcher::Config::default())
+}
+
+/// Of the objects that `config` selects.
+fn selected<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
     let timeout = u32::try_from(WATCH_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
+    let config = config.timeout(timeout).page_size(LIST_PAGE);
     let fresh = move || Generation {
-        events: Box::pin(watcher(
-            api.clone(),
-            watcher::Config::default()
-                .timeout(timeout)
-                .page_size(LIST_PAGE),
-        )),
+        events: Box::pin(watcher(api.clone(), config.clone())),
         born: monotonic(),
         age_max: clock::jittered(AGE_MAX),
         listed: false,

@@ -13,9 +13,9 @@ use crate::lease::LeaseArgs;
 use crate::telemetry::LogFormat;
 use crate::value::{
     OrOff, account, address, address_or_off, duration, duration_or_off, log_level, namespace,
-    node_url, regional_endpoint, secs,
+    node_url, regional_endpoint, secs, watch_secrets,
 };
-use swr_operator_controller::Identity;
+use swr_operator_controller::{Identity, WatchSecrets};
 use swr_operator_core::reconcile::Windows;
 use swr_operator_swr::{Endpoint, Endpoints, NodeUrl, Proxy};
 
@@ -94,6 +94,12 @@ pub(crate) struct RunArgs {
         value_parser = namespace
     )]
     pub(crate) watch_namespaces: Vec<String>,
+
+    /// Watch the metadata of Secrets, so that a new credential is sent within seconds and not at the next poll: `off`,
+    /// `all`, or a label selector such as `swr.huaweicloud.com/watch=true`. Other than `off` needs the permission to
+    /// list and watch Secrets, by which the operator could read them all.
+    #[arg(long, env = "SWR_OPERATOR_WATCH_SECRETS", default_value = "off", value_name = "WHICH", value_parser = watch_secrets)]
+    pub(crate) watch_secrets: WatchSecrets,
 
     /// Serve only this SwrAccount. May be repeated. Default: all accounts.
     #[arg(

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use swr_operator_controller::WatchSecrets;
 use swr_operator_swr::{Endpoint, NodeUrl};
 use tracing_subscriber::EnvFilter;
 
@@ -52,6 +53,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 pub(crate) fn duration_or_off(text: &str) -> Result<OrOff<Duration>, String> {
     or_off(text, duration)
+}
+
+/// What a label selector is written with. What it means the API server says.
+fn is_of_selector(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_./=!,() ".contains(c)
+}
+
+pub(crate) fn watch_secrets(text: &str) -> Result<WatchSecrets, String> {
+    match text.trim() {
+        "off" => Ok(WatchSecrets::Off),
+        "all" => Ok(WatchSecrets::All),
+        labels if !labels.is_empty() && labels.chars().all(is_of_selector) => {
+            Ok(WatchSecrets::Labelled(labels.to_owned()))
+        }
+        _ => Err("expected off, all, or a label selector such as swr.huaweicloud.com/watch=true".to_owned()),
+    }
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -169,6 +186,17 @@ mod tests {
         }
         for text in ["", "a..b", ".a", "A", "*", &"a".repeat(254)] {
             assert!(account(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_watched_by_labels_or_all_or_not() {
+        let labelled = |labels: &str| Ok(WatchSecrets::Labelled(labels.to_owned()));
+        assert_eq!(watch_secrets("off"), Ok(WatchSecrets::Off));
+        assert_eq!(watch_secrets(" all "), Ok(WatchSecrets::All));
+        assert_eq!(watch_secrets("a/b=c,d in (e, f)"), labelled("a/b=c,d in (e, f)"));
+        for text in ["", " ", "a=\"b\"", "a\nb", "ä"] {
+            assert!(watch_secrets(text).is_err(), "{text:?}");
         }
     }
 

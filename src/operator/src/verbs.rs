@@ -83,6 +83,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
         connection,
         namespace: args.namespace,
         watch_namespaces: args.watch_namespaces,
+        watch_secrets: args.watch_secrets,
         accounts: args.accounts,
         installation_id: args.installation_id,
         endpoints,

@@ -280,6 +280,7 @@ fn contradictions_are_refused_with_a_sentence() {
         "image.registry=,image.repository=swr-operator.v2",
         "watch.namespaces={a}",
         "watch.namespaces={a},installationId=i,rbac.secrets.resourceNames={s}",
+        "watch.secrets=all,rbac.secrets.resourceNames={s}",
         "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
         "metrics.enabled=false,metrics.podMonitor.enabled=true",
         "metrics.service.enabled=false,metrics.serviceMonitor.enabled=true",

@@ -8,7 +8,7 @@ use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::summary::Baseline;
 
-use super::Queue;
+use super::{Queue, State};
 use crate::metrics::Waiting;
 
 /// A Secret that an object waits for.
@@ -70,15 +70,36 @@ impl Queue {
         &'a self,
         scope: &'a Scope,
     ) -> impl Iterator<Item = RestingObject<'a>> {
+        self.resting_where(move |its| its == Some(scope))
+    }
+
+    /// Those of all scopes.
+    pub(in super::super) fn all_resting(&self) -> impl Iterator<Item = RestingObject<'_>> {
+        self.resting_where(|_| true)
+    }
+
+    fn resting_where(
+        &self,
+        fits: impl Fn(Option<&Scope>) -> bool,
+    ) -> impl Iterator<Item = RestingObject<'_>> {
         self.entries.iter().filter_map(move |(key, entry)| {
             let (baseline, at) = entry.baseline.as_ref()?;
-            (entry.seen.scope.as_ref() == Some(scope)).then_some(RestingObject {
+            fits(entry.seen.scope.as_ref()).then_some(RestingObject {
                 key,
                 uid: entry.seen.uid.as_str(),
                 baseline,
                 at: *at,
             })
         })
+    }
+
+    /// The objects of a namespace that are reconciled just now.
+    pub(in super::super) fn running_in(&self, namespace: &str) -> Vec<ObjectKey> {
+        let entries = self.entries.iter();
+        let running = entries.filter(|(key, entry)| {
+            key.namespace == namespace && matches!(entry.state, State::Running { .. })
+        });
+        running.map(|(key, _)| key.clone()).collect()
     }
 
     /// The instances to poll, each with the shortest interval that one of its objects asks for; `None`

@@ -42,7 +42,9 @@ impl Loop {
     pub(super) fn may_begin(&mut self, now: Timestamp) -> bool {
         if !self.may_begin {
             let since = self.leads_since.unwrap_or(now);
+            // A Secret that changes between its read and the first list would be noticed by the next poll only.
             self.may_begin = (self.unlisted.is_empty()
+                && self.unlisted_secrets.is_empty()
                 && self.roster.is_complete()
                 && self.roster.is_each_checked())
                 || now > time::after_wait(since, PATIENCE);

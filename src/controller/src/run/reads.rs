@@ -11,6 +11,7 @@ use swr_operator_core::failure::{Cause, Class, Failure};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::time;
 use swr_operator_core::witness::Testimony;
+use swr_operator_kube::{Event, SeenSecret};
 use tokio::task::{self, JoinError};
 
 use super::super::lanes::Lane;
@@ -117,20 +118,40 @@ impl Loop {
         }
     }
 
-    pub(super) fn start_secret_read(&mut self, now: Timestamp) {
-        let waits = self.queue.waits_for_secrets();
-        let at = match (waits, self.secret_read_at) {
-            (false, _) => {
-                self.secret_read_at = None;
-                return;
+    /// The watch of Secrets tells something, which is read when the round comes.
+    pub(super) fn secret_event(&mut self, namespace: Option<String>, event: Event<SeenSecret>) {
+        match &event {
+            Event::Failing(error) => tracing::warn!(error, "the watch of Secrets begins anew"),
+            Event::Listed => {
+                self.unlisted_secrets.remove(&namespace);
             }
-            (true, None) => *self
-                .secret_read_at
-                .insert(time::after_wait(now, self.secret_retry)),
-            (true, Some(at)) => at,
+            Event::Listing | Event::Applied(_) | Event::Deleted(_) => {}
+        }
+        self.changed_secrets.event(namespace, &event, clock::now());
+    }
+
+    pub(super) fn start_secret_read(&mut self, now: Timestamp) {
+        if !self.secret_reads.is_empty() {
+            return;
+        }
+        let changed = self.changed_secrets.take_due(now);
+        // Who is reconciled just now may have read it before.
+        for (namespace, _) in &changed {
+            for key in self.queue.running_in(namespace) {
+                self.queue.wake(&key, Lane::Background, now);
+            }
+        }
+        let mut secrets = poll::secrets_in_use(&self.queue, changed);
+        let waits = self.queue.waits_for_secrets();
+        self.secret_read_at = match self.secret_read_at.filter(|_| waits) {
+            Some(at) if at <= now => {
+                secrets.extend(poll::secrets_waited_for(&self.queue));
+                None
+            }
+            None if waits => Some(time::after_wait(now, self.secret_retry)),
+            at => at,
         };
-        if at <= now && self.secret_reads.is_empty() {
-            let secrets = poll::secrets_waited_for(&self.queue);
+        if !secrets.is_empty() {
             let context = Arc::clone(&self.context);
             self.secret_reads
                 .spawn(async move { poll::read_secrets(&context, secrets).await });
@@ -138,17 +159,19 @@ impl Loop {
     }
 
     pub(super) fn secrets_read(&mut self, secrets: Result<ReadSecrets, JoinError>) {
-        self.secret_read_at = None;
-        let released = secrets.ok().and_then(|secrets| {
-            let compare = || poll::released(&self.queue, &secrets);
+        let differing = secrets.ok().and_then(|secrets| {
+            let compare = || {
+                let released = poll::released(&self.queue, &secrets);
+                [released, poll::rotated(&self.context, &self.queue, &secrets)].concat()
+            };
             catch_unwind(AssertUnwindSafe(compare)).ok()
         });
-        let Some(released) = released else {
-            // It is begun anew.
+        let Some(differing) = differing else {
+            // Who waits is read for again; what changed is found by the next poll.
             tracing::error!("a read of Secrets panicked; this is a bug, please report it");
             return;
         };
-        for key in released {
+        for key in differing {
             self.queue.wake(&key, Lane::Background, clock::now());
         }
     }
