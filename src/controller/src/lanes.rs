@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn an_account_that_may_send_more_has_more_under_way() {
         let begun = |lanes: &mut Lanes| {
-            for n in 0..AT_ONCE_MAX + 1 {
+            for n in 0..=AT_ONCE_MAX {
                 lanes.push(Some(&scope("busy")), key("busy", n), Lane::Change);
             }
             let begun = std::iter::from_fn(|| {
