@@ -425,7 +425,8 @@ impl Bed {
             let in_vain = asked.resource == "events" && is_going(&asked.namespace);
             assert!(asked.code != 403 || in_vain, "{asked}: {}", asked.uri);
             let is_watch = ["list", "watch"].contains(&asked.verb.as_str());
-            if is_watch && (asked.resource.as_str(), asked.namespace.as_str()) == ("secrets", WATCHED)
+            if is_watch
+                && (asked.resource.as_str(), asked.namespace.as_str()) == ("secrets", WATCHED)
             {
                 continue;
             }

@@ -2,7 +2,7 @@
 //! argument.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,7 +40,12 @@ type Versions = HashMap<u64, u64>;
 
 impl ChangedSecrets {
     /// A watch tells something.
-    pub(super) fn event(&mut self, namespace: Option<String>, event: &Event<SeenSecret>, now: Timestamp) {
+    pub(super) fn event(
+        &mut self,
+        namespace: Option<String>,
+        event: &Event<SeenSecret>,
+        now: Timestamp,
+    ) {
         let watched = self.watches.entry(namespace).or_default();
         match event {
             Event::Listing => watched.listing = Some(Versions::new()),
@@ -61,7 +66,9 @@ impl ChangedSecrets {
                 }
             }
             Event::Deleted(secret) => {
-                watched.versions.remove(&hash_of(&(&secret.namespace, &secret.name)));
+                watched
+                    .versions
+                    .remove(&hash_of(&(&secret.namespace, &secret.name)));
                 self.changed(secret, now);
             }
             Event::Failing(_) => {}
@@ -80,8 +87,10 @@ impl ChangedSecrets {
         let due = self.due.iter().filter(|(_, at)| **at <= now);
         let due: BTreeSet<SecretKey> = due.map(|(key, _)| key.clone()).collect();
         self.due.retain(|key, _| !due.contains(key));
-        self.read_at.retain(|_, at| now < time::after_wait(*at, GAP));
-        self.read_at.extend(due.iter().map(|key| (key.clone(), now)));
+        self.read_at
+            .retain(|_, at| now < time::after_wait(*at, GAP));
+        self.read_at
+            .extend(due.iter().map(|key| (key.clone(), now)));
         due
     }
 
@@ -128,7 +137,11 @@ mod tests {
         let shown = ["a", "b"].map(|name| (0, Event::Applied(secret(name, "1"))));
         let [a, b] = shown;
         let events = [(0, Event::Listing), a, b, (0, Event::Listed)];
-        assert_eq!(due(&mut secrets, &events, 0), "", "what is there at the start is read anyway");
+        assert_eq!(
+            due(&mut secrets, &events, 0),
+            "",
+            "what is there at the start is read anyway"
+        );
         secrets
     }
 
@@ -142,7 +155,10 @@ mod tests {
             (1, Event::Applied(secret("c", "3"))),
         ];
         assert_eq!(due(&mut secrets, &events, 1), "a c");
-        assert_eq!(due(&mut secrets, &[(2, Event::Deleted(secret("b", "1")))], 2), "b");
+        assert_eq!(
+            due(&mut secrets, &[(2, Event::Deleted(secret("b", "1")))], 2),
+            "b"
+        );
         assert_eq!(due(&mut secrets, &[], 60), "");
         assert_eq!(secrets.next_at(), None);
     }
@@ -159,7 +175,11 @@ mod tests {
             }
         }
         assert_eq!(reads, [0, 5, 10]);
-        assert_eq!(secrets.next_at(), Some(at(15)), "the last change is not lost");
+        assert_eq!(
+            secrets.next_at(),
+            Some(at(15)),
+            "the last change is not lost"
+        );
     }
 
     #[test]

@@ -246,7 +246,10 @@ fn orphans(
 }
 
 /// Those of the Secrets that an object uses or waits for.
-pub(super) fn secrets_in_use(queue: &Queue, mut secrets: BTreeSet<SecretKey>) -> BTreeSet<SecretKey> {
+pub(super) fn secrets_in_use(
+    queue: &Queue,
+    mut secrets: BTreeSet<SecretKey>,
+) -> BTreeSet<SecretKey> {
     let mut in_use = BTreeSet::new();
     if secrets.is_empty() {
         return in_use;

@@ -137,7 +137,9 @@ impl Running {
             of_refresh: HashMap::new(),
             watches_namespaces: false,
             unlisted: watches::namespaces_of(&options).into_iter().collect(),
-            unlisted_secrets: watches::namespaces_of_secrets(&options).into_iter().collect(),
+            unlisted_secrets: watches::namespaces_of_secrets(&options)
+                .into_iter()
+                .collect(),
             leadership,
             leads: false,
             leads_since: None,

@@ -67,7 +67,10 @@ pub(crate) fn watch_secrets(text: &str) -> Result<WatchSecrets, String> {
         labels if !labels.is_empty() && labels.chars().all(is_of_selector) => {
             Ok(WatchSecrets::Labelled(labels.to_owned()))
         }
-        _ => Err("expected off, all, or a label selector such as swr.huaweicloud.com/watch=true".to_owned()),
+        _ => Err(
+            "expected off, all, or a label selector such as swr.huaweicloud.com/watch=true"
+                .to_owned(),
+        ),
     }
 }
 
@@ -194,7 +197,10 @@ mod tests {
         let labelled = |labels: &str| Ok(WatchSecrets::Labelled(labels.to_owned()));
         assert_eq!(watch_secrets("off"), Ok(WatchSecrets::Off));
         assert_eq!(watch_secrets(" all "), Ok(WatchSecrets::All));
-        assert_eq!(watch_secrets("a/b=c,d in (e, f)"), labelled("a/b=c,d in (e, f)"));
+        assert_eq!(
+            watch_secrets("a/b=c,d in (e, f)"),
+            labelled("a/b=c,d in (e, f)")
+        );
         for text in ["", " ", "a=\"b\"", "a\nb", "ä"] {
             assert!(watch_secrets(text).is_err(), "{text:?}");
         }

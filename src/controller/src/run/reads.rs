@@ -162,7 +162,11 @@ impl Loop {
         let differing = secrets.ok().and_then(|secrets| {
             let compare = || {
                 let released = poll::released(&self.queue, &secrets);
-                [released, poll::rotated(&self.context, &self.queue, &secrets)].concat()
+                [
+                    released,
+                    poll::rotated(&self.context, &self.queue, &secrets),
+                ]
+                .concat()
             };
             catch_unwind(AssertUnwindSafe(compare)).ok()
         });
