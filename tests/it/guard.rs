@@ -100,7 +100,7 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
         assert_eq!(
             message,
             format!(
-                "too many objects of SWR instance {instance} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} swr.huaweicloud.com/allow-deletions-until=TIME, for example 2030-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
+                "too many objects of SWR instance {instance} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} swr.huaweicloud.com/allow-deletions-until=TIME, where TIME lies ahead, in the form 2026-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
                 site.name
             )
         );
@@ -145,7 +145,7 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
     site.allow_deletions_until(&json!("tomorrow"));
     site.await_account_saying(
         "True Available",
-        "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through",
+        "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2026-01-31T12:00:00Z, so it lets no deletion through",
     );
     site.allow_deletions_until(&json!("2020-01-01T00:00:00Z"));
     site.await_account_saying(

@@ -242,8 +242,9 @@ impl Queue {
             {
                 entry.state = State::Running { again: None };
                 self.waiting.depth -= 1;
-                // This reconcile sees every change so far.
+                // This reconcile sees every change so far: none is left for the end of the window.
                 entry.held_until = None;
+                entry.changed_at.retain(|at| *at <= now);
                 entry.upon = None;
                 let load = self.lanes.begins(lane.as_ref());
                 let needed = entry.needs.take();

@@ -469,3 +469,20 @@ fn an_object_that_the_guard_holds_begins_when_it_is_woken() {
     queue.finished(&key("a"), "uid-a", ended(Requeue::Poll), at(5), |it| it);
     assert_eq!(queue.next(at(5)), None);
 }
+
+#[test]
+fn a_storm_that_makes_reconciles_stale_is_not_put_off_further_with_each_of_them() {
+    let mut queue = Queue::default();
+    for secs in 0..8 {
+        queue.applied(seen("a", secs + 1), at(secs));
+        if queue.next(at(secs)).is_some() {
+            queue.applied(seen("a", secs + 2), at(secs));
+            queue.finished(&key("a"), "uid-a", ended(Requeue::Now), at(secs), |it| it);
+        }
+    }
+    queue.next(at(8)).expect("a turn after a lost race");
+    queue.applied(seen("a", 20), at(8));
+    queue.finished(&key("a"), "uid-a", ended(Requeue::Poll), at(8), |it| it);
+    let due = queue.next_due().expect("the last change");
+    assert!(due <= at(18), "{due}");
+}

@@ -111,7 +111,7 @@ pub fn account_status(
     };
     let message = match usage.misdated {
         true => format!(
-            "{message}; annotation {ALLOW_DELETIONS_UNTIL} is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through"
+            "{message}; annotation {ALLOW_DELETIONS_UNTIL} is not a time as 2026-01-31T12:00:00Z, so it lets no deletion through"
         ),
         false => message,
     };
@@ -554,7 +554,7 @@ mod tests {
             (ready.status, ready.message.as_str()),
             (
                 ConditionStatus::True,
-                "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2030-01-31T12:00:00Z, so it lets no deletion through"
+                "the credential is at hand and the project is known; annotation swr.huaweicloud.com/allow-deletions-until is not a time as 2026-01-31T12:00:00Z, so it lets no deletion through"
             )
         );
         assert_eq!(account_status(&usable, &usage, &status, 1, at(20)), None);

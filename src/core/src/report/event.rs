@@ -78,7 +78,7 @@ impl Event {
 /// Too many objects of an instance are being deleted; for the account, whose administrator decides.
 pub fn deletions_paused(scope: &Scope, deleting: usize, of: usize) -> Event {
     let note = format!(
-        "{deleting} of {of} objects of instance {} are being deleted, so nothing is deleted there: to let deletions through for a time, annotate this account with {ALLOW_DELETIONS_UNTIL}=TIME, for example 2030-01-31T12:00:00Z",
+        "{deleting} of {of} objects of instance {} are being deleted, so nothing is deleted there: to let deletions through for a time, annotate this account with {ALLOW_DELETIONS_UNTIL}=TIME, where TIME lies ahead, in the form 2026-01-31T12:00:00Z",
         scope.instance
     );
     Event::of_account(EventType::Warning, Reason::DeletionPaused, &note)

@@ -455,7 +455,7 @@ fn judge(
             Unknown,
             Reason::DeletionPaused,
             format!(
-                "too many objects of SWR instance {} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} {ALLOW_DELETIONS_UNTIL}=TIME, for example 2030-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
+                "too many objects of SWR instance {} are being deleted at once, so nothing is deleted in SWR: to delete their registries, an administrator lets deletions through for a time with kubectl annotate --overwrite swraccount {} {ALLOW_DELETIONS_UNTIL}=TIME, where TIME lies ahead, in the form 2026-01-31T12:00:00Z; to keep a registry in SWR, set spec.deletionPolicy to Orphan",
                 object.scope.instance, object.scope.account
             ),
         ),
