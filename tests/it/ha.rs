@@ -385,7 +385,7 @@ fn a_stopped_leader_writes_nothing_when_it_wakes_up() {
 
 #[test]
 fn sigterm_during_a_write_hands_over_when_the_write_has_ended() {
-    check("ha-write", &[("--write-deadline", "2s")], |bed, site| {
+    check("ha-write", &[], |bed, site| {
         let mark = site.cloud.mark();
         let (mut first, second) = two(bed);
         site.cloud.fault(&json!({
@@ -401,6 +401,30 @@ fn sigterm_during_a_write_hands_over_when_the_write_has_ended() {
         first.assert_ends(0);
         site.await_ready("it");
         assert_eq!(site.cloud.asked(mark, "CreateInstanceRegistry").len(), 1);
+        assert_one_writer(site, &[&first, &second], mark);
+        end(second);
+    });
+}
+
+#[test]
+fn sigterm_does_not_wait_for_a_read_that_hangs() {
+    check("ha-read", &[("--read-deadline", "60s")], |bed, site| {
+        let mark = site.cloud.mark();
+        let (mut first, second) = two(bed);
+        site.ready("it");
+        site.cloud.fault(&json!({
+            "match": {"operation": "ShowInstanceRegistry", "ordinal": 1}, "kind": "hang",
+        }));
+        let deleting = site.cloud.mark();
+        site.delete("it");
+        site.await_asked(deleting, "ShowInstanceRegistry");
+        first.replica.operator.terminate().expect("SIGTERM");
+        let took = await_leader(bed, &second, HANDOVER);
+        say(&format!(
+            "SIGTERM during a read: the other one leads after {took:?}"
+        ));
+        first.assert_ends(0);
+        site.await_gone("it");
         assert_one_writer(site, &[&first, &second], mark);
         end(second);
     });

@@ -3,6 +3,7 @@
 use swr_operator_api::registry::AdoptionPolicy;
 
 use crate::core::Setting;
+use crate::lease;
 use crate::moves::{Config, Expected, Lie};
 use crate::watching;
 use crate::world::{Budget, Mark};
@@ -51,6 +52,7 @@ pub(crate) fn one(name: &'static str, left: Budget) -> Config {
         slow: false,
         read_only: [false; 2],
         restarts_reading: false,
+        lease: None,
         lie: Lie::None,
         expected: Expected::Holds,
     }
@@ -170,6 +172,7 @@ pub(crate) fn small() -> Vec<Config> {
             },
         ),
         two("2 controllers", b),
+        lease::replaced(two("lease lost, fault", Budget { faults: 1, ..b })),
     ]
 }
 
@@ -339,6 +342,7 @@ pub(crate) fn full() -> Vec<Config> {
             ..two("2 controllers, console", Budget { console: 1, ..b })
         },
     ]);
+    all.extend(lease::all());
     all.extend(crowds());
     all.extend(watching::all());
     all.extend(clocks());
@@ -643,7 +647,7 @@ pub(crate) fn lies() -> Vec<Config> {
         expected: Expected::FoundOut,
         ..config
     };
-    vec![
+    let mut all = vec![
         Config {
             setting: Setting {
                 believed: (0, 0),
@@ -790,5 +794,7 @@ pub(crate) fn lies() -> Vec<Config> {
                 },
             ))
         },
-    ]
+    ];
+    all.extend(lease::lies());
+    all
 }

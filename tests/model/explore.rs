@@ -58,7 +58,7 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
     let mut world = World::new(config);
     let mut quiet = Quiet::default();
     let mut first = world.beginning();
-    first.normalise(config.controllers);
+    first.normalise(config.alike());
     let mut seen = Prints::default();
     seen.insert(fingerprint(&first));
     let mut origins = vec![Origin {
@@ -88,7 +88,7 @@ pub(crate) fn explore(config: Config, states_max: usize) -> Report {
                 // What follows from it is no news.
                 continue;
             }
-            step.next.normalise(config.controllers);
+            step.next.normalise(config.alike());
             if !seen.insert(fingerprint(&step.next)) {
                 continue;
             }
@@ -142,14 +142,14 @@ fn trace(world: &mut World, quiet: &mut Quiet, origins: &[Origin], place: Where)
     way.reverse();
     let mut lines = Vec::new();
     let mut state = world.beginning();
-    let mut swapped = state.normalise(world.config.controllers);
+    let mut swapped = state.normalise(world.config.alike());
     let mut steps = Vec::new();
     for n in way {
         world.steps(&state, &mut steps);
         let text = named(world, &steps[n].label, swapped);
         lines.push(format!("[{}] {text}", state.now));
         state = steps[n].next;
-        swapped ^= state.normalise(world.config.controllers);
+        swapped ^= state.normalise(world.config.alike());
     }
     if let (None, Err(unwell)) = (last, quiet.check(world, &state, true)) {
         lines.push("-- no more trouble from here on --".to_owned());

@@ -23,6 +23,11 @@ impl World {
         kind: KubeKind,
         out: &mut Vec<Step>,
     ) {
+        if self.is_fenced(state, k, Lie::ForgetsFenceOfObject) {
+            let answer = Answer::Kube(KubeFailure::Unavailable);
+            self.answer(out, *state, k, effect, answer, How::TooLate);
+            return;
+        }
         let mut next = *state;
         let (answer, wrong) = self.apply_kube(&mut next, write, Some(kind));
         if let (KubeKind::Intent(at), Answer::Object(_)) = (kind, answer) {
@@ -191,6 +196,12 @@ impl World {
         let waits_long = self.core.ending(ending).waits_long;
         let untrue = untrue.or(waits_long.then_some("waits longer than anything takes to settle"));
         let label = |how| Label::Status(k, ending, how);
+        if self.is_fenced(state, k, Lie::ForgetsFenceOfObject) {
+            let mut next = *state;
+            self.close(&mut next, k, ending, Err(controller.clock(state.now) + 1));
+            push(out, label(How::TooLate), next, None);
+            return;
+        }
 
         let mut next = *state;
         let (answer, wrong) = self.apply_kube(&mut next, write, None);

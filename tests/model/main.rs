@@ -14,8 +14,9 @@
 //! changes what no answer shows; a foreign registry comes and goes; a restore from a backup puts
 //! another object in the place of ours. Each process has a clock of its own, which may be wrong
 //! from its start on by more than anything takes to settle, and may gain or lose a tick, but never
-//! goes back while the process runs. A process may be one that only reads. The mass-deletion guard may
-//! pause a deletion, and an administrator lets it through.
+//! goes back while the process runs. A process may be one that only reads. Of two processes one may hold a lease and lose
+//! it (`lease`); without one, both do as they like. The mass-deletion guard may pause a deletion, and an administrator lets
+//! it through.
 //!
 //! Safety is judged when a request is applied (`moves`), liveness from every state by following
 //! its quiet continuation to rest (`quiet`).
@@ -38,6 +39,7 @@ mod core;
 mod explore;
 mod facts;
 mod kube;
+mod lease;
 mod moves;
 mod people;
 mod prints;

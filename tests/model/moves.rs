@@ -10,6 +10,7 @@ use swr_operator_core::reconcile::Clearance;
 use crate::ask::{Answer, Request};
 use crate::core::{Core, Outcome, Setting, Told};
 use crate::facts::Facts as _;
+use crate::lease::{self, Term};
 use crate::swr::add_foreign;
 use crate::world::{
     At, BEGIN, Budget, CLEARED, Controller, Flight, Index, Looked, Mark, NEVER, REGISTRIES,
@@ -57,6 +58,10 @@ pub(crate) enum Lie {
     ForgetsReadOnly,
     /// A reconcile is not told that deletions are paused.
     ForgetsPause,
+    /// The executor does not look at the fence of the lease before a write to SWR.
+    ForgetsFence,
+    /// Nobody looks at it before a write to the object.
+    ForgetsFenceOfObject,
 }
 
 /// What is explored.
@@ -78,8 +83,20 @@ pub(crate) struct Config {
     pub(crate) read_only: [bool; 2],
     /// Whether a controller only reads after a crash.
     pub(crate) restarts_reading: bool,
+    /// The lease by which the first of two controllers leads, and loses it.
+    pub(crate) lease: Option<lease::Windows>,
     pub(crate) lie: Lie,
     pub(crate) expected: Expected,
+}
+
+impl Config {
+    /// How many controllers are alike.
+    pub(crate) fn alike(&self) -> usize {
+        match self.lease {
+            Some(_) => 1,
+            None => self.controllers,
+        }
+    }
 }
 
 /// What is expected of a configuration.
@@ -169,6 +186,7 @@ impl World {
                 read_only,
                 ..Controller::FRESH
             }),
+            term: self.config.lease.map_or(Term::All, |_| Term::First),
             left: self.config.left,
         };
         if let Some(mark) = self.config.foreign {
@@ -182,7 +200,8 @@ impl World {
         out.clear();
         for k in 0..self.config.controllers {
             match state.controllers[k].at {
-                At::Idle => self.starts(state, k, out),
+                At::Idle if self.leads(state, k) => self.starts(state, k, out),
+                At::Idle => {}
                 At::Effect(effect) => self.effects(state, k, effect, out),
                 At::Waiting(_) => {}
                 At::Status { .. } => self.statuses(state, k, out),
@@ -196,6 +215,7 @@ impl World {
             }
             self.clocks(state, k, is_fresh, out);
         }
+        self.hand_over(state, out);
         self.wire(state, out);
         self.people(state, out);
         self.console(state, out);
@@ -213,7 +233,8 @@ impl World {
     pub(crate) fn is_timed(&mut self, state: &State) -> bool {
         let now = state.now;
         let clocks = state.controllers.map(|controller| controller.clock(now));
-        state.flights[0].is_some()
+        state.term == Term::First
+            || state.flights[0].is_some()
             || state.registries.iter().flatten().any(Registry::lags)
             || state
                 .object

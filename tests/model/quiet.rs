@@ -8,6 +8,7 @@ use swr_operator_api::registry::AdoptionPolicy;
 use crate::core::POLL;
 use crate::explore::named;
 use crate::facts::Facts as _;
+use crate::lease::Term;
 use crate::moves::{Label, Step, World, looked};
 use crate::prints::{Prints, fingerprint};
 use crate::world::{At, Budget, Controller, Mark, Registry, Shown, State, Tick};
@@ -122,6 +123,9 @@ impl Quiet {
                 next.controllers[k] = controller.forgetful();
                 return Some((None, next));
             }
+            if !world.leads(state, k) {
+                continue;
+            }
             let is_another = |version| controller.upon != 0 && controller.upon != version;
             let changed = now_is.is_some() && controller.looked != now_is
                 || state
@@ -131,8 +135,9 @@ impl Quiet {
                 return begin(world, state, k, uid);
             }
         }
-        let all = &state.controllers[..controllers];
-        let due = all.iter().map(Controller::due_in_truth).min();
+        let leaders = (0..controllers).filter(|k| world.leads(state, *k));
+        let all = leaders.map(|k| &state.controllers[k]);
+        let due = all.map(Controller::due_in_truth).min();
         if let Some(due) = due.filter(|due| *due < state.now + REST) {
             let mut next = *state;
             next.pass_time(due);
@@ -142,6 +147,7 @@ impl Quiet {
             let controller = &state.controllers[k];
             let view = world.truth(state, uid);
             if controller.baseline != 0
+                && world.leads(state, k)
                 && world
                     .core
                     .differs(controller.baseline, &view, uid, state.secret)
@@ -179,7 +185,8 @@ impl Quiet {
         world.finish(&mut now);
         let rest = now;
         for _ in 0..2 {
-            for k in 0..world.config.controllers {
+            let leaders = (0..world.config.controllers).filter(|k| world.leads(state, *k));
+            for k in leaders.collect::<Vec<_>>() {
                 let Some((_, next)) = begin(world, &now, k, uid) else {
                     return Err("a controller cannot begin a reconcile at rest");
                 };
@@ -210,6 +217,9 @@ fn begin(world: &mut World, state: &State, k: usize, uid: u8) -> Option<(Option<
 fn calm(world: &mut World, state: &State) -> State {
     let mut calm = *state;
     calm.left = Budget::default();
+    if calm.term == Term::First {
+        calm.term = Term::Renewed;
+    }
     world.finish(&mut calm);
     calm
 }

@@ -131,12 +131,14 @@ impl World {
         let controller = &state.controllers[k];
         let write = with_credential(write, controller.credential);
         let label = |how, answer| Label::Effect(k, effect, how, answer);
-        if controller.clock(state.now) > not_after && self.config.lie != Lie::SendsTooLate {
+        let late = controller.clock(state.now) > not_after && self.config.lie != Lie::SendsTooLate;
+        if late || self.is_fenced(state, k, Lie::ForgetsFence) {
             let answer = Answer::Cloud(Class::Transient, Cause::TooLate);
             self.answer(out, *state, k, effect, answer, How::TooLate);
             return;
         }
         let unsent = self.wrong_to_send(state, controller, write);
+        let unsent = unsent.or(self.two_writers(state, k));
 
         let mut next = *state;
         let (answer, wrong) = self.apply_cloud(&mut next, write, controller.excused, state.now);

@@ -4,6 +4,8 @@
 
 use swr_operator_core::reconcile::Clearance;
 
+use crate::lease::Term;
+
 /// Abstract time. [`crate::core`] turns it into timestamps.
 pub(crate) type Tick = u16;
 
@@ -303,6 +305,7 @@ pub(crate) struct State {
     pub(crate) ids: u8,
     pub(crate) flights: [Option<Flight>; 2],
     pub(crate) controllers: [Controller; 2],
+    pub(crate) term: Term,
     pub(crate) left: Budget,
 }
 

@@ -112,7 +112,11 @@ impl Leadership {
     }
 
     pub(super) fn fence(&self) -> Fence {
-        Fence::new(self.standing.clone())
+        Fence::new(self.standing())
+    }
+
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// The name of the lease.

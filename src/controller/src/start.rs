@@ -138,7 +138,7 @@ pub async fn start(
         windows: options.windows,
         read_only: options.read_only,
         started_at: clock::now(),
-        objects: Objects::new(options.connection.unary.clone()),
+        objects: Objects::new(options.connection.unary.clone(), leadership.standing()),
         secrets: SharedSecrets::new(secrets),
         events,
         metrics: options.metrics.clone(),

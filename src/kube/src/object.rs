@@ -7,23 +7,39 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::json::Json;
+use super::lease::Standing;
 use super::{FIELD_MANAGER, call, patch, present};
 use swr_operator_api::FINALIZER;
 use swr_operator_api::account::{SwrAccount, SwrAccountStatus};
 use swr_operator_api::registry::{ReplicationRegistry, ReplicationRegistryStatus};
+use swr_operator_clock as clock;
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::object::{Object, ObjectKey};
+use tokio::sync::watch;
 
 /// The objects of the cluster.
 #[derive(Clone)]
 pub struct Objects {
     client: Client,
+    /// Writes begin only while this process leads.
+    standing: watch::Receiver<Standing>,
 }
 
 impl Objects {
     /// The objects behind this client.
-    pub fn new(client: Client) -> Self {
-        Objects { client }
+    pub fn new(client: Client, standing: watch::Receiver<Standing>) -> Self {
+        Objects { client, standing }
+    }
+
+    /// Found by the model: the status that a process left behind which was stopped, and has been replaced since, would
+    /// stay, because whoever leads now has read the object before and found nothing to write.
+    fn may_write(&self) -> Result<(), KubeFailure> {
+        match *self.standing.borrow() {
+            Standing::Leads { until } if clock::now() <= until => Ok(()),
+            Standing::Leads { .. } | Standing::Standby | Standing::Lost => {
+                Err(KubeFailure::Unavailable)
+            }
+        }
     }
 
     /// Sends one request about an object, and reads the object that answers it.
@@ -75,6 +91,7 @@ impl Objects {
         object: &Object,
         finalizers: &[String],
     ) -> Result<Object, KubeFailure> {
+        self.may_write()?;
         let body = finalizers_patch(Some(&object.uid), Some(&object.version.0), finalizers);
         let key = &object.key;
         let request = requests(key).patch(&key.name, &params(), &Patch::Merge(&body));
@@ -88,6 +105,7 @@ impl Objects {
         object: &Object,
         new: &ReplicationRegistryStatus,
     ) -> Result<Object, KubeFailure> {
+        self.may_write()?;
         let body = json!({
             "metadata": {"resourceVersion": object.version.0},
             "status": between(&object.status, new)?,
@@ -105,6 +123,7 @@ impl Objects {
         finalizer: &str,
         hold: bool,
     ) -> Result<SwrAccount, KubeFailure> {
+        self.may_write()?;
         let mut finalizers = account.meta().finalizers.clone().unwrap_or_default();
         finalizers.retain(|name| name != finalizer);
         if hold {
@@ -128,6 +147,7 @@ impl Objects {
         account: &SwrAccount,
         new: &SwrAccountStatus,
     ) -> Result<(), KubeFailure> {
+        self.may_write()?;
         let old = account.status.clone().unwrap_or_default();
         let body = json!({
             "metadata": {"resourceVersion": account.meta().resource_version},

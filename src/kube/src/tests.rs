@@ -74,9 +74,15 @@ async fn server_saying(
         .expect("connection");
     Server {
         requests,
-        objects: Objects::new(connection.unary.clone()),
+        objects: Objects::new(connection.unary.clone(), always()),
         secrets: Secrets::new(connection.unary),
     }
+}
+
+/// Of a process that leads.
+fn always() -> tokio::sync::watch::Receiver<Standing> {
+    let until = jiff::Timestamp::MAX;
+    tokio::sync::watch::channel(Standing::Leads { until }).1
 }
 
 fn object() -> Object {

@@ -47,7 +47,8 @@ pub(crate) struct LeaseArgs {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LeaseError {
     #[error(
-        "--leader-elect-lease-duration ({lease:?}) must be at least --leader-elect-renew-deadline ({renew:?}), --write-deadline ({write:?}) and a sixth of itself together: a write that the leader began must have ended before another replica takes over"
+        "--leader-elect-lease-duration ({} s) must be at least --leader-elect-renew-deadline ({} s), --write-deadline ({} s) and a sixth of itself together: a write that the leader began must have ended before another replica takes over",
+        lease.as_secs(), renew.as_secs(), write.as_secs()
     )]
     TooShort {
         lease: Duration,
@@ -55,11 +56,13 @@ pub(crate) enum LeaseError {
         write: Duration,
     },
     #[error(
-        "--leader-elect-lease-duration ({lease:?}) must be at most {LEASE_DURATION_MAX:?}: nobody believes a longer one"
+        "--leader-elect-lease-duration ({} s) must be at most {} s: nobody believes a longer one",
+        lease.as_secs(), LEASE_DURATION_MAX.as_secs()
     )]
     TooLong { lease: Duration },
     #[error(
-        "--leader-elect-renew-deadline ({renew:?}) must be at least twice --leader-elect-retry-period ({retry:?}): one renewal may fail"
+        "--leader-elect-renew-deadline ({} s) must be at least twice --leader-elect-retry-period ({} s): one renewal may fail",
+        renew.as_secs(), retry.as_secs()
     )]
     NoRetry { renew: Duration, retry: Duration },
 }
