@@ -52,6 +52,8 @@ fn what_comes_and_goes_is_noticed(bed: &Bed, site: &Site) {
     watch(bed, "swr.huaweicloud.com/watch=true");
     let label = json!({"metadata": {"labels": {"swr.huaweicloud.com/watch": "true"}}});
     patch_secret(site, "harbor-dr", &label);
+    // Until it was sent once, the operator may not have read what it reads at the start.
+    rotate(site, "harbor-dr");
     let mark = site.cloud.mark();
     patch_secret(site, "other", &new_credential(site));
     rotate(site, "harbor-dr");
