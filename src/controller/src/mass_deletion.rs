@@ -99,6 +99,12 @@ impl MassDeletionGuard {
         }
     }
 
+    /// This process begins to lead: what another did until now stands in the objects, which are seen anew.
+    pub(super) fn begin(&mut self) {
+        self.deletions.clear();
+        self.instances.clear();
+    }
+
     /// The watch shows an object. Says whether it waits for [`MassDeletionGuard::judge`] to name it.
     pub(super) fn seen(&mut self, seen: &Seen, now: Timestamp) -> bool {
         let namesake = self.deletions.get(&seen.key).map(|it| it.uid.clone());
@@ -224,14 +230,15 @@ impl MassDeletionGuard {
         let mut waiting: HashMap<&Scope, Vec<ObjectKey>> = HashMap::new();
         let mut counted: HashMap<&Scope, usize> = HashMap::new();
         for (key, entry) in &self.deletions {
-            let since = match entry.state {
-                State::Waiting { since } => {
+            let is_counted = match entry.state {
+                // They would all be deleted now, however long they have waited.
+                State::Waiting { .. } => {
                     waiting.entry(&entry.scope).or_default().push(key.clone());
-                    Some(since)
+                    true
                 }
-                State::Cleared { since } => since,
+                State::Cleared { since } => since.is_some_and(counts),
             };
-            *counted.entry(&entry.scope).or_default() += usize::from(since.is_some_and(counts));
+            *counted.entry(&entry.scope).or_default() += usize::from(is_counted);
         }
         let mut judged = Vec::new();
         let allowed = &self.allowed;

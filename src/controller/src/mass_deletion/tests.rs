@@ -266,6 +266,23 @@ fn after_a_restart_what_was_paused_is_paused_and_what_had_begun_goes_on() {
 }
 
 #[test]
+fn who_stood_by_while_another_paused_deletions_pauses_them_however_old_they_are() {
+    let mut bed = Bed::new(40);
+    bed.delete(0..30, 0);
+    // An hour later it leads.
+    bed.guard.begin();
+    assert_eq!(bed.delete_in("instance", Stage::Paused, 0..30, 3_600), 0);
+    assert_eq!(
+        (bed.says(0, 3_600), bed.paused(3_600)),
+        (Clearance::Paused, 30)
+    );
+    // Nobody judged these before, so they come together.
+    let mut bed = Bed::new(40);
+    bed.delete(0..30, 0);
+    assert_eq!(bed.judge(3_600), (30, Some((30, 40))));
+}
+
+#[test]
 fn an_instance_is_not_held_up_by_another() {
     let mut bed = Bed::new(40);
     bed.delete(0..30, 0);

@@ -7,6 +7,7 @@ use swr_operator_core::answer::SecretProblem;
 use swr_operator_core::desired::{Scope, SecretRef};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::summary::Baseline;
+use swr_operator_kube::Seen;
 
 use super::{Queue, State};
 use crate::metrics::Waiting;
@@ -48,6 +49,12 @@ impl Queue {
         let seen = self.entries.values().map(|entry| &entry.seen);
         seen.filter(|seen| seen.has_finalizer && seen.scope.as_ref() == Some(scope))
             .count()
+    }
+
+    /// Every object that is being deleted, as the watch showed it.
+    pub(in super::super) fn deleting(&self) -> Vec<Seen> {
+        let seen = self.entries.values().map(|entry| &entry.seen);
+        seen.filter(|seen| seen.deleting).cloned().collect()
     }
 
     /// Whether this very object is there.

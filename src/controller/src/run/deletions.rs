@@ -21,6 +21,18 @@ impl Loop {
         }
     }
 
+    /// This process begins to lead. While it stood by it judged nothing, and another paused deletions or began
+    /// them: that stands in the objects, as after a start.
+    pub(super) fn begin_guarding(&mut self, now: Timestamp) {
+        self.guard.begin();
+        for seen in self.queue.deleting() {
+            match self.guard.seen(&seen, now) {
+                true => self.queue.hold(&seen.key),
+                false => self.queue.wake(&seen.key, Lane::Change, now),
+            }
+        }
+    }
+
     /// An administrator may let the deletions of an account through by an annotation. One that cannot be read
     /// counts as none; the status of the account says so.
     pub(super) fn deletions_allowed(&mut self, name: &str, account: &SwrAccount) {

@@ -40,6 +40,7 @@ impl Loop {
             self.context.metrics.leads(self.leadership.name(), leads);
             if leads && self.leads_since.is_none() {
                 self.leads_since = Some(now);
+                self.begin_guarding(now);
                 self.context.metrics.objects.begin();
             } else if !self.leadership.is_lost() {
                 tracing::warn!(
