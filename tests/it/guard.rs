@@ -160,7 +160,14 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
     paused("0");
     assert_eq!(site.objects().len(), 9);
 
-    // Afterwards the guard is there again, and what an administrator let through does not count.
+    // Afterwards the guard is there again, and what an administrator let through does not count. Until the operator has
+    // seen that it is gone, what comes is paused with it.
+    eventually_blocking(PATIENCE, "the operator sees nine objects", || {
+        match bed.scrape().matches("swr_resource_generation{").count() {
+            9 => Ok(()),
+            n => Err(format!("{n} objects")),
+        }
+    });
     site.allow_deletions_until(&Value::Null);
     let mark = site.cloud.mark();
     delete(site, 31..33);
