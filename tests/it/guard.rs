@@ -31,12 +31,12 @@ fn without_the_guard_all_go_at_once() {
     });
 }
 
-fn name(n: usize) -> String {
+pub(crate) fn name(n: usize) -> String {
     format!("it-{n}")
 }
 
 /// So many objects with one Secret; the ids of their registries.
-fn ready(site: &Site, n: usize) -> Vec<i64> {
+pub(crate) fn ready(site: &Site, n: usize) -> Vec<i64> {
     let login = site.login();
     site.put_login("shared", &login);
     for n in 0..n {
@@ -49,7 +49,7 @@ fn ready(site: &Site, n: usize) -> Vec<i64> {
 }
 
 /// By one command.
-fn delete(site: &Site, which: std::ops::Range<usize>) {
+pub(crate) fn delete(site: &Site, which: std::ops::Range<usize>) {
     let names: Vec<String> = which.map(name).collect();
     let mut command = vec!["delete", "--wait=false", "--namespace", &site.name, "rreg"];
     command.extend(names.iter().map(String::as_str));
@@ -57,7 +57,7 @@ fn delete(site: &Site, which: std::ops::Range<usize>) {
 }
 
 /// Each of these was deleted once, nothing else was written, and their objects are gone.
-fn gone_with_their_registries(site: &Site, mark: u64, ids: &[i64]) {
+pub(crate) fn gone_with_their_registries(site: &Site, mark: u64, ids: &[i64]) {
     let mut wanted: Vec<String> = ids
         .iter()
         .map(|id| format!("DELETE registries/{id}"))
@@ -163,7 +163,11 @@ fn thirty_of_forty_are_paused(bed: &Bed, site: &Site) {
     // Afterwards the guard is there again, and what an administrator let through does not count. Until the operator has
     // seen that it is gone, what comes is paused with it.
     eventually_blocking(PATIENCE, "the operator sees nine objects", || {
-        match bed.scrape().matches("swr_resource_generation{").count() {
+        let text = bed.scrape();
+        let series = text.lines().filter(|line| {
+            line.starts_with("swr_resource_generation{") && line.contains(&site.name)
+        });
+        match series.count() {
             9 => Ok(()),
             n => Err(format!("{n} objects")),
         }

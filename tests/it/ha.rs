@@ -13,6 +13,7 @@ use crate::architecture::read;
 use crate::bed::{Bed, Replica, say, with_windows};
 use crate::cloud::PATIENCE;
 use crate::cluster::{Audit, Cluster, OPERATOR, now};
+use crate::guard;
 use crate::site::Site;
 
 /// As short as the write deadline of the bed, 2 s, allows: 4 s + 2 s + 8 s / 6.
@@ -425,6 +426,30 @@ fn sigterm_does_not_wait_for_a_read_that_hangs() {
         ));
         first.assert_ends(0);
         site.await_gone("it");
+        assert_one_writer(site, &[&first, &second], mark);
+        end(second);
+    });
+}
+
+#[test]
+fn a_replica_that_takes_over_goes_on_pausing_deletions() {
+    check("ha-guard", &[], |bed, site| {
+        let (mut first, second) = two(bed);
+        let ids = guard::ready(site, 8);
+        let mark = site.cloud.mark();
+        let paused = |n: usize| site.await_state(&guard::name(n), "False DeletionPaused");
+        guard::delete(site, 0..7);
+        for n in 0..7 {
+            paused(n);
+        }
+        first.replica.operator.kill_9().expect("it is killed");
+        await_leader(bed, &second, LEASE + RETRY + LATE);
+        // One by itself would not be too many.
+        guard::delete(site, 7..8);
+        paused(7);
+        assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
+        site.allow_deletions();
+        guard::gone_with_their_registries(site, mark, &ids);
         assert_one_writer(site, &[&first, &second], mark);
         end(second);
     });

@@ -42,11 +42,10 @@ impl Loop {
                 self.leads_since = Some(now);
                 self.begin_guarding(now);
                 self.context.metrics.objects.begin();
+            } else if leads {
+                tracing::info!("the lease is renewed again, and work goes on");
             } else if !self.leadership.is_lost() {
-                tracing::warn!(
-                    leads,
-                    "nothing is started while the lease cannot be renewed"
-                );
+                tracing::warn!("nothing is started while the lease cannot be renewed");
             }
         }
         leads
