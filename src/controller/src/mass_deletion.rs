@@ -4,7 +4,7 @@
 //! Every instant is when this process saw something first: the time at which the API server dated a deletion
 //! is another clock's, and after a pause of the operator it lies so far back that it would count no more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -227,13 +227,13 @@ impl MassDeletionGuard {
             return Vec::new();
         };
         let counts = |since: Timestamp| now < time::after(since, TOGETHER_SECS);
-        let mut waiting: HashMap<&Scope, Vec<ObjectKey>> = HashMap::new();
+        let mut waiting: HashSet<&Scope> = HashSet::new();
         let mut counted: HashMap<&Scope, usize> = HashMap::new();
-        for (key, entry) in &self.deletions {
+        for entry in self.deletions.values() {
             let is_counted = match entry.state {
                 // They would all be deleted now, however long they have waited.
                 State::Waiting { .. } => {
-                    waiting.entry(&entry.scope).or_default().push(key.clone());
+                    waiting.insert(&entry.scope);
                     true
                 }
                 State::Cleared { since } => since.is_some_and(counts),
@@ -244,11 +244,11 @@ impl MassDeletionGuard {
         let allowed = &self.allowed;
         self.instances.retain(|scope, instance| {
             instance.gone.retain(|since| counts(*since));
-            let Some(objects) = waiting.remove(scope) else {
+            if !waiting.contains(scope) {
                 instance.is_paused = false;
                 instance.hold = None;
                 return counted.contains_key(scope) || !instance.gone.is_empty();
-            };
+            }
             if allowed
                 .get(&scope.account)
                 .is_some_and(|until| now < *until)
@@ -274,27 +274,34 @@ impl MassDeletionGuard {
             }
             // Those that are paused already wait for no judgement.
             if instance.hold.take().is_some() {
-                judged.push(Judgement {
-                    scope: scope.clone(),
-                    objects,
-                    too_many,
-                });
+                judged.push((scope.clone(), instance.is_paused, too_many));
             }
             true
         });
-        for judgement in &judged {
-            if self.is_paused(&judgement.scope) {
-                continue;
-            }
-            for key in &judgement.objects {
-                if let Some(entry) = self.deletions.get_mut(key)
-                    && let State::Waiting { since } = entry.state
-                {
+        let judged = judged.into_iter();
+        judged
+            .map(|(scope, is_paused, too_many)| Judgement {
+                objects: self.judged(&scope, is_paused),
+                scope,
+                too_many,
+            })
+            .collect()
+    }
+
+    /// The objects that waited for this judgement, which clears them unless it pauses them.
+    fn judged(&mut self, scope: &Scope, is_paused: bool) -> Vec<ObjectKey> {
+        let mut objects = Vec::new();
+        for (key, entry) in &mut self.deletions {
+            if entry.scope == *scope
+                && let State::Waiting { since } = entry.state
+            {
+                objects.push(key.clone());
+                if !is_paused {
                     entry.state = State::Cleared { since: Some(since) };
                 }
             }
         }
-        judged
+        objects
     }
 
     fn is_paused(&self, scope: &Scope) -> bool {
@@ -311,18 +318,17 @@ impl MassDeletionGuard {
 
     /// How many deletions are paused, by account and instance.
     pub(super) fn paused(&self, now: Timestamp) -> BTreeMap<(String, String), usize> {
-        let mut paused = BTreeMap::new();
-        for entry in self.deletions.values() {
-            let scope = &entry.scope;
-            if matches!(entry.state, State::Waiting { .. })
-                && self.is_paused(scope)
-                && self.allowed_until(scope, now).is_none()
-            {
-                let instance = scope.instance.as_str().to_owned();
-                *paused.entry((scope.account.clone(), instance)).or_default() += 1;
-            }
+        let waiting = self.deletions.values();
+        let waiting = waiting.filter(|entry| matches!(entry.state, State::Waiting { .. }));
+        let mut paused: HashMap<&Scope, usize> = HashMap::new();
+        for scope in waiting.map(|entry| &entry.scope) {
+            *paused.entry(scope).or_default() += 1;
         }
-        paused
+        paused.retain(|scope, _| self.is_paused(scope) && self.allowed_until(scope, now).is_none());
+        let named = paused.into_iter().map(|(Scope { account, instance }, n)| {
+            ((account.clone(), instance.as_str().to_owned()), n)
+        });
+        named.collect()
     }
 }
 

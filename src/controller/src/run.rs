@@ -5,7 +5,7 @@
 
 mod accounts;
 mod deletions;
-mod ending;
+mod leading;
 mod reads;
 mod watches;
 
@@ -50,7 +50,7 @@ const DROP_UNUSED_EVERY: Duration = Duration::from_secs(15);
 /// The loop turns at least this often, to tell that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
 
-pub use self::ending::Ending;
+pub use self::leading::Ending;
 
 struct EndedReconcile {
     lane: Option<Scope>,

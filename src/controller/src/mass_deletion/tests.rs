@@ -1,9 +1,9 @@
 //! Which deletions go on, which wait and which are paused.
 
 use swr_operator_core::desired::InstanceId;
-use swr_operator_core::object::Version;
 
 use super::*;
+use crate::queue;
 
 const HOLD: Duration = Duration::from_secs(3);
 const GIVEN: Clearance = Clearance::Given { until: None };
@@ -29,17 +29,9 @@ fn key(n: usize) -> ObjectKey {
 fn seen(n: usize, deletion: Option<Deletion>) -> Seen {
     Seen {
         key: key(n),
-        uid: format!("uid-{n}"),
-        version: Version("1".to_owned()),
-        generation: 1,
         deleting: deletion.is_some(),
         deletion: deletion.map(Box::new),
-        has_finalizer: true,
-        requested_at: None,
-        created_at: None,
-        scope: None,
-        poll_secs: None,
-        object: None,
+        ..queue::tests::seen(&n.to_string(), 1)
     }
 }
 

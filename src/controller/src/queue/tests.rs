@@ -16,7 +16,8 @@ fn key(name: &str) -> ObjectKey {
     }
 }
 
-fn seen(name: &str, generation: i64) -> Seen {
+/// An object whose finalizer is on.
+pub(crate) fn seen(name: &str, generation: i64) -> Seen {
     Seen {
         key: key(name),
         uid: format!("uid-{name}"),

@@ -1,4 +1,4 @@
-//! The part of the loop that begins and ends: when this process leads, and what is waited for before it goes.
+//! The part of the loop that says whether this process leads, and ends what is under way when it goes.
 
 use std::time::Duration;
 
