@@ -54,7 +54,7 @@ impl Fence {
 
     /// Whether reconciles and reads may begin.
     pub(super) fn is_open(&self, now: Timestamp) -> bool {
-        matches!(*self.standing.borrow(), Standing::Leads { until } if now <= until)
+        self.standing.borrow().leads_at(now)
     }
 
     /// No write begins after this.

@@ -34,11 +34,9 @@ impl Objects {
     /// Found by the model: the status that a process left behind which was stopped, and has been replaced since, would
     /// stay, because whoever leads now has read the object before and found nothing to write.
     fn may_write(&self) -> Result<(), KubeFailure> {
-        match *self.standing.borrow() {
-            Standing::Leads { until } if clock::now() <= until => Ok(()),
-            Standing::Leads { .. } | Standing::Standby | Standing::Lost => {
-                Err(KubeFailure::Unavailable)
-            }
+        match self.standing.borrow().leads_at(clock::now()) {
+            true => Ok(()),
+            false => Err(KubeFailure::Unavailable),
         }
     }
 

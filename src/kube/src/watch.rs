@@ -137,6 +137,26 @@ pub enum Event<T> {
     Failing(String),
 }
 
+/// The events of what `show` makes of each object.
+fn shown<K, T>(
+    events: impl Stream<Item = Event<K>> + Send,
+    show: fn(K) -> Option<T>,
+) -> impl Stream<Item = Event<T>> + Send
+where
+    K: Send,
+    T: Send,
+{
+    events.filter_map(move |event| {
+        futures::future::ready(match event {
+            Event::Listing => Some(Event::Listing),
+            Event::Listed => Some(Event::Listed),
+            Event::Applied(object) => show(object).map(Event::Applied),
+            Event::Deleted(object) => show(object).map(Event::Deleted),
+            Event::Failing(error) => Some(Event::Failing(error)),
+        })
+    })
+}
+
 /// Watches the objects of one namespace, or of all.
 pub fn watch_objects(
     client: Client,
@@ -146,15 +166,7 @@ pub fn watch_objects(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    resilient(api).filter_map(|event| {
-        futures::future::ready(match event {
-            Event::Listing => Some(Event::Listing),
-            Event::Listed => Some(Event::Listed),
-            Event::Applied(object) => seen(object).map(Event::Applied),
-            Event::Deleted(object) => seen(object).map(Event::Deleted),
-            Event::Failing(error) => Some(Event::Failing(error)),
-        })
-    })
+    shown(resilient(api), seen)
 }
 
 /// An account as a watch shows it.
@@ -181,13 +193,7 @@ impl SeenAccount {
 /// said before does not count any more.
 pub fn watch_accounts(client: Client) -> impl Stream<Item = Event<SeenAccount>> + Send {
     let api: Api<Guarded<SwrAccount>> = Api::all(client);
-    resilient(api).map(|event| match event {
-        Event::Listing => Event::Listing,
-        Event::Listed => Event::Listed,
-        Event::Applied(account) => Event::Applied(SeenAccount::of(account)),
-        Event::Deleted(account) => Event::Deleted(SeenAccount::of(account)),
-        Event::Failing(error) => Event::Failing(error),
-    })
+    shown(resilient(api), |account| Some(SeenAccount::of(account)))
 }
 
 /// A namespace as a watch shows it.
@@ -201,16 +207,11 @@ pub struct SeenNamespace {
 
 /// Watches the namespaces of the cluster.
 pub fn watch_namespaces(client: Client) -> impl Stream<Item = Event<SeenNamespace>> + Send {
-    let seen = |namespace: Namespace| SeenNamespace {
-        name: namespace.metadata.name.unwrap_or_default(),
-        labels: namespace.metadata.labels.unwrap_or_default(),
-    };
-    resilient(Api::<Namespace>::all(client)).map(move |event| match event {
-        Event::Listing => Event::Listing,
-        Event::Listed => Event::Listed,
-        Event::Applied(namespace) => Event::Applied(seen(namespace)),
-        Event::Deleted(namespace) => Event::Deleted(seen(namespace)),
-        Event::Failing(error) => Event::Failing(error),
+    shown(resilient(Api::<Namespace>::all(client)), |namespace| {
+        Some(SeenNamespace {
+            name: namespace.metadata.name.unwrap_or_default(),
+            labels: namespace.metadata.labels.unwrap_or_default(),
+        })
     })
 }
 
@@ -240,17 +241,12 @@ pub fn watch_secrets(
         Some(labels) => watcher::Config::default().labels(labels),
         None => watcher::Config::default(),
     };
-    let seen = |secret: PartialObjectMeta<Secret>| SeenSecret {
-        namespace: secret.metadata.namespace.unwrap_or_default(),
-        name: secret.metadata.name.unwrap_or_default(),
-        version: Version(secret.metadata.resource_version.unwrap_or_default()),
-    };
-    selected(api, config).map(move |event| match event {
-        Event::Listing => Event::Listing,
-        Event::Listed => Event::Listed,
-        Event::Applied(secret) => Event::Applied(seen(secret)),
-        Event::Deleted(secret) => Event::Deleted(seen(secret)),
-        Event::Failing(error) => Event::Failing(error),
+    shown(selected(api, config), |secret| {
+        Some(SeenSecret {
+            namespace: secret.metadata.namespace.unwrap_or_default(),
+            name: secret.metadata.name.unwrap_or_default(),
+            version: Version(secret.metadata.resource_version.unwrap_or_default()),
+        })
     })
 }
 

@@ -38,6 +38,16 @@ pub enum Standing {
     Lost,
 }
 
+impl Standing {
+    /// Whether anything may begin now.
+    pub fn leads_at(self, now: Timestamp) -> bool {
+        match self {
+            Standing::Leads { until } => now <= until,
+            Standing::Standby | Standing::Lost => false,
+        }
+    }
+}
+
 /// What is asked of the API server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Request {
