@@ -676,8 +676,8 @@ impl Core {
         Record {
             id: RegistryId(i64::from(shown.id)),
             name: if shown.renamed { "copy" } else { NAME }.to_owned(),
-            type_: "swr-pro".to_owned(),
-            url: url_text(shown.url),
+            type_: "swr-pro".into(),
+            url: url_text(shown.url).into(),
             insecure: Some(false),
             description,
             project: None,

@@ -27,6 +27,7 @@ mod model;
 mod protocol;
 pub mod recent;
 mod report;
+pub mod texts;
 pub mod time;
 pub mod witness;
 

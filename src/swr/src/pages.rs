@@ -235,8 +235,8 @@ mod tests {
         Record {
             id: RegistryId(id),
             name: format!("r{id}"),
-            type_: String::new(),
-            url: String::new(),
+            type_: "".into(),
+            url: "".into(),
             insecure: None,
             description: String::new(),
             project: None,

@@ -12,6 +12,7 @@ use swr_operator_core::credential::{Credential, Sealer};
 use swr_operator_core::desired::{Registry, RegistryId, Target};
 use swr_operator_core::failure::Code;
 use swr_operator_core::observed::{Health, Record};
+use swr_operator_core::texts::Texts;
 
 /// What a create or an update sends: always the whole registry with its real credential, because
 /// SWR replaces everything (swr-api.md 3).
@@ -220,9 +221,10 @@ pub(super) fn decode_page(body: &[u8], sealer: &Sealer) -> Result<Page, Malforme
         (Registries::Null(()), None | Some(0)) | (Registries::Absent, Some(0)) => Vec::new(),
         (Registries::Null(()), Some(_)) | (Registries::Absent, _) => return Err(Malformed),
     };
+    let mut texts = Texts::default();
     let records = registries
         .into_iter()
-        .map(|registry| record(registry, sealer).ok_or(Malformed))
+        .map(|registry| record(registry, sealer, &mut texts).ok_or(Malformed))
         .collect::<Result<_, _>>()?;
     let total = page.total.and_then(|total| usize::try_from(total).ok());
     Ok(Page { records, total })
@@ -231,7 +233,7 @@ pub(super) fn decode_page(body: &[u8], sealer: &Sealer) -> Result<Page, Malforme
 /// Reads the answer to a SHOW.
 pub(super) fn decode_record(body: &[u8], sealer: &Sealer) -> Result<Record, Malformed> {
     let registry: RegistryIn = object(body)?;
-    record(registry, sealer).ok_or(Malformed)
+    record(registry, sealer, &mut Texts::default()).ok_or(Malformed)
 }
 
 /// Reads the id out of the answer to a create, if it has one.
@@ -280,7 +282,7 @@ fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
     }
 }
 
-fn record(registry: RegistryIn, sealer: &Sealer) -> Option<Record> {
+fn record(registry: RegistryIn, sealer: &Sealer, texts: &mut Texts) -> Option<Record> {
     let RegistryIn {
         id,
         name,
@@ -304,13 +306,13 @@ fn record(registry: RegistryIn, sealer: &Sealer) -> Option<Record> {
     Some(Record {
         id: RegistryId(id?),
         name: name?,
-        type_: type_.unwrap_or_default(),
-        url: url.unwrap_or_default(),
+        type_: texts.shared(&type_.unwrap_or_default()),
+        url: texts.shared(&url.unwrap_or_default()),
         insecure,
         description: description.unwrap_or_default(),
-        project: project_id,
-        region: region_id,
-        instance: instance_id,
+        project: project_id.map(|id| texts.shared(&id)),
+        region: region_id.map(|id| texts.shared(&id)),
+        instance: instance_id.map(|id| texts.shared(&id)),
         dns_hosts: dns_conf.and_then(|conf| conf.hosts).map(|hosts| {
             hosts
                 .into_iter()

@@ -17,6 +17,7 @@ use swr_operator_api::{Condition, ConditionStatus};
 use swr_operator_core::diff::Changes;
 use swr_operator_core::object::{Object, ObjectKey};
 use swr_operator_core::tag;
+use swr_operator_core::texts::Texts;
 
 const OBJECT: &str = "ReplicationRegistry";
 const ACCOUNT: &str = "SwrAccount";
@@ -70,7 +71,8 @@ struct Series {
     /// object twice.
     stands_by: bool,
     objects: HashMap<Arc<ObjectKey>, OfObject>,
-    names: Names,
+    /// Types and reasons of conditions.
+    names: Texts,
     accounts: BTreeMap<String, Box<[OfCondition]>>,
     instances: BTreeMap<(String, String), OfInstance>,
     /// How many deletions the guard pauses, by account and instance.
@@ -125,28 +127,13 @@ struct OfCondition {
     reason: Arc<str>,
 }
 
-/// The types and reasons of conditions: few names, each kept once.
-#[derive(Clone, Default)]
-struct Names(BTreeSet<Arc<str>>);
-
-impl Names {
-    fn of(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
-            return Arc::clone(known);
-        }
-        let name = Arc::<str>::from(name);
-        self.0.insert(Arc::clone(&name));
-        name
-    }
-
-    fn of_all(&mut self, conditions: &[Condition]) -> Box<[OfCondition]> {
-        let of = |condition: &Condition| OfCondition {
-            type_: self.of(&condition.type_),
-            status: condition.status,
-            reason: self.of(&condition.reason),
-        };
-        conditions.iter().map(of).collect()
-    }
+fn of_all(names: &mut Texts, conditions: &[Condition]) -> Box<[OfCondition]> {
+    let of = |condition: &Condition| OfCondition {
+        type_: names.shared(&condition.type_),
+        status: condition.status,
+        reason: names.shared(&condition.reason),
+    };
+    conditions.iter().map(of).collect()
 }
 
 impl Last {
@@ -276,7 +263,7 @@ impl Objects {
             observed_generation: shown.observed_generation,
             suspended: object.suspended,
             poll_secs: shown.poll_secs,
-            conditions: names.of_all(shown.conditions),
+            conditions: of_all(names, shown.conditions),
         };
         let is_ready = last.is("Ready", ConditionStatus::True);
         if is_ready && shown.observed_generation >= of.generation {
@@ -348,7 +335,7 @@ impl Objects {
     /// An account has these conditions.
     pub fn account_shown(&self, name: &str, conditions: &[Condition]) {
         let mut series = self.locked();
-        let conditions = series.names.of_all(conditions);
+        let conditions = of_all(&mut series.names, conditions);
         series.accounts.insert(name.to_owned(), conditions);
     }
 

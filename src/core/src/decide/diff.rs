@@ -158,7 +158,7 @@ pub fn diff(
     compare(
         Field::Type,
         desired.target.type_name().to_owned(),
-        observed.type_.clone(),
+        observed.type_.to_string(),
     );
     compare(
         Field::Url,
@@ -208,7 +208,7 @@ pub fn diff(
                 (Field::TargetInstance, instance.as_str(), &observed.instance),
             ] {
                 match observed {
-                    Some(observed) => compare(field, desired.to_owned(), observed.clone()),
+                    Some(observed) => compare(field, desired.to_owned(), observed.to_string()),
                     None if field == Field::TargetProject && unshown_changed => {
                         compare(field, desired.to_owned(), NOT_SHOWN.to_owned());
                     }

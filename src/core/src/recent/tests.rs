@@ -160,8 +160,8 @@ impl World {
         Record {
             id: RegistryId(id),
             name: format!("r{id}"),
-            type_: String::new(),
-            url: String::new(),
+            type_: "".into(),
+            url: "".into(),
             insecure: None,
             description: state.text.to_string(),
             project: None,

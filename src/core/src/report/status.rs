@@ -203,8 +203,8 @@ fn same(new: &ReplicationRegistryStatus, old: &ReplicationRegistryStatus) -> boo
 fn observed(record: &Record) -> ObservedRegistry {
     ObservedRegistry {
         name: record.name.clone(),
-        type_: record.type_.clone(),
-        url: record.url.clone(),
+        type_: record.type_.to_string(),
+        url: record.url.to_string(),
         insecure: record.insecure,
         description: record.text().to_owned(),
         status: record.health.word().map(str::to_owned),

@@ -64,8 +64,8 @@ fn enterprise() -> Registry {
 /// What SWR holds after our own write of `registry`.
 fn written(registry: &Registry) -> Record {
     let mut record = record(1, &registry.name, &owner().describe(&registry.description));
-    registry.target.type_name().clone_into(&mut record.type_);
-    record.url.clone_from(&registry.url);
+    record.type_ = registry.target.type_name().into();
+    record.url = registry.url.as_str().into();
     record.insecure = Some(registry.insecure);
     record.access_key = Some(sealer().access_key("ak"));
     match &registry.target {
@@ -82,9 +82,9 @@ fn written(registry: &Registry) -> Record {
             region,
             instance,
         } => {
-            record.project = Some(project.as_str().to_owned());
-            record.region = Some(region.as_str().to_owned());
-            record.instance = Some(instance.as_str().to_owned());
+            record.project = Some(project.as_str().into());
+            record.region = Some(region.as_str().into());
+            record.instance = Some(instance.as_str().into());
         }
         Target::SwrBasic => {}
     }
@@ -226,7 +226,7 @@ fn what_swr_changes_or_leaves_out_is_no_difference() {
             },
         );
     };
-    same("trailing slash", |r| r.url.push('/'));
+    same("trailing slash", |r| r.url = format!("{}/", r.url).into());
     same("upper-case host", |r| {
         r.url = "HTTPS://HARBOR.dr.example.com".into();
     });

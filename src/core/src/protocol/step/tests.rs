@@ -177,9 +177,9 @@ impl World {
         let kept = (self.keeps)(sent.description.clone());
         let mut stored = record(id, &sent.name, &kept);
         stored.updated_at = Some(self.now.to_string());
-        stored.url.clone_from(&sent.url);
+        stored.url = sent.url.as_str().into();
         stored.insecure = Some(sent.insecure);
-        sent.target.type_name().clone_into(&mut stored.type_);
+        stored.type_ = sent.target.type_name().into();
         self.records.insert(id, stored);
     }
 
@@ -611,7 +611,8 @@ fn an_update_that_is_not_visible_is_not_sent_again_before_the_settle_time_and_tw
 fn three_corrections_in_half_an_hour_are_a_fight() {
     let mut world = World::settled(|_| {});
     for n in 0..4 {
-        world.records.get_mut(&1).expect("ours").url = format!("https://other-{n}.example.com");
+        world.records.get_mut(&1).expect("ours").url =
+            format!("https://other-{n}.example.com").into();
         world.now += 60;
         let verdict = world.reconcile();
         if n < 3 {
@@ -624,7 +625,7 @@ fn three_corrections_in_half_an_hour_are_a_fight() {
         }
     }
     // Another observation in between, whatever for, does not end it.
-    world.records.get_mut(&1).expect("ours").url = "https://other-5.example.com".to_owned();
+    world.records.get_mut(&1).expect("ours").url = "https://other-5.example.com".into();
     assert!(matches!(world.reconcile(), Verdict::Fighting(_)));
     world.now += 1_800;
     assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
@@ -782,7 +783,7 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
         .records
         .insert(3, record(3, "harbor-dr", &owner().describe("")));
     assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
-    world.records.get_mut(&3).expect("there").url = "https://other.example.com".to_owned();
+    world.records.get_mut(&3).expect("there").url = "https://other.example.com".into();
     let before = world.records.clone();
     assert!(matches!(world.reconcile(), Verdict::DriftObserved(_)));
     assert_eq!(world.records, before);

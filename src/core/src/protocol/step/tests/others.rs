@@ -210,7 +210,7 @@ fn an_own_write_without_an_answer_is_nobody_elses_once_swr_shows_it() {
     world.reconcile();
     world.failures.clear();
     let ours = world.records.get_mut(&1).expect("ours");
-    ours.url = CHANGED.to_owned();
+    ours.url = CHANGED.into();
     ours.updated_at = Some("by us".to_owned());
     for _ in 0..2 {
         assert!(matches!(world.reconcile(), Verdict::InSync { .. }));

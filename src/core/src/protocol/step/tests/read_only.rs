@@ -57,7 +57,7 @@ fn what_could_be_adopted_is_not() {
 #[test]
 fn what_differs_is_named_and_not_written() {
     let mut world = World::settled(|_| {});
-    world.records.get_mut(&1).expect("there").url = "https://other.example.com".to_owned();
+    world.records.get_mut(&1).expect("there").url = "https://other.example.com".into();
     world.read_only = true;
     let before = world.records.clone();
     let verdict = world.reconcile();

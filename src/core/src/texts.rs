@@ -1,0 +1,35 @@
+//! Texts that repeat ten thousand times, each kept once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The texts that were met.
+#[derive(Clone, Debug, Default)]
+pub struct Texts(BTreeSet<Arc<str>>);
+
+impl Texts {
+    /// The text, shared with whoever asked for it before.
+    pub fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let text = Arc::<str>::from(text);
+        self.0.insert(Arc::clone(&text));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_one() {
+        let mut texts = Texts::default();
+        let (one, other) = (texts.shared("a"), texts.shared("a"));
+        assert_eq!(
+            (&*one, Arc::ptr_eq(&one, &other), &*texts.shared("b")),
+            ("a", true, "b")
+        );
+    }
+}
