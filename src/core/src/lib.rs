@@ -23,6 +23,8 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod decide;
+#[cfg(test)]
+mod fuzz;
 mod model;
 mod protocol;
 pub mod recent;

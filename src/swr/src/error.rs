@@ -578,7 +578,7 @@ fn conflict(operation: Operation, reported: &Reported) -> (Class, Cause) {
 
 /// Seconds, or a date by the server's clock; 1..=900. A quarter of an hour is more than any
 /// window of the gateway, and a mistaken header must not stop an account for a day.
-fn retry_after(text: &str, now: Timestamp) -> Option<u32> {
+pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<u32> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let secs = if is_number {

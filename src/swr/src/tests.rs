@@ -17,6 +17,7 @@ use swr_operator_core::failure::{Cause, Class, Code, Failure, Obstacle};
 
 mod auth;
 mod canned;
+mod fuzz;
 mod garbled;
 mod log;
 mod newest;

@@ -15,6 +15,7 @@
 //! | [`demo`] | the story that `cargo dev demo` tells |
 //! | [`suite`] | `cargo dev test` |
 //! | [`bench`] | `cargo dev bench` |
+//! | [`fuzz`] | `cargo dev fuzz` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
 //! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
@@ -32,6 +33,7 @@ pub mod demo;
 pub mod environment;
 pub mod error;
 pub mod front;
+pub mod fuzz;
 mod gomodule;
 pub mod http;
 pub mod image;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, bench, demo, environment, image, sbom, suite, tools};
+use harness::{Error, bench, demo, environment, fuzz, image, sbom, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -66,6 +66,18 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Give a fuzzer each test that takes bytes; `cargo dev test` runs them over what it found earlier
+    Fuzz {
+        /// For each of them
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+    },
+    /// Break the pure crate in many places, one at a time, and show what no test of it notices
+    Mutants {
+        /// Which part of all places: 3/10 is the fourth of ten parts
+        #[arg(long, default_value = "0/10", value_name = "K/N")]
+        shard: String,
+    },
     /// Judge the dependencies by deny.toml: licences, sources, duplicates
     Deny,
     /// Start only the control plane, print the path of its kubeconfig, and stay until Ctrl-C
@@ -98,6 +110,8 @@ fn main() -> ExitCode {
         }
         Command::Image { twice } => image::run(twice),
         Command::Sbom { target, output } => sbom::run(target, output),
+        Command::Fuzz { seconds } => fuzz::run(seconds),
+        Command::Mutants { shard } => tools::mutants(&shard),
         Command::Deny => tools::deny(),
         Command::ControlPlane => control_plane(&signals),
     });

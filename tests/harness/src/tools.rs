@@ -9,15 +9,30 @@ use crate::{Error, cargo, environment};
 pub(crate) struct Tool {
     name: &'static str,
     version: &'static str,
+    /// For cargo, when it builds it.
+    options: &'static [&'static str],
 }
 
 pub(crate) const CYCLONEDX: Tool = Tool {
     name: "cargo-cyclonedx",
     version: "0.5.9",
+    options: &[],
 };
 const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
+    options: &[],
+};
+pub(crate) const BOLERO: Tool = Tool {
+    name: "cargo-bolero",
+    version: "0.13.5",
+    // Its other engines need C libraries.
+    options: &["--no-default-features"],
+};
+const MUTANTS: Tool = Tool {
+    name: "cargo-mutants",
+    version: "27.1.0",
+    options: &[],
 };
 
 /// The rules of `deny.toml` that need nothing from outside; advisories are the workflows' part.
@@ -34,9 +49,36 @@ pub fn deny() -> Result<(), Error> {
     cargo::stream(command)
 }
 
+/// Breaks the pure crate in one place after the other, and shows which breakages no test of it notices. `shard` is
+/// `k/n`: the k-th of n equal parts, which are the same in every run.
+pub fn mutants(shard: &str) -> Result<(), Error> {
+    let mut command = tethered(provide(&MUTANTS)?);
+    command
+        .current_dir(environment::checkout())
+        .args([
+            "mutants",
+            "--package",
+            "swr-operator-core",
+            "--shard",
+            shard,
+        ])
+        .args([
+            "--output",
+            "target/mutants",
+            "--no-shuffle",
+            "--colors",
+            "never",
+        ]);
+    cargo::stream(command)
+}
+
 /// The program's path.
 pub(crate) fn provide(tool: &Tool) -> Result<PathBuf, Error> {
-    let Tool { name, version } = tool;
+    let Tool {
+        name,
+        version,
+        options,
+    } = tool;
     let folder = environment::cache_folder()?.join(format!("{name}-{version}"));
     let program = folder.join("bin").join(name);
     if !program.is_file() {
@@ -46,6 +88,7 @@ pub(crate) fn provide(tool: &Tool) -> Result<PathBuf, Error> {
         command
             .args(["install", "--locked", name, "--version", version, "--root"])
             .arg(&folder)
+            .args(*options)
             // Each runs for seconds: optimised, it takes minutes more to build than it ever saves.
             .args(["--profile", "dev"])
             .env("CARGO_PROFILE_DEV_DEBUG", "0");

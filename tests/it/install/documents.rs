@@ -127,6 +127,10 @@ fn the_documents_are_followed_from_the_installation_to_the_last_command() {
 
 /// The operator goes first, and everything waits for it.
 fn wrong_order(place: &mut Place) {
+    // The account was moved a moment ago, and could still go without asking.
+    place.type_in(
+        "kubectl wait swraccount/default --for=jsonpath='{.metadata.finalizers[0]}' --timeout=1m",
+    );
     place.stop_operator();
     place.assert_permitted();
     place.type_in("kubectl delete -k deploy/base --wait=false");

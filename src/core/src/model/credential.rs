@@ -434,4 +434,51 @@ mod tests {
         }
         assert_eq!(base.access_key, one.access_key("ak"));
     }
+
+    #[test]
+    fn a_secret_gives_two_clean_values_or_names_the_key_and_never_the_value() {
+        const TYPES: [&str; 3] = ["Opaque", "kubernetes.io/basic-auth", ""];
+        const KEYS: [(&str, &str); 3] = [
+            ("accessKey", "accessSecret"),
+            ("username", "password"),
+            ("user", "pass"),
+        ];
+        bolero::check!().for_each(|input: &[u8]| {
+            let [how, rest @ ..] = input else { return };
+            let how = usize::from(*how);
+            let (keys, type_) = (KEYS[how % 3], TYPES[how / 3 % 3]);
+            let said = (how % 2 == 0).then_some(keys);
+            // NUL is refused in a value, so it cannot part the two of a good Secret.
+            let mut values = rest.splitn(2, |byte| *byte == 0);
+            let mut data = BTreeMap::new();
+            for key in [keys.0, keys.1] {
+                if let Some(value) = values.next() {
+                    data.insert(key.to_owned(), Zeroizing::new(value.to_vec()));
+                }
+            }
+            let secret = SecretData {
+                type_: type_.to_owned(),
+                data,
+            };
+            match Credential::from_secret(&secret, said) {
+                Ok(credential) => {
+                    for value in [&credential.access_key, &credential.access_secret] {
+                        let value = value.expose();
+                        assert!((1..=VALUE_BYTES_MAX).contains(&value.len()));
+                        assert!(!value.chars().any(char::is_control));
+                    }
+                }
+                Err(rejected) => {
+                    let said = rejected.to_string();
+                    let values = secret
+                        .data
+                        .values()
+                        .map(|value| String::from_utf8_lossy(value));
+                    for value in values.filter(|value| value.len() > 12) {
+                        assert!(!said.contains(&*value), "{said:?} holds the value");
+                    }
+                }
+            }
+        });
+    }
 }

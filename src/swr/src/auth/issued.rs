@@ -204,4 +204,21 @@ mod tests {
         );
         assert_eq!(seen(token(header("tok"), b"{}", now)), None);
     }
+
+    #[test]
+    fn a_credential_of_any_bytes_is_whole_or_refused() {
+        bolero::check!().for_each(|body: &[u8]| {
+            let (header, now) = (
+                Sensitive::new("token".to_owned()),
+                at("2026-01-31T10:30:00Z"),
+            );
+            for issued in [access_key(body, now, 3_600), token(Some(header), body, now)] {
+                let Some((secrets, lifetime_secs, _)) = seen(issued) else {
+                    continue;
+                };
+                assert!(!secrets.is_empty());
+                assert!(lifetime_secs.is_some_and(|secs| secs > 0));
+            }
+        });
+    }
 }
