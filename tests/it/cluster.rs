@@ -1,5 +1,6 @@
 //! The real API server as an administrator sees it, and its audit log. Must not know the operator or SWR.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -220,6 +221,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct StatusWrite {
     /// Else a test's.
     pub(crate) is_of_operator: bool,
+    /// Whether nobody knows what the write before it made of the object.
+    pub(crate) follows_unanswered: bool,
     /// What came of it.
     pub(crate) object: Value,
 }
@@ -293,19 +296,26 @@ impl Audit {
 
     /// What came of each write of a status, oldest first: the whole object. What a test wrote itself is among them.
     pub(crate) fn statuses(&self) -> Vec<StatusWrite> {
-        let written = self
-            .events::<Written>("\"subresource\":\"status\"")
-            .into_iter();
-        written
-            .filter(|written| self.is_recent(&written.event))
-            .filter(|written| written.event.response_status.code == 200)
-            // Of other kinds the log keeps no object.
-            .filter(|written| !written.response_object.is_null())
-            .map(|written| StatusWrite {
-                is_of_operator: self.is_of_operator(&written.event),
-                object: written.response_object,
-            })
-            .collect()
+        let mut unanswered = BTreeSet::new();
+        let mut statuses = Vec::new();
+        for written in self.events::<Written>("\"subresource\":\"status\"") {
+            let event = &written.event;
+            if !self.is_recent(event) {
+                continue;
+            }
+            match event.response_status.code {
+                // Of other kinds the log keeps no object.
+                200 if !written.response_object.is_null() => statuses.push(StatusWrite {
+                    is_of_operator: self.is_of_operator(event),
+                    follows_unanswered: unanswered.remove(&event.object_ref),
+                    object: written.response_object,
+                }),
+                // Whoever sent it was gone before the answer; it may be stored.
+                504 => drop(unanswered.insert(written.event.object_ref)),
+                _ => {}
+            }
+        }
+        statuses
     }
 
     /// The lines of writes of our kinds, whoever wrote, with the whole object that came of each.
@@ -413,7 +423,7 @@ struct User {
     username: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(default)]
 struct Reference {
     resource: String,
