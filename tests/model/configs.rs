@@ -127,6 +127,7 @@ pub(crate) fn small() -> Vec<Config> {
         one("no trouble", b),
         one("fault", Budget { faults: 1, ..b }),
         one("crash", Budget { crashes: 1, ..b }),
+        one("2 crashes", Budget { crashes: 2, ..b }),
         one("lag", Budget { lags: 2, ..b }),
         one(
             "delete, create anew",
@@ -569,7 +570,6 @@ fn readers() -> Vec<Config> {
 
 /// Deletions that the mass-deletion guard pauses.
 fn guarded() -> Vec<Config> {
-    let b = NOTHING;
     vec![one(
         "paused, fault, crash, delete, Orphan",
         Budget {
@@ -578,7 +578,7 @@ fn guarded() -> Vec<Config> {
             crashes: 1,
             deletions: 1,
             orphans: 1,
-            ..b
+            ..NOTHING
         },
     )]
 }

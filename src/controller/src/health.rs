@@ -54,3 +54,25 @@ impl Health {
         checks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_stands_still_for_a_minute_is_not_alive() {
+        let health = Health::default();
+        let alive = |health: &Health| health.live() == [("loop", true)];
+        assert!(alive(&health), "it waits to start");
+        health.beat();
+        tokio::time::advance(Duration::from_secs(58)).await;
+        assert!(alive(&health));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(!alive(&health));
+        assert_eq!(health.ready()[0], ("loop", false));
+        health.beat();
+        assert!(alive(&health));
+    }
+}

@@ -21,6 +21,7 @@ mod fuzz;
 mod garbled;
 mod log;
 mod newest;
+mod stalls;
 
 const PROJECT: &str = "0605767a3a80d5762fb2c00a1b2c3d4e";
 const SECRET: &str = "canary-access-secret-7f3a";
@@ -599,4 +600,32 @@ async fn the_project_of_a_region_is_one_or_none_or_several() {
     ));
     // IAM refuses the same key that SWR would.
     assert!(circuit.refusal().is_some());
+}
+
+#[tokio::test]
+async fn a_long_encoded_cause_that_differs_each_time_leaves_no_trace() {
+    let server = simulator().await;
+    let client = client(&server.url());
+    let mut failures = Vec::new();
+    for letter in ["q", "z"] {
+        let cause = format!("canary-{}", letter.repeat(10_240));
+        fault(
+            &server,
+            json!({
+                "kind": "status", "status": 403, "times": 1,
+                "body": {
+                    "error_code": "SVCSTG.SWR.4030170",
+                    "error_msg": format!("Insufficient permissions: {cause}"),
+                    "encoded_authorization_message": cause,
+                },
+            }),
+        );
+        failures.push(create(&client, "a").await.expect_err("refused"));
+    }
+    let expected = Failure {
+        class: Class::Denied,
+        cause: Cause::Forbidden,
+        code: Code::parse("SVCSTG.SWR.4030170"),
+    };
+    assert_eq!(failures, [expected.clone(), expected]);
 }

@@ -9,6 +9,8 @@ use swr_operator_core::desired::InstanceId;
 use swr_operator_core::failure::{Class, Failure};
 use swr_operator_core::summary::Operation;
 
+mod crowds;
+
 fn key(name: &str) -> ObjectKey {
     ObjectKey {
         namespace: "images".to_owned(),

@@ -433,6 +433,10 @@ mod tests {
             assert_ne!(base.whole, other.whole);
         }
         assert_eq!(base.access_key, one.access_key("ak"));
+        // The key of an account is another thing than the login of a registry, though the values be the same.
+        let account = one.account_key(&["ak", "as"]);
+        let of_login = [one.access_key("ak"), base.whole, one.issuing(&account)];
+        assert!(!of_login.contains(&account));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod breaks;
+
 type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -207,3 +207,46 @@ async fn an_agency_is_assumed_again_when_the_credential_that_assumes_it_was_revo
     // Refused once with the old token.
     assert_eq!(n_asked(&server, "CreateTemporaryAccessKeyByAgency"), 3);
 }
+
+#[tokio::test]
+async fn a_credential_that_ends_between_two_pages_costs_no_registry() {
+    let server = cloud(0).await;
+    fill(&server, 150);
+    let client = client_with(&server, password(&server, PASSWORD), 4);
+    fault(
+        &server,
+        json!({
+            "match": {"operation": "ListInstanceRegistries", "ordinal": 2}, "times": 1,
+            "kind": "status", "status": 401,
+            "body": {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information"},
+        }),
+    );
+    let listed = client.reader().list(&instance()).await.expect("listed");
+    assert_eq!(listed.records().len(), 150);
+    assert_eq!(n_asked(&server, "CreateToken"), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_missing_or_gigantic_is_an_error_or_a_token() {
+    let body = json!({"token": {"project": {"id": PROJECT}}});
+    let gigantic = "t".repeat(20 * 1024);
+    for (headers, is_token) in [
+        (json!({}), false),
+        (json!({"x-subject-token": ""}), false),
+        (json!({"x-subject-token": gigantic}), true),
+    ] {
+        let server = cloud(0).await;
+        fault(
+            &server,
+            json!({
+                "match": {"operation": "CreateToken"}, "kind": "status", "status": 201,
+                "body": body, "headers": headers,
+            }),
+        );
+        let source = password(&server, PASSWORD);
+        let transport = transport(Duration::from_secs(10));
+        let authenticator = Authenticator::new(source, transport, Circuitry::default());
+        let fresh = authenticator.keep_fresh().await;
+        assert_eq!(fresh.is_ok(), is_token, "{:?}", fresh.err());
+    }
+}

@@ -329,3 +329,21 @@ fn projects_count_by_exact_name() {
         );
     }
 }
+
+#[test]
+fn a_record_of_tomorrow_is_read() {
+    let body = r#"{"id":7,"name":"n","type":"swr-next","url":"oci://a.test","status":"archived",
+        "credential":{"type":"workload","identity":{"issuer":"i"}},"replicates":["push"],"owner":null}"#;
+    let expected = Record {
+        type_: "swr-next".to_owned(),
+        url: "oci://a.test".to_owned(),
+        ..empty_record(7)
+    };
+    assert_eq!(
+        decode_record(body.as_bytes(), &sealer()),
+        Ok(expected.clone())
+    );
+    let page = format!(r#"{{"registries":[{body}],"total":1,"next_marker":"m"}}"#);
+    let page = decode_page(page.as_bytes(), &sealer()).expect("a page");
+    assert_eq!(page.records, [expected]);
+}

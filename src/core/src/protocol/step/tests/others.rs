@@ -463,3 +463,19 @@ fn a_tag_that_was_not_kept_is_put_back_at_the_second_try_if_the_first_changed_no
         );
     }
 }
+
+#[test]
+fn an_object_that_leads_to_another_instance_than_its_registry_stops() {
+    // Admission refuses such an edit; an older CRD would not.
+    let mut world = World::settled(|value| {
+        value["spec"]["instanceId"] = json!("source-2");
+        value["spec"]["url"] = json!("https://changed.example.com");
+    });
+    let verdict = world.reconcile();
+    assert!(
+        matches!(&verdict, Verdict::BindingChanged(was) if was.instance_id == "source-1"),
+        "{verdict:?}"
+    );
+    assert_eq!(world.trace[..2], ["ReadObject", "ReadAccount"]);
+    assert_eq!(world.trace.len(), 3, "{:?}", world.trace);
+}

@@ -432,3 +432,19 @@ fn a_registry_that_swr_keeps_after_its_deletion_is_asked_for_less_and_less_often
     // The queue's wait grows up to there.
     assert!(until >= at(world.now + 100), "{until}");
 }
+
+#[test]
+fn an_object_that_goes_without_our_finalizer_costs_nothing() {
+    // Somebody else's finalizer holds it, and whoever took ours off has let its registry stay.
+    let mut world = World::settled(|value| {
+        deleting(value);
+        value["metadata"]["finalizers"] = json!(["example.com/theirs"]);
+    });
+    world.check(&expect![[r#"
+        ReadObject
+        -> Gone
+    "#]]);
+    assert_eq!(world.records.len(), 1);
+    let object = world.object.expect("object");
+    assert_eq!(object.finalizers, ["example.com/theirs"]);
+}
