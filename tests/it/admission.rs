@@ -457,6 +457,27 @@ fn defaults_are_what_the_documents_say() {
 }
 
 #[test]
+fn a_status_that_comes_with_an_object_is_not_taken() {
+    let mut object = good("it", HARBOR);
+    object["status"] = json!({"registryId": 7, "observedGeneration": 1});
+    let created = dry_run(&object).expect("it is valid");
+    assert_eq!(created["status"]["observedGeneration"], -1);
+    assert_eq!(created["status"]["registryId"], Value::Null);
+
+    let cluster = Cluster::shared();
+    let path = format!("/apis/{API_VERSION}/namespaces/default/replicationregistries");
+    cluster
+        .create(&path, &good("with-status", HARBOR))
+        .expect("it is valid");
+    let path = format!("{path}/with-status");
+    let patch = json!({"spec": {"suspend": true}, "status": {"registryId": 7}});
+    let patched = cluster.patch(&path, &patch).expect("it is valid");
+    assert_eq!(patched["spec"]["suspend"], true);
+    assert_eq!(patched["status"]["registryId"], Value::Null);
+    cluster.delete(&path).expect("it goes");
+}
+
+#[test]
 fn what_cannot_change_is_refused_and_what_can_is_taken() {
     let cluster = Cluster::shared();
     let namespace = json!({

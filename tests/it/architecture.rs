@@ -436,6 +436,22 @@ fn one_place_writes_to_swr_one_drives_the_steps_and_one_knows_patches() {
 }
 
 #[test]
+fn randomness_comes_from_the_operating_system_in_one_place() {
+    // A generator with a state of its own would go on alike in two copies of a process.
+    let clock = ["src/clock/src/lib.rs"];
+    assert_eq!(who_says("secure_random", "-"), clock);
+    for word in [
+        "fastrand",
+        "rand::",
+        "getrandom",
+        "RandomState",
+        "thread_rng",
+    ] {
+        assert_eq!(who_says(word, "-"), Vec::<String>::new(), "{word}");
+    }
+}
+
+#[test]
 fn neither_simulator_nor_harness_knows_the_operators_types() {
     let mut breaches = Vec::new();
     for folder in ["tests/simulator", "tests/harness"] {

@@ -2,6 +2,8 @@
 //! asked for nothing it may not have, each status that it wrote kept the contract, and no secret got out.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -249,14 +251,38 @@ impl Bed {
         self.start_operator_as(&Cluster::shared().operator_kubeconfig, flags);
     }
 
+    /// Starts an operator that a shell becomes after it did this.
+    pub(crate) fn start_operator_after(&self, script: &str) {
+        let operator = Operator::executable().display();
+        let cluster = Cluster::shared();
+        let path = cluster.folder.join(format!("{}-operator.sh", self.name));
+        let text = format!("#!/bin/sh\n{script}\nexec {operator} \"$@\"\n");
+        std::fs::write(&path, text).expect("a script");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a program");
+        self.serve(self.spawn_binary(&path, &cluster.operator_kubeconfig, &[]));
+    }
+
     fn start_operator_as(&self, kubeconfig: &Path, further: &[&str]) {
-        let Replica { operator, metrics } = self.spawn(kubeconfig, further);
+        self.serve(self.spawn(kubeconfig, further));
+    }
+
+    fn serve(&self, replica: Replica) {
+        let Replica { operator, metrics } = replica;
         *self.operator() = Some(operator);
         *self.metrics() = metrics;
     }
 
+    /// The id of the operator's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.operator().as_ref().expect("an operator runs").pid()
+    }
+
     /// Starts an operator beside those that run, and waits until it is ready.
     pub(crate) fn spawn(&self, kubeconfig: &Path, further: &[&str]) -> Replica {
+        self.spawn_binary(Operator::executable(), kubeconfig, further)
+    }
+
+    fn spawn_binary(&self, binary: &Path, kubeconfig: &Path, further: &[&str]) -> Replica {
         let mut args: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
@@ -281,7 +307,7 @@ impl Bed {
         }
         args.extend(further.iter().map(|flag| (*flag).to_owned()));
         let mut operator = Operator::spawn(&OperatorOptions {
-            binary: Operator::executable().to_owned(),
+            binary: binary.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             args,
             log_path: self.next_log(),

@@ -17,6 +17,7 @@ fn a_foreign_registry_of_the_same_name_is_never_written() {
             a_rename_to_a_taken_name_is_a_conflict,
             a_similar_name_is_none,
             an_object_in_conflict_is_deleted_without_a_write,
+            a_second_object_waits_until_the_first_has_gone,
         ],
     );
 }
@@ -124,4 +125,36 @@ fn an_object_in_conflict_is_deleted_without_a_write(site: &Site) {
     site.await_gone("wanted");
     assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
     site.assert_untouched(id, &before);
+}
+
+/// As when an object is renamed in Git, and its successor is created first.
+fn a_second_object_waits_until_the_first_has_gone(site: &Site) {
+    let with_name = |object: &str| {
+        let mut object = self::object(site, object);
+        object["spec"]["name"] = json!("wanted");
+        object
+    };
+    site.create(&with_name("first"));
+    let first = site.await_ready("first");
+    let held = site.held(&first);
+    let mark = site.cloud.mark();
+    site.create(&with_name("second"));
+    let (_, message) = site.await_state("second", "False Conflict");
+    assert_eq!(
+        message,
+        "a registry named \"wanted\" exists in the instance and carries the tag of another owner; it is left alone"
+    );
+    site.assert_rests(mark, &site.cluster.audit());
+    assert_eq!(site.held(&first), held);
+    site.await_ready("first");
+
+    site.delete("first");
+    site.await_gone("first");
+    let second = site.await_ready("second");
+    let delete = format!("DELETE registries/{}", registry_id(&first));
+    assert_eq!(
+        site.cloud.writes(mark),
+        [delete.as_str(), "POST registries"]
+    );
+    assert_ne!(registry_id(&second), registry_id(&first));
 }

@@ -23,6 +23,8 @@ fn edits_end_where_the_last_one_points() {
             a_credential_is_sent_again_when_its_time_has_come,
             a_request_for_a_reconcile_is_echoed_and_sends_the_credential_once,
             the_request_of_the_documentation_is_what_an_adoption_sends,
+            a_hundred_labels_and_annotations_cost_nothing,
+            finalizers_of_others_come_and_go_beside_ours,
         ],
     );
 }
@@ -176,6 +178,62 @@ fn the_request_of_the_documentation_is_what_an_adoption_sends(site: &Site) {
         }),
         sent
     );
+}
+
+fn a_hundred_labels_and_annotations_cost_nothing(site: &Site) {
+    site.ready("it");
+    let (mark, audit) = (site.cloud.mark(), site.cluster.audit());
+    for n in 0..50 {
+        let metadata = json!({"labels": {"n": n.to_string()}, "annotations": {"a": "x".repeat(n)}});
+        site.patch("it", &json!({"metadata": metadata}));
+        site.patch("it", &json!({"metadata": {"annotations": {"a": null}}}));
+    }
+    site.assert_rests(mark, &audit);
+    // Nor a read of the object for each, whatever polls read.
+    let asked = audit.in_namespace(&site.name);
+    let reads = asked
+        .iter()
+        .filter(|asked| asked.verb == "get" && asked.resource == "replicationregistries");
+    assert_eq!(reads.count(), 0, "{asked:?}");
+}
+
+/// The finalizers of the object.
+fn finalizers(site: &Site) -> Value {
+    site.object("it")["metadata"]["finalizers"].clone()
+}
+
+fn finalizers_of_others_come_and_go_beside_ours(site: &Site) {
+    const OURS: &str = "swr.huaweicloud.com/registry";
+    const THEIRS: [&str; 2] = ["example.com/backup", "example.com/audit"];
+    let mut object = site.registry("it", "swr-pro");
+    object["metadata"]["finalizers"] = json!([THEIRS[0]]);
+    let (object, _) = site.ready_with(object);
+    assert_eq!(finalizers(site), json!([THEIRS[0], OURS]));
+    site.patch(
+        "it",
+        &json!({"metadata": {"finalizers": [THEIRS[0], OURS, THEIRS[1]]}}),
+    );
+
+    let mark = site.cloud.mark();
+    site.delete("it");
+    // Ours goes with the registry, and the others hold the object.
+    eventually_blocking(PATIENCE, "the end of our finalizer", || {
+        let left = finalizers(site);
+        (left == json!(THEIRS)).then_some(()).ok_or(left)
+    });
+    let delete = format!("DELETE registries/{}", registry_id(&object));
+    assert_eq!(site.cloud.writes(mark), [delete]);
+    let audit = site.cluster.audit();
+    site.request("it", "while it goes");
+    let mut other = site.registry("other", "swr-pro");
+    other["spec"]["instanceId"] = json!(site.cloud.instances[1]);
+    site.ready_with(other);
+    let of_it = |asked: &&Asked| asked.name == "it" && asked.resource == "replicationregistries";
+    let writes = site.kubernetes_writes(&audit);
+    assert_eq!(writes.iter().filter(of_it).count(), 0, "{writes:?}");
+    assert_eq!(finalizers(site), json!(THEIRS));
+    site.patch("it", &json!({"metadata": {"finalizers": null}}));
+    site.await_gone("it");
 }
 
 /// 1,000 objects in two instances, half of them with one Secret.

@@ -22,6 +22,7 @@
 //! | [`unkept`] | SWR takes a request and does something else, or answers with something that is no answer |
 //! | [`switches`] | a whole life under each of these ways, alone and mixed |
 //! | [`crash`], [`kills`] | killed, or without an answer, at the moments that count |
+//! | [`answers`] | the API server answers with everything but what was asked for |
 //! | [`clocks`] | times that a process with a wrong clock wrote |
 //! | [`crafted`] | a status that no operator of ours wrote |
 //! | [`clones`] | a registry copied in the console, tag included |
@@ -32,6 +33,9 @@
 //! | [`chaos`] | one request in three fails while forty objects come and change |
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`ha`] | of two replicas one works, and the other takes over |
+//! | [`duel`] | two operators that do not know of each other serve the same objects |
+//! | [`refusals`] | a webhook or a policy keeps the operator from writing |
+//! | [`starved`] | a process that may write no file, and open few |
 //! | [`rest`] | what two hundred objects cost |
 //! | [`admission`] | what the API server refuses, what it takes, what RBAC allows |
 //! | [`rights`] | what the operator and people may do, as the API server lists it |
@@ -50,9 +54,9 @@
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
 //!
 //! The bed that they share: [`cluster`] (API server and audit log), [`cloud`] (simulator), [`site`] (one tenant with a
-//! cloud of its own), [`bed`] (an operator that serves some sites), [`manifest`], [`canary`]. After every test the bed
-//! checks that the operator ended in order, asked for nothing that it may not have, kept the contract of the [`status`] in
-//! each write, let no secret out, and logged lines that a strict reader takes ([`log`]).
+//! cloud of its own), [`bed`] (an operator that serves some sites), [`manifest`], [`canary`], [`story`]. After every test
+//! the bed checks that the operator ended in order, asked for nothing that it may not have, kept the contract of the
+//! [`status`] in each write, let no secret out, and logged lines that a strict reader takes ([`log`]).
 
 mod bed;
 mod canary;
@@ -62,9 +66,11 @@ mod log;
 mod manifest;
 mod site;
 mod status;
+mod story;
 
 mod account;
 mod admission;
+mod answers;
 mod chaos;
 mod clocks;
 mod clones;
@@ -74,6 +80,7 @@ mod crash;
 mod deletion;
 mod doors;
 mod drift;
+mod duel;
 mod echoes;
 mod edits;
 mod events;
@@ -98,12 +105,14 @@ mod outage;
 mod permissions;
 mod read_only;
 mod rebuild;
+mod refusals;
 mod rest;
 mod rights;
 mod rotation;
 mod secrets;
 mod shutdown;
 mod sources;
+mod starved;
 mod switches;
 mod unkept;
 mod untag;

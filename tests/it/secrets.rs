@@ -236,6 +236,7 @@ fn a_secret_is_read_as_its_type_or_the_object_says() {
             a_value_of_4096_bytes_and_unicode_are_taken,
             a_secret_that_goes_leaves_the_registry_alone,
             objects_that_share_a_secret_are_all_sent_anew,
+            an_immutable_secret_of_a_foreign_type_is_read_and_so_is_its_successor,
         ],
     );
 }
@@ -342,4 +343,25 @@ fn objects_that_share_a_secret_are_all_sent_anew(site: &Site) {
     }
     site.cloud.await_lists(&site.cloud.instances[0], 2);
     assert_eq!(site.cloud.writes(mark).len(), 3);
+}
+
+fn an_immutable_secret_of_a_foreign_type_is_read_and_so_is_its_successor(site: &Site) {
+    let secret = |login: &Login| {
+        json!({
+            "type": "example.com/robot", "immutable": true,
+            "stringData": {"accessKey": login.access_key, "accessSecret": login.access_secret},
+        })
+    };
+    let login = site.login();
+    assert_eq!(credential(site, &secret(&login), None), basic(&login));
+    let before = site.object("it");
+    let path = format!("/api/v1/namespaces/{}/secrets/it", site.name);
+    let edit = json!({"stringData": {"accessSecret": "edited"}});
+    let refused = site.cluster.patch(&path, &edit);
+    assert_eq!(refused.expect_err("it is immutable").code, 422);
+    // Deleted and made anew, which is how such a Secret is rotated.
+    let login = site.login();
+    site.put_secret("it", &secret(&login));
+    let after = site.await_sent_after("it", &before);
+    assert_eq!(site.held(&after)["credential"], basic(&login));
 }

@@ -1,6 +1,6 @@
-//! A proxy between one operator and the API server that can stop at any request, before or after
-//! the API server carried it out. Deterministic: a stop is a request, its ordinal and a phase.
-//! Decides nothing and changes nothing that it passes on.
+//! A proxy between one operator and the API server that can stop at any request, or answer it otherwise, before or after
+//! the API server carried it out. Deterministic: a fault is a request, its ordinal and a phase. Decides nothing, and
+//! changes nothing else that it passes on.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::front::{IPV4, listen};
@@ -19,7 +20,7 @@ use crate::pki::write_private;
 use crate::wait::until;
 use crate::{ControlPlane, Error};
 
-/// When a request stops.
+/// When a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     /// The API server does not get it.
@@ -28,7 +29,35 @@ pub enum Phase {
     After,
 }
 
-/// One request of the operator for an object or a Secret of the watched namespace.
+/// What comes instead of the API server's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A status with the words of the API server for it; with Retry-After where one comes with it.
+    Status(u16),
+    /// The words of a failure in a success.
+    FailureInSuccess,
+    /// The page of something in between.
+    WebPage,
+    /// The first half of what the API server answers, as if it were all.
+    Half,
+    /// The connection ends within the answer.
+    Reset,
+}
+
+/// A request that is answered otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// As [`Seen::what`]; or `LIST` or `POST` and the resource, as `POST events`.
+    pub what: String,
+    /// After how many such requests; `None` for every one.
+    pub nth: Option<usize>,
+    /// Whether the API server carries it out.
+    pub phase: Phase,
+    /// The answer.
+    pub trouble: Trouble,
+}
+
+/// One request of the operator for an object or a Secret of a watched namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seen {
     /// Method and path below the namespace, as `PATCH replicationregistries/a/status`.
@@ -48,8 +77,9 @@ pub struct Proxy {
 struct Shared {
     client: reqwest::Client,
     server: String,
-    namespace: String,
-    book: Mutex<Book>,
+    /// A book for each.
+    namespaces: Vec<String>,
+    books: Vec<Mutex<Book>>,
 }
 
 #[derive(Default)]
@@ -57,14 +87,23 @@ struct Book {
     seen: Vec<Seen>,
     stop_at: Option<(Seen, Phase)>,
     stopped: Option<Seen>,
+    faults: Vec<Fault>,
+    struck: Vec<Fault>,
+}
+
+/// What becomes of a request.
+enum Fate {
+    Stops(Seen, Phase),
+    Meets(Fault),
+    Passes,
 }
 
 impl Proxy {
-    /// Starts a proxy that counts the requests for objects and Secrets of this namespace.
+    /// Starts a proxy that counts the requests for objects and Secrets of these namespaces, each by itself.
     ///
     /// # Errors
     /// When the certificate authority cannot be read, or no port can be had.
-    pub fn start(plane: &ControlPlane, namespace: &str) -> Result<Self, Error> {
+    pub fn start(plane: &ControlPlane, namespaces: &[&str]) -> Result<Self, Error> {
         // Two in one process race for the same provider; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = std::fs::read(plane.authority())
@@ -85,8 +124,8 @@ impl Proxy {
         let state = Arc::new(Shared {
             client,
             server: plane.server().trim_end_matches('/').to_owned(),
-            namespace: namespace.to_owned(),
-            book: Mutex::default(),
+            namespaces: namespaces.iter().map(|it| (*it).to_owned()).collect(),
+            books: namespaces.iter().map(|_| Mutex::default()).collect(),
         });
         let (runtime, listener, address) = listen(IPV4)?;
         let router = Router::new()
@@ -117,7 +156,23 @@ impl Proxy {
         write_private(path, config.to_string().as_bytes())
     }
 
-    /// The requests since the last [`Proxy::stop_at`], in order.
+    /// What is known of a namespace of this proxy's.
+    ///
+    /// # Panics
+    /// When it is none of those that the proxy was started for.
+    pub fn of(&self, namespace: &str) -> Watched<'_> {
+        let mut books = self.state.namespaces.iter().zip(&self.state.books);
+        let found = books.find(|(name, _)| *name == namespace);
+        Watched(found.unwrap_or_else(|| panic!("{namespace}")).1)
+    }
+}
+
+/// A namespace whose requests are counted.
+#[derive(Clone, Copy)]
+pub struct Watched<'a>(&'a Mutex<Book>);
+
+impl Watched<'_> {
+    /// The requests since the last time that the count began, in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.book().seen.clone()
     }
@@ -128,6 +183,19 @@ impl Proxy {
             stop_at: stop,
             ..Book::default()
         };
+    }
+
+    /// Counts from now on, and answers these requests otherwise.
+    pub fn answer(&self, faults: Vec<Fault>) {
+        *self.book() = Book {
+            faults,
+            ..Book::default()
+        };
+    }
+
+    /// What has struck since then, in order.
+    pub fn struck(&self) -> Vec<Fault> {
+        self.book().struck.clone()
     }
 
     /// Waits until a request stopped.
@@ -144,41 +212,54 @@ impl Proxy {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.state.book()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// Enters a request, and says what becomes of it.
+    fn enter(&mut self, what: String) -> Fate {
+        let nth = self.seen.iter().filter(|seen| seen.what == what).count();
+        let seen = Seen { what, nth };
+        let meets =
+            |fault: &&Fault| fault.what == seen.what && fault.nth.is_none_or(|at| at == seen.nth);
+        let fate = match (&self.stop_at, self.faults.iter().find(meets)) {
+            (Some((at, phase)), _) if *at == seen => Fate::Stops(seen.clone(), *phase),
+            (_, Some(fault)) => Fate::Meets(fault.clone()),
+            (_, None) => Fate::Passes,
+        };
+        if let Fate::Meets(fault) = &fate {
+            self.struck.push(fault.clone());
+        }
+        // A list or the creation of an event names no object, and is no request that a story counts.
+        if seen.what.contains('/') {
+            self.seen.push(seen);
+        }
+        fate
     }
 }
 
 impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The namespace of the request, and what it is about there.
+    fn describe(&self, method: &Method, uri: &Uri) -> Option<(Watched<'_>, String)> {
+        let (_, below) = uri.path().split_once("/namespaces/")?;
+        let (namespace, below) = below.split_once('/')?;
+        let n = self.namespaces.iter().position(|it| it == namespace)?;
+        let is_watch = uri.query().is_some_and(|query| query.contains("watch="));
+        let what = match below.contains('/') {
+            true => format!("{method} {below}"),
+            false if *method == Method::GET && is_watch => format!("WATCH {below}"),
+            false if *method == Method::GET => format!("LIST {below}"),
+            false => format!("{method} {below}"),
+        };
+        Some((Watched(&self.books[n]), what))
     }
+}
 
-    /// What the request is about, if it counts.
-    fn describe(&self, method: &Method, uri: &Uri) -> Option<String> {
-        let (_, below) = uri
-            .path()
-            .split_once(&format!("/namespaces/{}/", self.namespace))?;
-        // A list or a watch names no object.
-        let counts = below.split('/').count() >= 2;
-        counts.then(|| format!("{method} {below}"))
-    }
-
-    /// Enters the request, and says whether it is to stop and when.
-    fn enter(&self, what: String) -> (Seen, Option<Phase>) {
-        let mut book = self.book();
-        let nth = book.seen.iter().filter(|seen| seen.what == what).count();
-        let seen = Seen { what, nth };
-        book.seen.push(seen.clone());
-        let stop = book.stop_at.as_ref().filter(|(at, _)| *at == seen);
-        let phase = stop.map(|(_, phase)| *phase);
-        (seen, phase)
-    }
-
-    /// Stays here until the operator is gone, which drops this future.
-    async fn stop(&self, seen: Seen) {
-        self.book().stopped = Some(seen);
-        std::future::pending::<()>().await;
-    }
+/// Stays here until the operator is gone, which drops this future.
+async fn stop(book: Watched<'_>, seen: Seen) {
+    book.book().stopped = Some(seen);
+    std::future::pending::<()>().await;
 }
 
 async fn pass_on(
@@ -188,10 +269,17 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let counted = shared.describe(&method, &uri);
-    let entered = counted.map(|what| shared.enter(what));
-    if let Some((seen, Some(Phase::Before))) = &entered {
-        shared.stop(seen.clone()).await;
+    let described = shared.describe(&method, &uri);
+    let entered = described.map(|(book, what)| (book, book.book().enter(what)));
+    match &entered {
+        Some((book, Fate::Stops(seen, Phase::Before))) => stop(*book, seen.clone()).await,
+        Some((_, Fate::Meets(fault))) if fault.phase == Phase::Before => {
+            return instead(
+                fault.trouble,
+                b"{\"kind\": \"Secret\", \"apiVersion\": \"v1\"}",
+            );
+        }
+        Some(_) | None => {}
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = shared
@@ -207,8 +295,13 @@ async fn pass_on(
         Ok(answer) => answer,
         Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     };
-    if let Some((seen, Some(Phase::After))) = entered {
-        shared.stop(seen).await;
+    match entered {
+        Some((book, Fate::Stops(seen, _))) => stop(book, seen).await,
+        Some((_, Fate::Meets(fault))) => {
+            let real = answer.bytes().await.unwrap_or_default();
+            return instead(fault.trouble, &real);
+        }
+        Some((_, Fate::Passes)) | None => {}
     }
     let mut response = Response::builder().status(answer.status());
     if let Some(kind) = answer.headers().get(header::CONTENT_TYPE) {
@@ -217,4 +310,35 @@ async fn pass_on(
     response
         .body(Body::from_stream(answer.bytes_stream()))
         .unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error.to_string()).into_response())
+}
+
+/// The answer that takes the place of the real one.
+fn instead(trouble: Trouble, real: &[u8]) -> Response {
+    const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+    let words = |code: u16| {
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "not now", "reason": "InternalError", "code": code,
+        })
+        .to_string()
+    };
+    match trouble {
+        Trouble::Status(code) => {
+            let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = (status, [JSON], words(code)).into_response();
+            if matches!(code, 429 | 503) {
+                let soon = HeaderValue::from_static("1");
+                response.headers_mut().insert(header::RETRY_AFTER, soon);
+            }
+            response
+        }
+        Trouble::FailureInSuccess => ([JSON], words(500)).into_response(),
+        Trouble::WebPage => "<html><body>Please log in</body></html>".into_response(),
+        Trouble::Half => ([JSON], real[..real.len() / 2].to_vec()).into_response(),
+        Trouble::Reset => {
+            let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            let body = futures::stream::iter([Err::<Bytes, _>(broken)]);
+            ([JSON], Body::from_stream(body)).into_response()
+        }
+    }
 }

@@ -572,6 +572,26 @@ fn every_way_to_bring_a_secret_makes_those_that_the_samples_name() {
 }
 
 #[test]
+fn the_memory_limit_is_above_what_ten_thousand_objects_took() {
+    let deployment = one("deploy/base/deployment.yaml");
+    let limit =
+        &deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"];
+    let mebibytes = limit
+        .as_str()
+        .and_then(|text| text.strip_suffix("Mi")?.parse().ok());
+    let limit: u64 = mebibytes.expect("a limit in Mi");
+    let measured = read("docs/performance/bench.json");
+    let measured: Value = serde_json::from_str(&measured).expect("JSON");
+    let runs = measured["runs"].as_array().into_iter().flatten();
+    let of_10_000 = runs.filter(|run| run["contestant"] == "ours" && run["n"] == 10_000);
+    let workloads = of_10_000.flat_map(|run| run["workloads"].as_array().into_iter().flatten());
+    let peaks = workloads.filter_map(|workload| workload["memory_kib"]["rss_peak"].as_u64());
+    let peak = peaks.max().expect("10,000 objects were measured") / 1024;
+    // The pages of the binary, which the peak counts too, can be given back; a fifth is for what nobody measured.
+    assert!(peak * 5 < limit * 4, "{peak} MiB of {limit}");
+}
+
+#[test]
 fn every_manifest_is_part_of_something() {
     let folders = folders();
     for path in files("deploy", "yaml") {
