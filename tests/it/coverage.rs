@@ -19,9 +19,9 @@ pub(crate) fn exists(test: &str) -> bool {
 }
 
 /// The file of a test.
-fn place(test: &str) -> Option<String> {
+pub(crate) fn place(test: &str) -> Option<String> {
     let head = format!("fn {test}(");
-    ["src", "tests/it", "tests/simulator/src"]
+    ["src", "tests/it", "tests/simulator/src", "tests/model"]
         .iter()
         .flat_map(|folder| files(folder, "rs"))
         .find(|path| read(path).contains(&head))

@@ -49,6 +49,7 @@
 //! | [`install`] | the ways into a cluster, as the documents tell them |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
+//! | [`reliability`] | every scenario of failure has its test, or a reason (docs/reliability.md) |
 //! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
 //! | [`release`] | what a release is made of, as far as text can show it |
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
@@ -124,3 +125,4 @@ mod coverage;
 mod documents;
 mod monitoring;
 mod release;
+mod reliability;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use serde::Deserialize;
 
@@ -63,6 +64,29 @@ pub fn build(args: &[&str]) -> Result<Executables, Error> {
     Ok(Executables(
         printed.lines().filter_map(executable).collect(),
     ))
+}
+
+/// Runs a command and hands on each line that it prints on stdout, when it comes. Returns all of them, however it ended.
+pub fn follow(mut command: Command, mut each: impl FnMut(&str)) -> Result<String, Error> {
+    let shown = process::shown(&command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Error::io(format!("start `{shown}`")))?;
+    let lifeline = child.stdin.take();
+    let mut printed = String::new();
+    let stdout = child.stdout.take().map(BufReader::new);
+    for line in stdout.into_iter().flat_map(BufReader::lines) {
+        let line = line.map_err(Error::io(format!("read what `{shown}` prints")))?;
+        each(&line);
+        printed.push_str(&line);
+        printed.push('\n');
+    }
+    child
+        .wait()
+        .map_err(Error::io(format!("wait for `{shown}`")))?;
+    drop(lifeline);
+    Ok(printed)
 }
 
 /// Runs a command whose outputs go where ours go.

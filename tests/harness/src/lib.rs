@@ -13,13 +13,14 @@
 //! | [`simulator`] | the SWR simulator as a process, and its control surface |
 //! | [`bed`] | all of it together, as `cargo dev up` and `cargo dev demo` use it |
 //! | [`demo`] | the story that `cargo dev demo` tells |
-//! | [`suite`] | `cargo dev test` |
+//! | [`suite`] | `cargo dev test`, `cargo dev faults` |
+//! | [`scenarios`] | what of `docs/reliability.md` passed |
 //! | [`bench`] | `cargo dev bench` |
 //! | [`fuzz`] | `cargo dev fuzz` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
 //! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
-//! | [`proxy`] | stops an operator at a request to the API server |
+//! | [`proxy`] | between an operator and the API server: stops a request, or answers it otherwise |
 //! | [`wait`] | waits with a deadline that say what they saw last |
 
 #![forbid(unsafe_code)]
@@ -45,6 +46,7 @@ pub mod progress;
 pub mod promtool;
 pub mod proxy;
 pub mod sbom;
+pub mod scenarios;
 pub mod simulator;
 pub mod suite;
 pub mod tools;

@@ -35,6 +35,8 @@ enum Command {
         /// Run only the tests whose names contain this
         filter: Option<String>,
     },
+    /// Run the tests that docs/reliability.md names, and print which of its scenarios passed
+    Faults,
     /// Explore every interleaving of the operator's decisions with a hostile world, and print a table
     Model,
     /// Measure what the operator costs, beside the floor and other operators; writes target/bench/bench.json
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
     let outcome = Signals::listen().and_then(|signals| match arguments.command {
         Command::Demo { once } => tell(&signals, once),
         Command::Test { filter } => suite::run(filter.as_deref()),
+        Command::Faults => suite::faults(),
         Command::Model => suite::model(),
         Command::Bench(options) => bench::run(&options),
         Command::Up {

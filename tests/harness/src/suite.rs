@@ -1,5 +1,5 @@
 //! `cargo dev test`: builds everything, runs every test of the workspace against one control plane, and lets the
-//! vendor's own SDK judge the simulator. Knows no single test.
+//! vendor's own SDK judge the simulator. `cargo dev faults`: the same for the tests of the scenarios. Knows no single test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use crate::cargo::{self, Executables};
 use crate::gomodule::hash;
 use crate::process::{output_of, seconds_since, tethered};
 use crate::progress::say;
+use crate::scenarios::Scenarios;
 use crate::{ControlPlane, Error, Simulator, controlplane, environment, operator, promtool};
 
 /// Runs everything and prints how long each part took. A part that fails does not keep the next from running, so that
@@ -26,21 +27,14 @@ pub fn run(filter: Option<&str>) -> Result<(), Error> {
 }
 
 fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(), Error> {
-    // Without executables and control plane there is nothing to test.
-    let executables = summary.part("build", || {
-        cargo::build(&["--workspace", "--all-targets"]).map(|built| (built, OK.to_owned()))
-    })?;
-    let plane = summary.part("control plane", || {
-        ControlPlane::start(&folder.join("control-plane")).map(|plane| (plane, OK.to_owned()))
-    })?;
+    let (executables, plane) = bed(summary, folder)?;
     // Else the first test that needs it builds it, and nobody sees why that takes minutes.
     let provided = summary.part("promtool", || {
         promtool::provide().map(|_| ((), OK.to_owned()))
     });
     let tested = summary.part("cargo test", || {
-        let operator = executables.get("swr-operator")?;
-        cargo_test(&plane, &folder.join("control-plane.json"), operator, filter)
-            .map(|()| ((), OK.to_owned()))
+        let command = cargo_test(&plane, folder, &executables, filter)?;
+        cargo::stream(command).map(|()| ((), OK.to_owned()))
     });
     plane.stop();
     if filter.is_some() {
@@ -51,6 +45,46 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
     });
     provided.and(tested).and(conforms)
 }
+
+/// Without executables and control plane there is nothing to test.
+fn bed(summary: &mut Summary, folder: &Path) -> Result<(Executables, ControlPlane), Error> {
+    let executables = summary.part("build", || {
+        cargo::build(&["--workspace", "--all-targets"]).map(|built| (built, OK.to_owned()))
+    })?;
+    let plane = summary.part("control plane", || {
+        ControlPlane::start(&folder.join("control-plane")).map(|plane| (plane, OK.to_owned()))
+    })?;
+    Ok((executables, plane))
+}
+
+/// Runs the tests that `docs/reliability.md` names, and tells which of its scenarios passed.
+pub fn faults() -> Result<(), Error> {
+    let folder = DevFolder::claim_for_tests()?;
+    let page = environment::checkout().join(PAGE);
+    let page = fs::read_to_string(page).map_err(Error::io(format!("read {PAGE}")))?;
+    let scenarios = Scenarios::of_page(&page);
+    let mut summary = Summary::default();
+    let (executables, plane) = bed(&mut summary, folder.path())?;
+    let printed = summary.part("scenarios", || {
+        let command = cargo_test(&plane, folder.path(), &executables, scenarios.tests())?;
+        cargo::follow(command, say).map(|printed| (printed, OK.to_owned()))
+    });
+    plane.stop();
+    summary.print();
+    let printed = printed?;
+    let judgement = scenarios.judge(&printed);
+    say(&format!("\n== scenarios of {PAGE}\n{}", judgement.table()));
+    match judgement.is_good() {
+        true => Ok(()),
+        false => Err(Error::unmet(
+            "every scenario that is covered",
+            "a test that shows one failed or did not run",
+            "look at what it printed above",
+        )),
+    }
+}
+
+const PAGE: &str = "docs/reliability.md";
 
 /// The model checker with all its bounds, optimised.
 pub fn model() -> Result<(), Error> {
@@ -99,26 +133,26 @@ impl Summary {
     }
 }
 
-fn cargo_test(
+/// `cargo test` of the tests whose names contain one of these words; of all, if there is none.
+fn cargo_test<'a>(
     plane: &ControlPlane,
-    facts: &Path,
-    operator: &Path,
-    filter: Option<&str>,
-) -> Result<(), Error> {
-    plane.describe(facts)?;
+    folder: &Path,
+    executables: &Executables,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Result<Command, Error> {
+    let facts = folder.join("control-plane.json");
+    plane.describe(&facts)?;
     let mut command = cargo::command();
     command
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--no-fail-fast", "--"])
+        .args(words)
         .env(controlplane::SHARED, facts)
-        .env(operator::EXECUTABLE, operator)
+        .env(operator::EXECUTABLE, executables.get("swr-operator")?)
         // Each brings operators, simulators and threads of its own, and mostly waits. With four at once on two cores, the
         // watch cache of the API server that they share falls behind by minutes ("Too large resource version"); with
         // three it keeps up, and the suite takes 17 minutes instead of 24.
         .env("RUST_TEST_THREADS", "3");
-    if let Some(filter) = filter {
-        command.args(["--", filter]);
-    }
-    cargo::stream(command)
+    Ok(command)
 }
 
 /// The vendor's Python SDK against the simulator: neither knows our wire types.
