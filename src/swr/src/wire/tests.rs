@@ -335,8 +335,8 @@ fn a_record_of_tomorrow_is_read() {
     let body = r#"{"id":7,"name":"n","type":"swr-next","url":"oci://a.test","status":"archived",
         "credential":{"type":"workload","identity":{"issuer":"i"}},"replicates":["push"],"owner":null}"#;
     let expected = Record {
-        type_: "swr-next".to_owned(),
-        url: "oci://a.test".to_owned(),
+        type_: "swr-next".into(),
+        url: "oci://a.test".into(),
         ..empty_record(7)
     };
     assert_eq!(
