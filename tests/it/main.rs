@@ -44,6 +44,7 @@
 //! | [`orphans`] | what is ours in SWR without an object |
 //! | [`read_only`] | an installation that only reads |
 //! | [`looks`] | what a user sees |
+//! | [`cli`] | the verbs for people: what they print, where, and how they end |
 //! | [`chart`] | the Helm chart, from its values to the operator that lives by it |
 //! | [`gitops`] | what kubectl, Argo CD, Flux and Helm make of each moment; several managers of one object |
 //! | [`install`] | the ways into a cluster, as the documents tell them |
@@ -73,6 +74,7 @@ mod account;
 mod admission;
 mod answers;
 mod chaos;
+mod cli;
 mod clocks;
 mod clones;
 mod conflict;

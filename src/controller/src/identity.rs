@@ -126,7 +126,7 @@ impl Resolver<'_> {
             false => None,
         };
         let key = AccessKey {
-            access_key: credential::value(secret, "accessKey")?.expose().to_owned(),
+            access_key: credential::text(secret, "accessKey")?,
             secret_key: credential::value(secret, "secretKey")?,
             security_token,
         };
@@ -159,8 +159,8 @@ impl Resolver<'_> {
         scope: Scope,
     ) -> Result<Resolved, Rejected> {
         let login = Login {
-            domain: credential::value(secret, "domainName")?.expose().to_owned(),
-            user: credential::value(secret, "userName")?.expose().to_owned(),
+            domain: credential::text(secret, "domainName")?,
+            user: credential::text(secret, "userName")?,
             password: credential::value(secret, "password")?,
         };
         let parts = [

@@ -12,6 +12,7 @@
 //! | desired x observed | [`diff`] | [`diff::Changes`] |
 //! | changes, claim | [`plan`] | [`plan::Plan`] |
 //! | plan, outcomes | [`step`] | [`effect::Effect`], at the end [`summary::Summary`] |
+//! | the same, with answers at hand | [`preview`] | the first write, for people, before it is made |
 //! | summary | [`status`], [`requeue`] | conditions, and when to reconcile again |
 //! | what was done, conditions | [`event`] | what people read beside the object |
 //! | an observation | [`witness`] | what is sent again although nothing shows a difference |
@@ -36,7 +37,7 @@ pub mod witness;
 // The folders are by what a reader looks for; paths leave them out.
 pub use decide::{diff, grant, plan};
 pub use model::{answer, credential, desired, failure, instance, object, observed, tag, url};
-pub use protocol::{effect, reconcile, step};
+pub use protocol::{effect, preview, reconcile, step};
 pub use report::{account, event, requeue, status, summary};
 
 use swr_operator_api as api;

@@ -66,22 +66,12 @@ pub async fn connect(
                 source,
             };
             let kubeconfig = Kubeconfig::read_from(path).map_err(error)?;
-            let proxy_url = proxy_url(&kubeconfig);
-            let mut config =
-                Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                    .await
-                    .map_err(error)?;
-            config.proxy_url = proxy_url;
-            config
+            config_of(kubeconfig, None).await.map_err(error)?
         }
         // Not `Config::infer`: it would prefer a kubeconfig that happens to lie around.
         None => Config::incluster().map_err(ConnectionError::InCluster)?,
     };
-    // E6, E7, E8: the default retries every verb, a POST too, for up to a day.
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    config.write_timeout = Some(Duration::from_secs(15));
-    config.disable_compression = true;
+    harden(&mut config);
     let unary = counted(config.clone(), &requests)?;
     let lease = counted(config.clone(), &requests)?;
     // E3: a body that stalls must die, a little after the server would have ended the watch.
@@ -95,11 +85,35 @@ pub async fn connect(
     })
 }
 
+/// What a context of a kubeconfig leads to, by default the current one.
+pub(crate) async fn config_of(
+    kubeconfig: Kubeconfig,
+    context: Option<&str>,
+) -> Result<Config, kube::config::KubeconfigError> {
+    let proxy_url = proxy_url(&kubeconfig, context);
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    config.proxy_url = proxy_url;
+    Ok(config)
+}
+
+/// Limits that kube 5.0 leaves open.
+pub(crate) fn harden(config: &mut Config) {
+    // E6, E7, E8: the default retries every verb, a POST too, for up to a day.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.write_timeout = Some(Duration::from_secs(15));
+    config.disable_compression = true;
+}
+
 /// The proxy that the kubeconfig itself names for the API server. kube falls back to the proxy variables of
 /// the environment, which are about the world outside.
-fn proxy_url(kubeconfig: &Kubeconfig) -> Option<http::Uri> {
-    let current = kubeconfig.current_context.as_ref()?;
-    let context = kubeconfig.contexts.iter().find(|it| it.name == *current)?;
+fn proxy_url(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<http::Uri> {
+    let current = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|it| it.name == current)?;
     let cluster = &context.context.as_ref()?.cluster;
     let cluster = kubeconfig.clusters.iter().find(|it| it.name == *cluster)?;
     let url = cluster.cluster.as_ref()?.proxy_url.as_ref()?;
@@ -203,8 +217,9 @@ mod tests {
             );
             Kubeconfig::from_yaml(&text).expect("a kubeconfig")
         };
-        assert_eq!(proxy_url(&kubeconfig("a")), None);
-        let behind = proxy_url(&kubeconfig("b"));
+        assert_eq!(proxy_url(&kubeconfig("a"), None), None);
+        let behind = proxy_url(&kubeconfig("b"), None);
+        assert_eq!(proxy_url(&kubeconfig("a"), Some("b")), behind);
         assert_eq!(behind.expect("a proxy").host(), Some("127.0.0.1"));
     }
 }

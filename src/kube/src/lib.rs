@@ -12,6 +12,7 @@ mod lease;
 mod object;
 mod observe;
 mod patch;
+mod people;
 mod secret;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use event::{Events, publisher};
 pub use lease::{Elector, LEASE_DURATION_MAX, LeaseOptions, LeaseWindows, Standing};
 pub use object::Objects;
 pub use observe::{ObserveRequests, Unobserved};
+pub use people::{Refusal, Refused, Session, SessionError};
 pub use secret::{InstallationKeyError, Secrets};
 pub use watch::{
     Event, Seen, SeenAccount, SeenNamespace, SeenSecret, watch_accounts, watch_namespaces,

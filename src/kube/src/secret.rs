@@ -14,8 +14,8 @@ use swr_operator_core::credential::{Sealer, SecretData};
 
 /// Name of the Secret in the operator's namespace that holds the installation's key. It ships
 /// empty, because RBAC cannot limit `create` to a name.
-const KEY_SECRET: &str = "swr-operator-key";
-const KEY: &str = "key";
+pub(super) const KEY_SECRET: &str = "swr-operator-key";
+pub(super) const KEY: &str = "key";
 /// 256 bits, the size of the hash.
 const KEY_BYTES: usize = 32;
 
@@ -70,15 +70,7 @@ impl Secrets {
     ) -> Result<Option<SecretData>, KubeFailure> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = present(call("read Secret", name, api.get(name)).await)?;
-        Ok(secret.map(|secret| SecretData {
-            type_: secret.type_.unwrap_or_default(),
-            data: secret
-                .data
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(key, ByteString(value))| (key, Zeroizing::new(value)))
-                .collect(),
-        }))
+        Ok(secret.map(data))
     }
 
     /// The installation's key, made at the first start.
@@ -138,5 +130,16 @@ impl Secrets {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let namespace = present(call("read namespace", name, api.get(name)).await)?;
         Ok(namespace.and_then(|namespace| namespace.metadata.uid))
+    }
+}
+
+/// What a Secret holds.
+pub(super) fn data(secret: Secret) -> SecretData {
+    let data = secret.data.unwrap_or_default().into_iter();
+    SecretData {
+        type_: secret.type_.unwrap_or_default(),
+        data: data
+            .map(|(key, ByteString(value))| (key, Zeroizing::new(value)))
+            .collect(),
     }
 }

@@ -34,6 +34,9 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Run the operator.
     Run(Box<RunArgs>),
+    /// The verbs for people.
+    #[command(flatten)]
+    People(swr_operator_cli::Verb),
     /// Print the CustomResourceDefinitions as YAML.
     Crd(CrdArgs),
     /// Ask a running operator whether it is well, as `helm test` does: exit code 0 for an answer
@@ -341,8 +344,8 @@ pub(crate) fn command() -> Command {
         let value = std::env::var_os(name);
         value.is_some_and(|value| value.to_string_lossy().trim().is_empty())
     };
-    Cli::command().mut_subcommand("run", |run| {
-        run.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+    Cli::command().mut_subcommands(|verb| {
+        verb.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
             true => arg.env(Resettable::Reset),
             false => arg,
         })
@@ -365,7 +368,9 @@ mod tests {
                 Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
             match cli.verb {
                 Verb::Run(args) => args.windows(),
-                Verb::Crd(_) | Verb::Probe(_) | Verb::Version => panic!("another verb"),
+                Verb::People(_) | Verb::Crd(_) | Verb::Probe(_) | Verb::Version => {
+                    panic!("another verb")
+                }
             }
         };
         assert!(run("40s").is_ok());

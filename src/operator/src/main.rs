@@ -20,9 +20,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 use config::{Cli, Verb};
-
-/// sysexits(3): the command line is wrong. clap's own 2 is what `plan` will mean by "changes".
-const USAGE: u8 = 64;
+use swr_operator_cli::Exit;
 
 fn main() -> ExitCode {
     let parsed = config::command()
@@ -33,7 +31,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() {
-                ExitCode::from(USAGE)
+                // clap's own 2 is what `plan` means by "changes".
+                Exit::Usage.into()
             } else {
                 ExitCode::SUCCESS
             };
@@ -41,6 +40,7 @@ fn main() -> ExitCode {
     };
     let done = match cli.verb {
         Verb::Run(args) => block_on(verbs::run(*args)),
+        Verb::People(verb) => block_on(verbs::people(verb)),
         Verb::Probe(args) => block_on(verbs::probe(args)),
         Verb::Crd(args) => verbs::crd(&args),
         Verb::Version => verbs::version(),

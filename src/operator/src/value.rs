@@ -84,15 +84,9 @@ pub(crate) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
     or_off(text, address)
 }
 
-/// `URL` or `REGION=URL`; a URL has no `=` before its scheme.
+/// `URL` or `REGION=URL`.
 pub(crate) fn regional_endpoint(text: &str) -> Result<(String, Endpoint), String> {
-    let text = text.trim();
-    let (region, url) = match text.split_once('=') {
-        Some((region, url)) if !region.contains(':') => (region, url),
-        Some(_) | None => ("", text),
-    };
-    let endpoint = Endpoint::parse(url).map_err(|refused| refused.to_string())?;
-    Ok((region.to_owned(), endpoint))
+    Endpoint::regional(text).map_err(|refused| refused.to_string())
 }
 
 /// Where a service of the node is.

@@ -115,6 +115,18 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failed> {
     }
 }
 
+/// Carries out a verb for people, and says what kept it from that.
+///
+/// # Errors
+/// None: what went wrong is said here, with what to do about it.
+pub(crate) async fn people(verb: swr_operator_cli::Verb) -> Result<ExitCode, Failed> {
+    let exit = swr_operator_cli::run(verb).await.unwrap_or_else(|failure| {
+        let _ = writeln!(std::io::stderr(), "error: {failure}");
+        failure.exit()
+    });
+    Ok(exit.into())
+}
+
 /// Turns the first signal into a request to stop, and makes sure of the end: a second signal ends
 /// the process at once, and time ends it in any case.
 fn on_signal() -> Result<watch::Receiver<bool>, Failed> {

@@ -115,6 +115,20 @@ impl Endpoint {
         }
     }
 
+    /// From `URL` for every region, or `REGION=URL`; a URL has no `=` before its scheme. Of the former the region
+    /// is empty.
+    ///
+    /// # Errors
+    /// What about the URL is not acceptable.
+    pub fn regional(text: &str) -> Result<(String, Self), Refused> {
+        let text = text.trim();
+        let (region, url) = match text.split_once('=') {
+            Some((region, url)) if !region.contains(':') => (region, url),
+            Some(_) | None => ("", text),
+        };
+        Ok((region.to_owned(), Endpoint::parse(url)?))
+    }
+
     /// SWR's own host in a region. An unknown region is no error: the list of regions grows.
     ///
     /// # Errors

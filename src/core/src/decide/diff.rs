@@ -228,6 +228,37 @@ pub fn diff(
     Changes::new(changes)
 }
 
+/// Every field of a registry that is not empty, in the words of a change.
+pub fn fields(registry: &Registry) -> Vec<(Field, String)> {
+    let mut fields = vec![
+        (Field::Name, registry.name.clone()),
+        (Field::Type, registry.target.type_name().to_owned()),
+        (Field::Url, registry.url.clone()),
+        (Field::Insecure, registry.insecure.to_string()),
+        (Field::Description, registry.description.clone()),
+    ];
+    match &registry.target {
+        Target::Harbor { dns_hosts } => {
+            let hosts = dns_hosts.iter();
+            let hosts = hosts.map(|(host, ip)| (&**host, ip.to_string()));
+            fields.push((Field::DnsHosts, show_hosts(hosts)));
+        }
+        Target::SwrEnterprise {
+            project,
+            region,
+            instance,
+        } => fields.extend([
+            (Field::TargetProject, project.as_str().to_owned()),
+            (Field::TargetRegion, region.as_str().to_owned()),
+            (Field::TargetInstance, instance.as_str().to_owned()),
+        ]),
+        Target::SwrBasic => {}
+    }
+    fields.push((Field::Credential, SENSITIVE.to_owned()));
+    fields.retain(|(_, value)| !value.is_empty());
+    fields
+}
+
 /// What may differ without SWR showing it, for a registry that is sent again for that reason.
 pub fn unshown(desired: &Registry) -> Changes {
     let change = |field, desired| Change {

@@ -175,6 +175,14 @@ pub fn value(secret: &SecretData, key: &str) -> Result<Sensitive, Rejected> {
     value_up_to(VALUE_BYTES_MAX, secret, key)
 }
 
+/// Reads one that is no secret, as a name, by the same rules.
+///
+/// # Errors
+/// The rule that the value breaks.
+pub fn text(secret: &SecretData, key: &str) -> Result<String, Rejected> {
+    Ok(value(secret, key)?.expose().to_owned())
+}
+
 /// Reads a token of IAM by the same rules, but for its length.
 ///
 /// # Errors

@@ -66,6 +66,22 @@ impl Owner {
         }
     }
 
+    /// The owner whose tag this is, if that can be an object `namespace/name` of this installation: for who reads
+    /// SWR without the cluster, and so knows no uid. Without an installation any will do.
+    pub fn named(
+        tag: &str,
+        installation: Option<&Installation>,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Owner> {
+        let name = &short_id(&["name", namespace, name])[..NAME_CHARS];
+        let [its_installation, _, its_name] = parts(tag)?;
+        let is_of_it = installation.is_none_or(|it| it.0 == its_installation);
+        (is_of_it && its_name == name).then(|| Owner {
+            tag: tag.to_owned(),
+        })
+    }
+
     /// Whether this tag is that of an earlier object of the same namespace and name, in the same
     /// installation. Two names share their 48 bits once in 281 billion, so whoever acts on this
     /// makes sure that no other object owns the tag.
@@ -207,6 +223,25 @@ mod tests {
             assert_eq!(owner().describe(text), written);
             assert_eq!(split(&written), (text, Some(tag.as_str())));
         }
+    }
+
+    #[test]
+    fn a_tag_names_its_object_to_who_does_not_know_the_uid() {
+        let installation = Installation::from_cluster("a-uid", "swr-operator");
+        let other = Installation::from_configured("other");
+        let tag = owner().tag().to_owned();
+        let named =
+            |installation, name| Owner::named(&tag, installation, "images", name) == Some(owner());
+        assert_eq!(
+            [
+                named(None, "harbor-dr"),
+                named(Some(&installation), "harbor-dr"),
+                named(Some(&other), "harbor-dr"),
+                named(None, "another"),
+            ],
+            [true, true, false, false]
+        );
+        assert_eq!(Owner::named("no tag", None, "images", "harbor-dr"), None);
     }
 
     #[test]

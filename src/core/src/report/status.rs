@@ -122,6 +122,13 @@ pub fn status(
     (!same(&new, old)).then_some(new)
 }
 
+/// Reason and sentence of the conditions after a reconcile, for who shows them without writing them; `None`
+/// when nothing was learnt about the object.
+pub fn said(summary: &Summary, windows: &Windows, now: Timestamp) -> Option<(Reason, String)> {
+    let judgement = judge(summary, summary.object.as_ref()?, windows, now)?;
+    Some((judgement.reason, judgement.message))
+}
+
 /// The status with an intent (rule 4). It also says for the first time that the object was seen,
 /// because a write that has to be made anyway may as well tell.
 pub fn with_intent(

@@ -10,6 +10,8 @@ mod remove;
 mod update;
 mod written;
 
+pub(super) use written::sent_facts;
+
 use jiff::Timestamp;
 
 use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};

@@ -791,6 +791,7 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
 }
 
 mod others;
+mod preview;
 mod read_only;
 mod removal;
 mod watched;

@@ -19,7 +19,7 @@ const FIGHT_CORRECTIONS: usize = 3;
 /// 30 minutes.
 const FIGHT_SECS: i64 = 1_800;
 
-pub(super) fn sent_facts(keep: &Keep) -> SentFacts {
+pub(in crate::protocol) fn sent_facts(keep: &Keep) -> SentFacts {
     SentFacts {
         desired: keep.sealed.clone(),
         // Who only observes has sent nothing, and asks only whether SWR reports another access key.
