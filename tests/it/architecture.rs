@@ -16,8 +16,9 @@ pub(crate) use source::{files, read, root};
 /// A file that nobody can hold in mind is two files.
 const LINES_MAX: usize = 800;
 
-/// Where a secret may be turned into text: the request, and the fingerprints.
-const MAY_EXPOSE: [&str; 3] = [
+/// Where a secret may be turned into text: the request, the fingerprints, and the files that a person asks for.
+const MAY_EXPOSE: [&str; 4] = [
+    "src/cli/src/import/secrets.rs",
     "src/core/src/model/credential.rs",
     "src/swr/",
     "src/controller/src/identity.rs",

@@ -571,13 +571,25 @@ fn every_flag_in_the_documents_exists() {
     };
     // Helm's, which the same sentences speak of.
     let others = "--wait --take-ownership ";
-    let verbs = ["run", "crd", "probe", "plan", "validate"].map(|verb| help(&[verb, "--help"]));
+    let verbs = [
+        "run",
+        "crd",
+        "probe",
+        "plan",
+        "validate",
+        "import terraform",
+    ]
+    .map(|verb| {
+        let words = verb.split(' ').chain(["--help"]);
+        help(&words.collect::<Vec<_>>())
+    });
     let known = verbs.concat() + others;
     for path in [
         "README.md",
         "ARCHITECTURE.md",
         "docs/accounts.md",
         "docs/cli.md",
+        "docs/from-terraform.md",
         "docs/gitops.md",
         "docs/operations.md",
         "docs/protocol.md",

@@ -8,6 +8,7 @@
 mod cloud;
 mod environment;
 mod exit;
+mod import;
 mod manifest;
 mod output;
 mod plan;
@@ -22,6 +23,8 @@ pub use exit::{Exit, Failure};
 pub enum Verb {
     /// Show what the operator would do in SWR, and write nothing.
     Plan(Box<plan::Args>),
+    /// Print manifests that adopt what exists: registries of SWR, or of a Terraform state.
+    Import(import::ImportArgs),
     /// Check manifests without a cluster: every finding at once, with its place.
     Validate(validate::Args),
 }
@@ -33,6 +36,7 @@ pub enum Verb {
 pub async fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => interruptible(plan::run(*args)).await,
+        Verb::Import(args) => interruptible(import::run(args)).await,
         Verb::Validate(args) => interruptible(async move { validate::run(&args) }).await,
     }
 }

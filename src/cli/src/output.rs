@@ -122,6 +122,11 @@ impl Manners {
     }
 }
 
+/// Prints a text without colour.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_as(text, ColorChoice::Never)
+}
+
 fn print_as(text: &str, choice: ColorChoice) -> Result<(), Failure> {
     let mut out = AutoStream::new(std::io::stdout().lock(), choice);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -8,6 +8,12 @@ use super::{transcript, typed};
 fn every_verb_has_its_help() {
     for (golden, args) in [
         ("cli-help.txt", &["--help"][..]),
+        ("cli-help-import.txt", &["import", "--help"]),
+        ("cli-help-import-list.txt", &["import", "list", "--help"]),
+        (
+            "cli-help-import-terraform.txt",
+            &["import", "terraform", "--help"],
+        ),
         ("cli-help-plan.txt", &["plan", "--help"]),
         ("cli-help-validate.txt", &["validate", "--help"]),
     ] {
@@ -25,6 +31,8 @@ fn a_wrong_command_line_ends_with_64_and_says_what_is_right() {
         "plan --no-cluster",
         "plan -f x --timeout soon",
         "validate",
+        "import registry no-slash",
+        "import",
         "plan --no-cluster --kubeconfig x",
     ];
     let ran = runs.map(|line| (line, typed(line.split(' ')).run()));

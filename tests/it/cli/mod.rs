@@ -1,6 +1,9 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
+mod from_terraform;
+mod import;
 mod manners;
+mod place;
 mod plan;
 mod plan_in_a_cluster;
 mod validate;

@@ -2,115 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use expect_test::expect_file;
 use harness::eventually_blocking;
 use serde_json::{Value, json};
-use swr_operator_core::tag::{Installation, Owner};
-use swr_simulator::Keys;
 
+use super::place::{INSTANCE, Place, object};
 use super::{Ran, transcript, typed};
-use crate::canary::{Canary, Login};
-use crate::cloud::Cloud;
 use crate::manifest::{self, STRANGERS_TAG};
-
-const INSTANCE: &str = "5f1c8a0e-1111-2222-3333-444455556666";
-
-struct Place {
-    cloud: Cloud,
-    keys: Keys,
-    canaries: Vec<Canary>,
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let canary = Canary::hatch();
-        let keys = Keys {
-            access_key: canary.key(),
-            secret_key: canary.secret(),
-            security_token: None,
-        };
-        let instances = [INSTANCE.to_owned(), "another".to_owned()];
-        Place {
-            cloud: Cloud::start("region-1", "project-1", instances, keys.clone()),
-            keys,
-            canaries: vec![canary],
-            folder: tempfile::tempdir().expect("a folder"),
-        }
-    }
-
-    fn at(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn write(&self, file: &str, objects: &[Value]) {
-        let documents: Vec<String> = objects
-            .iter()
-            .map(|object| serde_saphyr::to_string(object).expect("YAML"))
-            .collect();
-        fs::write(self.at().join(file), documents.join("---\n")).expect("written");
-    }
-
-    fn login(&mut self) -> Login {
-        let (user, secret) = (Canary::hatch(), Canary::hatch());
-        let login = Login {
-            access_key: user.user(),
-            access_secret: secret.secret(),
-        };
-        self.canaries.extend([user, secret]);
-        login
-    }
-
-    /// A registry as an operator left it for the object.
-    fn left(&self, object: &Value, login: &Login) -> i64 {
-        let meta = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-        let installation = Installation::from_configured("ours");
-        let uid = "00000000-1111-2222-3333-444455556666";
-        let owner = Owner::new(&installation, uid, meta("namespace"), meta("name"));
-        let mut body = manifest::body(object, login);
-        let text = body["description"].as_str().unwrap_or_default();
-        body["description"] = json!(text.replace("[tag]", owner.tag()));
-        self.cloud.console_create(INSTANCE, &body)
-    }
-
-    /// `swr-operator plan --no-cluster ...` with everything that leads to the simulator.
-    fn plan(&self, args: &[&str]) -> Ran {
-        let ran = self.typed(args).run();
-        self.assert_keeps_secrets(&ran);
-        ran
-    }
-
-    fn typed(&self, args: &[&str]) -> super::Typed {
-        let url = self.cloud.url();
-        let place = [
-            "plan",
-            "--no-cluster",
-            "--region",
-            "region-1",
-            "--project-id",
-            "project-1",
-            "--swr-endpoint",
-            &url,
-        ];
-        typed([&place, args].concat())
-            .keys(&self.keys)
-            .at(self.at())
-    }
-
-    fn assert_keeps_secrets(&self, ran: &Ran) {
-        for canary in &self.canaries {
-            let shown = canary.shows_in(&ran.shown());
-            assert_eq!(shown, None, "{}", ran.shown());
-        }
-    }
-}
-
-fn object(name: &str) -> Value {
-    manifest::registry("images", "default", INSTANCE, name, "swr-pro")
-}
 
 #[test]
 fn a_plan_shows_what_would_be_done_and_reads_only() {
