@@ -577,6 +577,7 @@ fn every_flag_in_the_documents_exists() {
         "probe",
         "plan",
         "validate",
+        "suspend",
         "import terraform",
     ]
     .map(|verb| {

@@ -1,11 +1,13 @@
-//! The verbs for people: what the operator would do, and whether manifests are right. They read SWR and Kubernetes
-//! and never write to SWR. Decides nothing about a registry: `swr_operator_core::preview` does.
+//! The verbs for people: what the operator would do, whether manifests are right, and what to ask of the operator. They
+//! read SWR and Kubernetes, write fields of objects, and never write to SWR. Decides nothing about a registry: `swr_operator_core::preview` does.
 
 #![forbid(unsafe_code)]
 // As in swr-operator-core: no operator on jiff's types outside tests.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod ask;
 mod cloud;
+mod cluster;
 mod environment;
 mod exit;
 mod import;
@@ -16,6 +18,8 @@ mod validate;
 
 use clap::Subcommand;
 
+use ask::Ask;
+
 pub use exit::{Exit, Failure};
 
 /// The verbs.
@@ -25,6 +29,12 @@ pub enum Verb {
     Plan(Box<plan::Args>),
     /// Print manifests that adopt what exists: registries of SWR, or of a Terraform state.
     Import(import::ImportArgs),
+    /// Ask the operator to compare objects with SWR now, and to send their credentials again.
+    Reconcile(ask::AskArgs),
+    /// Stop every request to SWR for objects (spec.suspend), until `resume`.
+    Suspend(ask::AskArgs),
+    /// End what `suspend` began.
+    Resume(ask::AskArgs),
     /// Check manifests without a cluster: every finding at once, with its place.
     Validate(validate::Args),
 }
@@ -35,18 +45,38 @@ pub enum Verb {
 /// Whatever keeps it from being carried out, for a person.
 pub async fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Plan(args) => interruptible(plan::run(*args)).await,
+        Verb::Plan(args) => Box::pin(interruptible(plan::run(*args))).await,
         Verb::Import(args) => interruptible(import::run(args)).await,
+        Verb::Reconcile(args) => waiting(ask::run(Ask::Reconcile, args)).await,
+        Verb::Suspend(args) => waiting(ask::run(Ask::Suspend, args)).await,
+        Verb::Resume(args) => waiting(ask::run(Ask::Resume, args)).await,
         Verb::Validate(args) => interruptible(async move { validate::run(&args) }).await,
     }
 }
 
-/// Ends at once when somebody presses Ctrl-C. These verbs only read, so there is nothing to put right.
+/// A verb that only reads: whoever presses Ctrl-C has nothing to put right.
 async fn interruptible(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    or_ctrl_c(verb, "interrupted; nothing was changed").await
+}
+
+/// A verb that asks the operator for something, and waits.
+async fn waiting(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    or_ctrl_c(
+        verb,
+        "interrupted; what was asked for stands, and the operator goes on",
+    )
+    .await
+}
+
+/// Ends at once when somebody presses Ctrl-C, and says how things are left.
+async fn or_ctrl_c(
+    verb: impl Future<Output = Result<Exit, Failure>>,
+    left: &str,
+) -> Result<Exit, Failure> {
     tokio::select! {
         ended = verb => ended,
         _ = tokio::signal::ctrl_c() => {
-            output::progress(false, "interrupted; nothing was changed");
+            output::progress(false, left);
             Ok(Exit::Interrupted)
         }
     }

@@ -49,6 +49,17 @@ pub(crate) enum Color {
     Never,
 }
 
+impl Color {
+    /// For stdout.
+    pub(crate) fn choice(self) -> ColorChoice {
+        match self {
+            Color::Auto => AutoStream::choice(&std::io::stdout()),
+            Color::Always => ColorChoice::AlwaysAnsi,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+}
+
 /// What a line tells by its colour as well; each has its own sign, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -106,14 +117,7 @@ impl Manners {
     }
 
     fn write(&self, text: &str) -> Result<(), Failure> {
-        print_as(
-            text,
-            match self.color {
-                Color::Auto => AutoStream::choice(&std::io::stdout()),
-                Color::Always => ColorChoice::AlwaysAnsi,
-                Color::Never => ColorChoice::Never,
-            },
-        )
+        print_as(text, self.color.choice())
     }
 
     /// Says what is going on.
@@ -127,7 +131,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_as(text, ColorChoice::Never)
 }
 
-fn print_as(text: &str, choice: ColorChoice) -> Result<(), Failure> {
+/// Prints a text with its colour, where that is chosen.
+pub(crate) fn print_as(text: &str, choice: ColorChoice) -> Result<(), Failure> {
     let mut out = AutoStream::new(std::io::stdout().lock(), choice);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),

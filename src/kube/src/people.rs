@@ -1,4 +1,4 @@
-//! What a person at a terminal asks of a cluster, with the person's own rights: reads alone. Says what went wrong
+//! What a person at a terminal asks of a cluster, with the person's own rights: reads, and single fields of an object. Says what went wrong
 //! in the API server's own words, which the operator must not put into a status and a person needs.
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::core::{ApiResource, Resource as _};
 use serde::de::DeserializeOwned;
@@ -19,6 +19,9 @@ use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::answer::Labels;
 use swr_operator_core::credential::{Sealer, SecretData};
+
+/// Who writes what a person asks for, for `managedFields`.
+const PERSON: &str = "swr-operator-cli";
 
 /// Objects of one page, as client-go asks for them.
 const PAGE: u32 = 500;
@@ -150,6 +153,35 @@ impl Session {
             }
         }
         Ok(found)
+    }
+
+    /// One object.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn registry(&self, namespace: &str, name: &str) -> Result<Option<Value>, Refused> {
+        let kind = ApiResource::erase::<ReplicationRegistry>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let what = || format!("read ReplicationRegistry {namespace}/{name}");
+        let object = self.one(&api, name, what).await?;
+        Ok(object.and_then(|object| serde_json::to_value(object).ok()))
+    }
+
+    /// Writes fields of an object's spec or annotations, and nothing else of it.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn patch(&self, namespace: &str, name: &str, fields: &Value) -> Result<(), Refused> {
+        let kind = ApiResource::erase::<ReplicationRegistry>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let params = PatchParams {
+            field_manager: Some(PERSON.to_owned()),
+            ..PatchParams::default()
+        };
+        let what = || format!("change ReplicationRegistry {namespace}/{name}");
+        let patch = Patch::Merge(fields);
+        self.call(what, api.patch(name, &params, &patch)).await?;
+        Ok(())
     }
 
     /// An account.

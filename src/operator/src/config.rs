@@ -42,6 +42,10 @@ pub(crate) enum Verb {
     /// Ask a running operator whether it is well, as `helm test` does: exit code 0 for an answer
     /// of 2xx.
     Probe(ProbeArgs),
+    /// Print a script that completes this command line in a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder.
+    Man(ManArgs),
     /// Print the version.
     Version,
 }
@@ -56,6 +60,22 @@ pub(crate) struct ProbeArgs {
     /// For how long it is asked until it is well.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell, as in `source <(swr-operator completions bash)`.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Where to.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder; it must exist.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
 }
 
 /// Which CRD to print.
@@ -337,6 +357,12 @@ impl RunArgs {
     }
 }
 
+/// Whether kubectl called us: it runs `kubectl-swr` for `kubectl swr`.
+fn is_plugin() -> bool {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    called.is_some_and(|path| path.file_stem() == Some(OsStr::new("kubectl-swr")))
+}
+
 /// The command line, in which a variable that is set to nothing, or to blanks, counts as unset: that is how
 /// manifests leave one out.
 pub(crate) fn command() -> Command {
@@ -344,7 +370,11 @@ pub(crate) fn command() -> Command {
         let value = std::env::var_os(name);
         value.is_some_and(|value| value.to_string_lossy().trim().is_empty())
     };
-    Cli::command().mut_subcommands(|verb| {
+    let cli = match is_plugin() {
+        true => Cli::command().name("kubectl-swr").bin_name("kubectl swr"),
+        false => Cli::command(),
+    };
+    cli.mut_subcommands(|verb| {
         verb.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
             true => arg.env(Resettable::Reset),
             false => arg,
@@ -368,7 +398,12 @@ mod tests {
                 Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
             match cli.verb {
                 Verb::Run(args) => args.windows(),
-                Verb::People(_) | Verb::Crd(_) | Verb::Probe(_) | Verb::Version => {
+                Verb::People(_)
+                | Verb::Crd(_)
+                | Verb::Probe(_)
+                | Verb::Completions(_)
+                | Verb::Man(_)
+                | Verb::Version => {
                     panic!("another verb")
                 }
             }

@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Verb::People(verb) => block_on(verbs::people(verb)),
         Verb::Probe(args) => block_on(verbs::probe(args)),
         Verb::Crd(args) => verbs::crd(&args),
+        Verb::Completions(args) => verbs::completions(args.shell),
+        Verb::Man(args) => verbs::man(&args.out),
         Verb::Version => verbs::version(),
     };
     done.unwrap_or_else(|error| {

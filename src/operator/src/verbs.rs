@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{CrdArgs, Kind, ProbeArgs, RunArgs};
+use crate::config::{self, CrdArgs, Kind, ProbeArgs, RunArgs};
 use crate::health;
 use crate::probe;
 use crate::telemetry;
@@ -192,6 +193,29 @@ pub(crate) fn crd(args: &CrdArgs) -> Result<ExitCode, Failed> {
 pub(crate) async fn probe(args: ProbeArgs) -> Result<ExitCode, Failed> {
     let answer = probe::probe(&args.url, args.timeout).await?;
     write!(std::io::stdout(), "{answer}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what completes the command line in a shell.
+///
+/// # Errors
+/// When stdout is closed.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failed> {
+    let mut command = config::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a manual page for every verb.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub(crate) fn man(folder: &Path) -> Result<ExitCode, Failed> {
+    clap_mangen::generate_to(config::command(), folder)
+        .map_err(|error| format!("failed to write to {}: {error}", folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,6 +14,7 @@ fn every_verb_has_its_help() {
             "cli-help-import-terraform.txt",
             &["import", "terraform", "--help"],
         ),
+        ("cli-help-suspend.txt", &["suspend", "--help"]),
         ("cli-help-plan.txt", &["plan", "--help"]),
         ("cli-help-validate.txt", &["validate", "--help"]),
     ] {

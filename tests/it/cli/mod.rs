@@ -1,5 +1,6 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
+mod ask;
 mod from_terraform;
 mod import;
 mod manners;

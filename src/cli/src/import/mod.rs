@@ -176,7 +176,8 @@ impl Into {
         for found in taken {
             let name = names.of(found);
             for lack in found.lacks() {
-                say(&format!("registry {}: {lack}", found.shown()));
+                // Also where nobody wants progress: it has to be mended.
+                progress(false, &format!("registry {}: {lack}", found.shown()));
             }
             objects.push((self.object(found, &name), found));
         }
@@ -209,10 +210,12 @@ impl Into {
                 serde_json::to_string_pretty(&list).map_err(Failure::new)? + "\n"
             }
         })?;
-        say(&format!(
-            "imported {}; each needs its Secret: `kubectl create secret generic NAME --from-file=accessKey=FILE --from-file=accessSecret=FILE`",
-            counted(objects.len(), "registry")
-        ));
+        if secrets.is_none() {
+            say(&format!(
+                "imported {}; each needs its Secret: `kubectl create secret generic NAME --from-file=accessKey=FILE --from-file=accessSecret=FILE`",
+                counted(objects.len(), "registry")
+            ));
+        }
         Ok(Exit::Done)
     }
 

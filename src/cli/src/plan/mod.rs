@@ -10,9 +10,8 @@ mod subject;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use swr_operator_core::desired::duration_secs;
-
 use crate::cloud::CloudArgs;
+use crate::cluster::duration;
 use crate::exit::{Exit, Failure};
 use crate::manifest::Sources;
 use crate::output::Manners;
@@ -107,14 +106,6 @@ pub(crate) struct ClusterArgs {
     /// Id of the installation, if the operator runs with one.
     #[arg(long, env = "SWR_OPERATOR_INSTALLATION_ID", value_name = "ID")]
     pub(crate) installation_id: Option<String>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    duration_secs(text.trim())
-        .and_then(|secs| u64::try_from(secs).ok())
-        .filter(|secs| *secs > 0)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "expected a duration such as 30s or 2m".to_owned())
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
