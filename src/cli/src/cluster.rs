@@ -9,6 +9,9 @@ use swr_operator_kube::{Refusal, Refused, Session};
 
 use crate::exit::Failure;
 
+/// Requests to the API server at once: as many as kubectl sends.
+pub(crate) const AT_ONCE: usize = 16;
+
 /// Where an object is.
 #[derive(Debug, Args)]
 pub(crate) struct ObjectArgs {

@@ -35,7 +35,7 @@ pub enum Verb {
     Suspend(ask::AskArgs),
     /// End what `suspend` began.
     Resume(ask::AskArgs),
-    /// Check manifests without a cluster: every finding at once, with its place.
+    /// Check manifests: every finding at once, with its place. Without a cluster, or with `--server`.
     Validate(validate::Args),
 }
 
@@ -50,7 +50,7 @@ pub async fn run(verb: Verb) -> Result<Exit, Failure> {
         Verb::Reconcile(args) => waiting(ask::run(Ask::Reconcile, args)).await,
         Verb::Suspend(args) => waiting(ask::run(Ask::Suspend, args)).await,
         Verb::Resume(args) => waiting(ask::run(Ask::Resume, args)).await,
-        Verb::Validate(args) => interruptible(async move { validate::run(&args) }).await,
+        Verb::Validate(args) => interruptible(validate::run(args)).await,
     }
 }
 

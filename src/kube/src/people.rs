@@ -6,7 +6,7 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::core::{ApiResource, Resource as _};
 use serde::de::DeserializeOwned;
@@ -27,6 +27,15 @@ const PERSON: &str = "swr-operator-cli";
 const PAGE: u32 = 500;
 /// 200 pages are 100,000 objects, ten times what an operator is measured with.
 const PAGES_MAX: usize = 200;
+
+/// What the API server has against an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// Path of the field; empty if it names none.
+    pub field: String,
+    /// Its words.
+    pub message: String,
+}
 
 /// A cluster, as a person's kubeconfig leads to it.
 pub struct Session {
@@ -184,6 +193,50 @@ impl Session {
         Ok(())
     }
 
+    /// Asks the API server whether it takes an object, by a server-side apply that it does not carry out.
+    ///
+    /// # Errors
+    /// It did not say.
+    pub async fn dry_run(
+        &self,
+        object: &Value,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Objection>, Refused> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let what = || {
+            format!(
+                "try the apply of {} {name}",
+                object["kind"].as_str().unwrap_or_default()
+            )
+        };
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(
+                self.client.clone(),
+                namespace,
+                &ApiResource::erase::<ReplicationRegistry>(&()),
+            ),
+            None => Api::all_with(self.client.clone(), &ApiResource::erase::<SwrAccount>(&())),
+        };
+        let params = PatchParams {
+            dry_run: true,
+            // Whoever else manages fields of it is no objection.
+            force: true,
+            field_manager: Some(PERSON.to_owned()),
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        let patch = Patch::Apply(object);
+        let tried = async {
+            match api.patch(name, &params, &patch).await {
+                Ok(_) => Ok(Vec::new()),
+                Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+                    Ok(objections(&status))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        self.call(what, tried).await
+    }
+
     /// An account.
     ///
     /// # Errors
@@ -314,6 +367,24 @@ fn without_excerpt(error: &KubeconfigError) -> String {
         return format!("it is no YAML: {}", error.without_snippet());
     }
     error.to_string()
+}
+
+/// One for each cause, else one for the whole.
+fn objections(status: &kube::core::Status) -> Vec<Objection> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let found: Vec<Objection> = causes
+        .map(|cause| Objection {
+            field: cause.field.clone(),
+            message: cause.message.clone(),
+        })
+        .collect();
+    match found.is_empty() {
+        true => vec![Objection {
+            field: String::new(),
+            message: status.message.clone(),
+        }],
+        false => found,
+    }
 }
 
 /// The innermost cause: the ones around it say no more than where it was met.

@@ -366,20 +366,22 @@ fn is_plugin() -> bool {
 /// The command line, in which a variable that is set to nothing, or to blanks, counts as unset: that is how
 /// manifests leave one out.
 pub(crate) fn command() -> Command {
+    without_empty(match is_plugin() {
+        true => Cli::command().name("kubectl-swr").bin_name("kubectl swr"),
+        false => Cli::command(),
+    })
+}
+
+fn without_empty(command: Command) -> Command {
     let is_empty = |name: &OsStr| {
         let value = std::env::var_os(name);
         value.is_some_and(|value| value.to_string_lossy().trim().is_empty())
     };
-    let cli = match is_plugin() {
-        true => Cli::command().name("kubectl-swr").bin_name("kubectl swr"),
-        false => Cli::command(),
-    };
-    cli.mut_subcommands(|verb| {
-        verb.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
-            true => arg.env(Resettable::Reset),
-            false => arg,
-        })
-    })
+    let command = command.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    });
+    command.mut_subcommands(without_empty)
 }
 
 #[cfg(test)]

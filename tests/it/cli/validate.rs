@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{transcript, typed};
 use crate::architecture::root;
+use crate::bed::with_site;
 
 const GOOD: &str = "\
 apiVersion: swr.huaweicloud.com/v1alpha1
@@ -64,6 +65,64 @@ fn every_finding_is_told_at_once_with_its_place() {
     let codes: Vec<_> = runs.iter().map(|(_, ran)| ran.code).collect();
     assert_eq!(codes, [0, 0, 1, 1, 1, 1, 1, 1, 1].map(Some));
     expect_file!["../goldens/cli-validate.txt"].assert_eq(&transcript(runs));
+}
+
+#[test]
+fn the_api_server_is_asked_for_what_only_it_knows() {
+    with_site("validate", |_, site| {
+        let object = site.registry("it", "swr-pro");
+        site.create(&object);
+        let mut moved = object.clone();
+        moved["spec"]["instanceId"] = json!("elsewhere");
+        moved["spec"]["url"] = json!("https://new.example.com");
+        let mut account = site.account();
+        account["spec"]["grants"][0]["targets"]["addresses"] = json!(["no address"]);
+        let at = tempfile::tempdir().expect("a folder");
+        let written = [
+            ("same.yaml", &object),
+            ("moved.yaml", &moved),
+            ("account.yaml", &account),
+        ];
+        for (file, object) in written {
+            let text = serde_saphyr::to_string(object).expect("YAML");
+            fs::write(at.path().join(file), text).expect("written");
+        }
+        let kubeconfig = site.cluster.plane.kubeconfig().display().to_string();
+        let validate = |file: &str, more: &[&str]| {
+            let args = ["validate", "-f", file];
+            typed([&args[..], more].concat()).at(at.path()).run()
+        };
+        let server = ["--server", "--kubeconfig", &kubeconfig];
+        let before = site.object("it");
+        for (file, expected) in [
+            ("same.yaml", ""),
+            (
+                "moved.yaml",
+                "spec.instanceId: Invalid value: \"elsewhere\": instanceId is immutable",
+            ),
+            ("account.yaml", "spec.grants[0].targets.addresses"),
+        ] {
+            assert_eq!(
+                validate(file, &[]).code,
+                Some(0),
+                "{file}: only the API server knows"
+            );
+            let ran = validate(file, &server);
+            let code = i32::from(!expected.is_empty());
+            assert_eq!(ran.code, Some(code), "{}", ran.shown());
+            assert!(ran.stdout.contains(expected), "{}", ran.shown());
+        }
+        assert_eq!(
+            site.object("it")["spec"],
+            before["spec"],
+            "nothing was applied"
+        );
+        let ran = validate("same.yaml", &["--server"]);
+        assert_eq!(
+            ran.stderr,
+            "error: there is no kubeconfig\nhint: name one with --kubeconfig\n"
+        );
+    });
 }
 
 #[test]

@@ -60,6 +60,14 @@ impl Node {
         }
     }
 
+    /// An item of a list, by its place from 0.
+    fn item(&self, n: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::List(items) => items.get(n.parse::<usize>().ok()?),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) => None,
+        }
+    }
+
     /// The text below these names.
     pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
         let mut node = self;
@@ -72,14 +80,19 @@ impl Node {
         }
     }
 
-    /// Where the field of this path stands, or the last field on the way to it that is there.
+    /// Where the field of this path, as `spec.grants[0].instances`, stands, or the last field on the way to it that is there.
     pub(crate) fn place_of(&self, path: &str) -> Place {
         let mut node = self;
         let mut at = self.at;
-        for name in path.split('.') {
-            let Some(entry) = node.get(name) else { break };
-            at = entry.at;
-            node = &entry.value;
+        for part in path.split(['.', '[']) {
+            let part = part.trim_end_matches(']');
+            if let Some(entry) = node.get(part) {
+                (at, node) = (entry.at, &entry.value);
+            } else if let Some(item) = node.item(part) {
+                (at, node) = (item.at, item);
+            } else {
+                break;
+            }
         }
         at
     }

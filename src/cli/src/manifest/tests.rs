@@ -37,6 +37,25 @@ fn every_field_knows_its_place_in_yaml_and_json() {
 }
 
 #[test]
+fn an_item_of_a_list_has_a_place_of_its_own() {
+    let text =
+        "apiVersion: v1\nkind: A\nspec:\n  grants:\n  - hosts: [a, b]\n  - hosts:\n    - c\n";
+    let document = &parsed(text).documents[0];
+    let at = |path: &str| {
+        let Place { line, column } = document.node.place_of(path);
+        (line, column)
+    };
+    assert_eq!(
+        [
+            at("spec.grants[0].hosts[1]"),
+            at("spec.grants[1].hosts[0]"),
+            at("spec.grants[7].hosts")
+        ],
+        [(5, 16), (7, 7), (4, 3)]
+    );
+}
+
+#[test]
 fn lists_and_several_documents_are_taken_apart() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n  metadata: {name: one}\n---\napiVersion: v1\nkind: B\nmetadata: {name: two, namespace: images}\n---\n";
     let documents = parsed(text).documents;

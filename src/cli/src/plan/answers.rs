@@ -27,6 +27,7 @@ use super::gather::{Whose, of_kind, refused};
 use super::report::Planned;
 use super::subject::{Subject, unknown_credential};
 use crate::cloud::{Cloud, Reached, secret_of};
+use crate::cluster::AT_ONCE;
 use crate::exit::Failure;
 use crate::manifest::Manifests;
 use crate::output::{Manners, counted};
@@ -39,9 +40,6 @@ pub(super) const WINDOWS: Windows = Windows {
     poll_secs: 600,
     orphan_secs: 600,
 };
-
-/// Requests to the API server at once: as many as kubectl sends.
-const AT_ONCE: usize = 16;
 
 /// A preview asks for the Secret, then for the registries, and then it is made.
 const ROUNDS_MAX: usize = 3;

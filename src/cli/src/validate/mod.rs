@@ -1,17 +1,20 @@
-//! Manifests -> every finding at once, without a cluster: the schema of the CRDs that this binary embeds, and the
-//! operator's own checks of a spec, which say what the rules at admission say.
+//! Manifests -> every finding at once: the schema of the CRDs that this binary embeds, and the
+//! operator's own checks of a spec, which say what the rules at admission say; and, on request, what the API server says.
 
 mod schema;
 
 use std::collections::BTreeMap;
 
+use futures::stream::{self, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize as _, Serialize};
 use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_api::{GROUP, replication_registry_crd, swr_account_crd};
 use swr_operator_core::desired::Desired;
+use swr_operator_kube::Session;
 
+use crate::cluster::{AT_ONCE, ObjectArgs, refused};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{Document, Finding, Manifests, Sources};
 use crate::output::{Manners, Tone, counted};
@@ -26,6 +29,14 @@ pub struct Args {
     #[command(flatten)]
     sources: Sources,
 
+    /// Also ask the API server, by an apply that it does not carry out: what admission refuses, and what cannot be
+    /// changed.
+    #[arg(long)]
+    server: bool,
+
+    #[command(flatten)]
+    object: ObjectArgs,
+
     /// Print the JSON schema of `--output json`, and end.
     #[arg(long, exclusive = true)]
     schema: bool,
@@ -37,8 +48,8 @@ pub struct Args {
 const AFTER_HELP: &str = "\
 Exit codes: 0 everything is valid; 1 there are findings, or a file cannot be read; 64 usage.
 
-What only the cluster knows is not checked: whether a field that cannot be changed was changed, whether an account
-grants it, and the rules for the items of a SwrAccount's grants. `kubectl apply --server-side --dry-run=server` asks it.";
+Without --server it is not checked whether a field that cannot be changed was changed, nor the rules for the items of a
+SwrAccount's grants. Objects in a file with other findings are not sent to the API server.";
 
 /// The result of `validate`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -70,7 +81,7 @@ struct Found {
     message: String,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     if args.schema {
         return args.manners.print_schema(&schemars::schema_for!(Report));
     }
@@ -80,7 +91,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             .exits(Exit::Usage));
     }
     let manifests = args.sources.read()?;
-    let checked = check(&manifests);
+    let mut checked = check(&manifests);
+    if args.server {
+        let session = args.object.session().await?;
+        let namespace = args.object.namespace(&session);
+        let refused = ask(&session, &namespace, &manifests, &checked.findings).await?;
+        checked.findings.extend(refused);
+        sort(&mut checked.findings);
+    }
     let report = Report {
         format_version: "1.0",
         valid: checked.findings.is_empty(),
@@ -205,12 +223,48 @@ pub(crate) fn check(manifests: &Manifests) -> Checked {
             seen.insert(key, here);
         }
     }
-    findings.sort_by(|one, other| (&one.file, one.at).cmp(&(&other.file, other.at)));
+    sort(&mut findings);
     Checked {
         n_objects,
         n_ignored,
         findings,
     }
+}
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|one, other| (&one.file, one.at).cmp(&(&other.file, other.at)));
+}
+
+/// What the API server has against the objects that nothing else was found against.
+async fn ask(
+    session: &Session,
+    default: &str,
+    manifests: &Manifests,
+    found: &[Finding],
+) -> Result<Vec<Finding>, Failure> {
+    let is_spotless = |document: &&Document| {
+        document.api_version == API_VERSION && found.iter().all(|it| it.file != document.file)
+    };
+    let tries = manifests
+        .documents
+        .iter()
+        .filter(is_spotless)
+        .map(|document| async move {
+            let namespace = match document.kind.as_str() {
+                "ReplicationRegistry" => Some(document.namespace().unwrap_or(default)),
+                _ => None,
+            };
+            let objections = session.dry_run(&document.to_json(), namespace).await;
+            let objections = objections.map_err(refused)?.into_iter();
+            Ok::<_, Failure>(
+                objections
+                    .map(|it| document.finding(&it.field, it.message))
+                    .collect::<Vec<_>>(),
+            )
+        });
+    let answers: Vec<_> = stream::iter(tries).buffered(AT_ONCE).collect().await;
+    let answers: Result<Vec<Vec<Finding>>, Failure> = answers.into_iter().collect();
+    Ok(answers?.concat())
 }
 
 fn rules_of_registry(document: &Document) -> Vec<Finding> {
