@@ -27,6 +27,8 @@ pub use exit::{Exit, Failure};
 pub enum Verb {
     /// Show what the operator would do in SWR, and write nothing.
     Plan(Box<plan::Args>),
+    /// Show registries that the operator made and that no object owns any more.
+    Orphans(Box<plan::orphans::Args>),
     /// Print manifests that adopt what exists: registries of SWR, or of a Terraform state.
     Import(import::ImportArgs),
     /// Ask the operator to compare objects with SWR now, and to send their credentials again.
@@ -46,6 +48,7 @@ pub enum Verb {
 pub async fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => Box::pin(interruptible(plan::run(*args))).await,
+        Verb::Orphans(args) => Box::pin(interruptible(plan::orphans::run(*args))).await,
         Verb::Import(args) => interruptible(import::run(args)).await,
         Verb::Reconcile(args) => waiting(ask::run(Ask::Reconcile, args)).await,
         Verb::Suspend(args) => waiting(ask::run(Ask::Suspend, args)).await,

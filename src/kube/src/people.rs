@@ -247,6 +247,17 @@ impl Session {
         self.one(&api, name, || format!("read {kind} {name}")).await
     }
 
+    /// Every account.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn accounts(&self) -> Result<Vec<SwrAccount>, Refused> {
+        let api: Api<SwrAccount> = Api::all(self.client.clone());
+        let what = || "list SwrAccounts".to_owned();
+        let listed = self.call(what, api.list(&ListParams::default())).await?;
+        Ok(listed.items)
+    }
+
     /// A Secret.
     ///
     /// # Errors

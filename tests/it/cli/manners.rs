@@ -15,6 +15,7 @@ fn every_verb_has_its_help() {
             &["import", "terraform", "--help"],
         ),
         ("cli-help-suspend.txt", &["suspend", "--help"]),
+        ("cli-help-orphans.txt", &["orphans", "--help"]),
         ("cli-help-plan.txt", &["plan", "--help"]),
         ("cli-help-validate.txt", &["validate", "--help"]),
     ] {

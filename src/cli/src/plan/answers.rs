@@ -82,6 +82,13 @@ pub(super) struct Listed {
     without_keys: Arc<Inventory>,
 }
 
+impl Listed {
+    /// As SWR shows them.
+    pub(super) fn whole(&self) -> &Inventory {
+        &self.whole
+    }
+}
+
 /// What an object's own credential is, for a preview.
 struct Own {
     answer: SecretAnswer,
@@ -236,7 +243,10 @@ impl Answers<'_> {
         Ok(())
     }
 
-    async fn reach(&self, name: &str) -> Result<Result<Reached, AccountProblem>, Failure> {
+    pub(super) async fn reach(
+        &self,
+        name: &str,
+    ) -> Result<Result<Reached, AccountProblem>, Failure> {
         let of_manifests = of_kind(self.manifests, "SwrAccount").find(|it| it.name() == name);
         let account = match (of_manifests, self.session) {
             (Some(document), _) => {
@@ -321,7 +331,7 @@ impl Answers<'_> {
     }
 
     /// One list per instance, all at once.
-    async fn list(&mut self, scopes: BTreeSet<Scope>) {
+    pub(super) async fn list(&mut self, scopes: BTreeSet<Scope>) {
         if !scopes.is_empty() {
             let n = counted(scopes.len(), "instance");
             self.manners

@@ -9,10 +9,10 @@ use swr_operator_core::credential::Sealer;
 use swr_operator_core::tag::{Installation, Owner};
 use swr_operator_kube::{Refusal, Refused, Session};
 
-use super::Args;
 use super::answers::Answers;
 use super::report::Report;
 use super::subject::{Ownership, Subject, subject};
+use super::{Args, ClusterArgs};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{Document, Manifests};
 use crate::validate;
@@ -32,7 +32,7 @@ pub(super) async fn plan(args: &Args) -> Result<Report, Failure> {
     let key = installation_key(session.as_ref(), args).await;
     let has_key = key.is_some();
     let sealer = Arc::new(key.unwrap_or_else(random_sealer));
-    let whose = Whose::of(session.as_ref(), args, &mut notes).await?;
+    let whose = Whose::of(session.as_ref(), &args.cluster, &mut notes).await?;
     let live = live(session.as_ref(), args, &manifests, &namespace).await?;
     let mut subjects = subjects(args, &manifests, &live, &namespace)?;
     subjects.sort_by(|one, other| one.object.key.cmp(&other.object.key));
@@ -122,7 +122,7 @@ async fn installation_key(session: Option<&Session>, args: &Args) -> Option<Seal
     sealer.ok().flatten()
 }
 
-fn random_sealer() -> Sealer {
+pub(super) fn random_sealer() -> Sealer {
     let mut key = vec![0; 32];
     clock::random(&mut key);
     Sealer::new(key)
@@ -137,12 +137,12 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    async fn of(
+    pub(super) async fn of(
         session: Option<&Session>,
-        args: &Args,
+        args: &ClusterArgs,
         notes: &mut Vec<String>,
     ) -> Result<Self, Failure> {
-        let configured = args.cluster.installation_id.as_deref();
+        let configured = args.installation_id.as_deref();
         let configured = configured.map(Installation::from_configured);
         let Some(session) = session else {
             return Ok(Whose::ByName(configured));
@@ -153,7 +153,7 @@ impl Whose {
         match session.namespace_named("kube-system").await {
             Ok(Some((uid, _))) => Ok(Whose::Known(Installation::from_cluster(
                 &uid,
-                &args.cluster.operator_namespace,
+                &args.operator_namespace,
             ))),
             Ok(None) => Ok(Whose::ByName(None)),
             Err(error) if error.refusal == Refusal::Forbidden => {
@@ -182,7 +182,7 @@ impl Whose {
     }
 
     /// The tag of an object of the cluster.
-    fn tag_of(&self, live: &Value) -> Option<String> {
+    pub(super) fn tag_of(&self, live: &Value) -> Option<String> {
         let Whose::Known(installation) = self else {
             return None;
         };

@@ -4,11 +4,14 @@
 mod answers;
 mod gather;
 mod human;
+pub(crate) mod orphans;
 mod report;
 mod subject;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use swr_operator_kube::Session;
 
 use crate::cloud::CloudArgs;
 use crate::cluster::duration;
@@ -31,11 +34,11 @@ pub struct Args {
     pub(crate) cluster: ClusterArgs,
 
     /// Without manifests: the objects of all namespaces.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "paths"])]
     pub(crate) all_namespaces: bool,
 
     /// Without manifests: only objects with these labels, as `team=web`.
-    #[arg(short = 'l', long, value_name = "LABELS")]
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "paths")]
     pub(crate) selector: Option<String>,
 
     /// Show what would happen if the objects were deleted.
@@ -108,6 +111,27 @@ pub(crate) struct ClusterArgs {
     pub(crate) installation_id: Option<String>,
 }
 
+impl ClusterArgs {
+    /// The cluster, for what cannot do without.
+    async fn session(&self) -> Result<Session, Failure> {
+        let opened = Session::open(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let opened =
+            opened.map_err(|error| Failure::new(error).hint("name another with --kubeconfig"))?;
+        opened.filter(|_| !self.no_cluster).ok_or_else(|| {
+            Failure::new("there is no cluster to ask").hint("name a kubeconfig with --kubeconfig")
+        })
+    }
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    Failure::new(format!(
+        "there was no result within {} s; nothing was changed",
+        limit.as_secs()
+    ))
+    .hint("a longer --timeout gives cluster and SWR more time")
+    .exits(Exit::TimedOut)
+}
+
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     if args.schema {
         return args
@@ -115,12 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
             .print_schema(&schemars::schema_for!(report::Report));
     }
     let Ok(planned) = tokio::time::timeout(args.timeout, gather::plan(&args)).await else {
-        return Err(Failure::new(format!(
-            "the plan was not made within {} s; nothing was changed",
-            args.timeout.as_secs()
-        ))
-        .hint("a longer --timeout gives cluster and SWR more time")
-        .exits(Exit::TimedOut));
+        return Err(timed_out(args.timeout));
     };
     let report = planned?;
     args.manners.print(
