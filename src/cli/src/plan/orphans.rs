@@ -164,7 +164,7 @@ async fn find(args: &Args) -> Result<Report, Failure> {
                     instance_id: scope.instance.as_str().to_owned(),
                     registry_id: record.id.0,
                     name: record.name.clone(),
-                    url: record.url.clone(),
+                    url: record.url.to_string(),
                 });
             }
         }

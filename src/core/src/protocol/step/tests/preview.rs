@@ -153,7 +153,7 @@ fn edited(world: &mut World, edit: impl FnOnce(&mut Record)) {
 const DEEDS: Deeds = &[
     ("nothing happened", |_| {}),
     ("url edited", |it| {
-        edited(it, |its| its.url = "https://edited.example.com".to_owned());
+        edited(it, |its| its.url = "https://edited.example.com".into());
     }),
     ("two fields edited", |it| {
         edited(it, |its| {
