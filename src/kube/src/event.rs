@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{CALL_DEADLINE, FIELD_MANAGER};
+use super::{CALL_DEADLINE, FIELD_MANAGER, told};
 use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
@@ -298,7 +298,7 @@ async fn ask<T>(regarding: &Regarding, call: impl Future<Output = kube::Result<T
             Answer::Failed
         }
         Ok(Err(error)) => {
-            tracing::warn!(object = %regarding, %error, "an event was not written");
+            tracing::warn!(object = %regarding, error = told(&error), "an event was not written");
             Answer::Failed
         }
         Err(_) => {

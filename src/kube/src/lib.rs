@@ -35,6 +35,9 @@ use swr_operator_core::answer::KubeFailure;
 /// A unary call ends within this time (reliability.md 5.8); kube 5.0 itself has no limit.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
 
+/// A sentence of the API server's with the names that it quotes, each 253 characters at most, is shorter.
+const TOLD_BYTES_MAX: usize = 1024;
+
 /// Who writes, for `managedFields`.
 const FIELD_MANAGER: &str = "swr-operator";
 
@@ -59,13 +62,13 @@ async fn call_within<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
             let failure = failure(&error, name);
-            // Errors of kube carry no body of an object; a conflict is everyday life.
+            // A conflict is everyday life.
             match failure {
                 KubeFailure::Conflict | KubeFailure::NotFound => {
-                    tracing::debug!(what, error = %error, "the API server refused");
+                    tracing::debug!(what, error = told(&error), "the API server refused");
                 }
                 KubeFailure::Forbidden | KubeFailure::Rejected | KubeFailure::Unavailable => {
-                    tracing::warn!(what, error = %error, "the API server did not do it");
+                    tracing::warn!(what, error = told(&error), "the API server did not do it");
                 }
             }
             Err(failure)
@@ -79,6 +82,19 @@ async fn call_within<T>(
             Err(KubeFailure::Unavailable)
         }
     }
+}
+
+/// What went wrong, for the log. serde quotes the value that it stumbles over, which may be that of a Secret (E4), so
+/// what cannot be decoded is told by its place; and where an answer is no `Status`, kube's message is the whole of it.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let undecodable = causes.filter_map(|error| error.downcast_ref::<serde_json::Error>());
+    if let Some(error) = undecodable.last() {
+        let (line, column) = (error.line(), error.column());
+        return format!("the answer cannot be decoded: line {line}, column {column}");
+    }
+    let text = error.to_string();
+    text[..text.floor_char_boundary(TOLD_BYTES_MAX)].to_owned()
 }
 
 /// `None` for what is certainly not there.

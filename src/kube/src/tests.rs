@@ -1,20 +1,34 @@
 //! A client that never repeats a request by itself, against a loopback API server that fails
-//! (E6 to E8), and the mapping from what it answers to what decisions know.
+//! (E4, E6 to E8, E11), and the mapping from what it answers to what decisions know.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+
 use super::*;
+use swr_operator_api::FINALIZER;
+use swr_operator_api::account::{SwrAccount, SwrAccountStatus};
+use swr_operator_core::event;
 use swr_operator_core::object::{Object, ObjectKey};
+use swr_operator_core::reconcile::Removed;
 
 struct Server {
-    requests: Arc<AtomicUsize>,
+    /// Methods and bodies.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
+    connection: Connection,
     objects: Objects,
     secrets: Secrets,
+}
+
+impl Server {
+    fn n_requests(&self) -> usize {
+        self.requests.lock().expect("no panic").len()
+    }
 }
 
 /// Serves every request with this code and a body as of the API server, and connects to it as the
@@ -38,10 +52,11 @@ async fn server_saying(
     headers: &'static [(&'static str, &'static str)],
     body: String,
 ) -> Server {
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&requests);
-    let answer = move || {
-        counter.fetch_add(1, Ordering::SeqCst);
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let book = Arc::clone(&requests);
+    let answer = move |method: Method, sent: String| {
+        let mut book = book.lock().expect("no panic");
+        book.push((method.to_string(), sent));
         let body = body.clone();
         async move {
             let code = StatusCode::from_u16(code).expect("code");
@@ -75,7 +90,8 @@ async fn server_saying(
     Server {
         requests,
         objects: Objects::new(connection.unary.clone(), always()),
-        secrets: Secrets::new(connection.unary),
+        secrets: Secrets::new(connection.unary.clone()),
+        connection,
     }
 }
 
@@ -90,11 +106,29 @@ fn object() -> Object {
         "apiVersion": "swr.huaweicloud.com/v1alpha1",
         "kind": "ReplicationRegistry",
         "metadata": {
-            "namespace": "images", "name": "a", "uid": "u", "resourceVersion": "5"
+            "namespace": "images", "name": "a", "uid": "u", "resourceVersion": "5",
+            "finalizers": ["theirs", FINALIZER]
         },
         "spec": {}
     }))
     .expect("object")
+}
+
+fn key() -> ObjectKey {
+    ObjectKey {
+        namespace: "images".to_owned(),
+        name: "a".to_owned(),
+    }
+}
+
+fn account() -> SwrAccount {
+    let account = serde_json::json!({
+        "apiVersion": "swr.huaweicloud.com/v1alpha1",
+        "kind": "SwrAccount",
+        "metadata": {"name": "main", "uid": "u", "resourceVersion": "5"},
+        "spec": {"region": "r", "auth": {"accessKeySecretRef": {"name": "s"}}},
+    });
+    serde_json::from_value(account).expect("an account")
 }
 
 #[tokio::test]
@@ -117,19 +151,99 @@ async fn a_failing_request_is_sent_once_and_its_outcome_is_told_by_class() {
         let begun = tokio::time::Instant::now();
         let answer = server.objects.add_finalizer(&object()).await;
         assert_eq!(answer, Err(write), "{code}");
-        assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{code}");
+        assert_eq!(server.n_requests(), 1, "{code}");
         assert!(begun.elapsed() < CALL_DEADLINE, "{code} blocked the call");
     }
 }
 
 #[tokio::test]
+async fn each_request_is_sent_once_whatever_it_does() {
+    // E7: a POST that was answered 504 may have been carried out.
+    for code in [429, 500, 503, 504] {
+        let day = &[("retry-after", "86400")];
+        let server = server(code, day).await;
+        let (objects, object, key) = (&server.objects, object(), key());
+        let unavailable = Err(KubeFailure::Unavailable);
+        assert_eq!(objects.read(&key).await, Err(KubeFailure::Unavailable));
+        assert_eq!(objects.remove_finalizer(&object).await, unavailable);
+        let written = objects.write_status(&object, &object.status).await;
+        assert_eq!(written.map(drop), unavailable);
+        let held = objects.hold_account(&account(), "f", true).await;
+        assert_eq!(held.map(drop), unavailable);
+        let status = SwrAccountStatus::default();
+        let written = objects.write_account_status(&account(), &status).await;
+        assert_eq!(written, unavailable);
+        let read = server.secrets.read("images", "a").await;
+        assert_eq!(read.map(drop), unavailable);
+        let (events, published) = publisher(server.connection.unary.clone(), "pod".to_owned());
+        events.publish(
+            &key,
+            "u",
+            event::removed(Removed::Deleted, &[]).expect("an event"),
+        );
+        events.end().await;
+        published.await;
+        let sent = server.requests.lock().expect("no panic");
+        let methods: Vec<&str> = sent.iter().map(|(method, _)| method.as_str()).collect();
+        let each = ["GET", "PATCH", "PATCH", "PATCH", "PATCH", "GET", "POST"];
+        assert_eq!(methods, each, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_finalizer_is_taken_off_the_object_that_was_read_and_off_no_namesake() {
+    // E11: the API server compares both, and says of a namesake that its uid cannot be changed (measured).
+    let refusal = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "no", "code": 422, "reason": "Invalid",
+        "details": {
+            "name": "a", "group": "swr.huaweicloud.com", "kind": "ReplicationRegistry",
+            "causes": [{"reason": "FieldValueInvalid", "message": "no", "field": "metadata.uid"}],
+        },
+    });
+    let server = server_saying(422, &[], refusal.to_string()).await;
+    let answer = server.objects.remove_finalizer(&object()).await;
+    assert_eq!(answer, Err(KubeFailure::Conflict));
+    let sent = server.requests.lock().expect("no panic");
+    let patch = serde_json::json!({
+        "metadata": {"uid": "u", "resourceVersion": "5", "finalizers": ["theirs"]},
+    });
+    assert_eq!(*sent, [("PATCH".to_owned(), patch.to_string())]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_told_by_its_place_and_not_by_its_value() {
+    // E4: kube logs the whole answer, which telemetry switches off; serde quotes the value.
+    let value = "canary-of-a-secret";
+    let secret = serde_json::json!({
+        "kind": "Secret", "apiVersion": "v1", "metadata": {"name": "a"}, "data": value,
+    });
+    let server = server_saying(200, &[], secret.to_string()).await;
+    let read = server.secrets.read("images", "a").await;
+    assert_eq!(read.map(drop), Err(KubeFailure::Rejected));
+    let api: Api<Secret> = Api::namespaced(server.connection.watch.clone(), "images");
+    let error = api.get("a").await.expect_err("no Secret");
+    assert!(error.to_string().contains(value), "{error}");
+    let place = "the answer cannot be decoded: line 1, column 46";
+    assert_eq!(told(&error), place);
+    let listed = kube::runtime::watcher::Error::InitialListFailed(error);
+    assert_eq!(told(&listed), place);
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_an_answer_is_not_told_whole() {
+    let server = server_saying(503, &[], "a page of a proxy ".repeat(100_000)).await;
+    let api: Api<Secret> = Api::namespaced(server.connection.unary.clone(), "images");
+    let error = api.get("a").await.expect_err("no Secret");
+    let told = told(&error);
+    assert!(told.contains("a page of a proxy"), "{told}");
+    assert_eq!(told.len(), TOLD_BYTES_MAX);
+}
+
+#[tokio::test]
 async fn an_object_that_is_not_there_is_an_answer_and_not_a_failure() {
     let server = server(404, &[]).await;
-    let key = ObjectKey {
-        namespace: "images".to_owned(),
-        name: "a".to_owned(),
-    };
-    assert_eq!(server.objects.read(&key).await, Ok(None));
+    assert_eq!(server.objects.read(&key()).await, Ok(None));
 }
 
 #[tokio::test]
@@ -158,12 +272,12 @@ async fn a_path_that_is_not_served_says_nothing_about_the_object() {
         status(serde_json::json!({"name": "b", "kind": "replicationregistries"})),
     ] {
         let server = server_saying(404, &[], body.clone()).await;
-        let key = ObjectKey {
-            namespace: "images".to_owned(),
-            name: "a".to_owned(),
-        };
         let unavailable = KubeFailure::Unavailable;
-        assert_eq!(server.objects.read(&key).await, Err(unavailable), "{body}");
+        assert_eq!(
+            server.objects.read(&key()).await,
+            Err(unavailable),
+            "{body}"
+        );
         let written = server.objects.add_finalizer(&object()).await;
         assert_eq!(written, Err(unavailable), "{body}");
     }
@@ -189,6 +303,6 @@ async fn a_key_that_could_be_guessed_is_refused_and_not_replaced() {
             "{n_bytes}"
         );
         // The read alone.
-        assert_eq!(server.requests.load(Ordering::SeqCst), 1, "{n_bytes}");
+        assert_eq!(server.n_requests(), 1, "{n_bytes}");
     }
 }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::guard::Guarded;
+use super::told;
 use swr_operator_api::FINALIZER;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
@@ -305,7 +306,7 @@ where
                                 (gap * 2).min(GAP_MAX)
                             };
                             tokio::time::sleep(clock::jittered(gap)).await;
-                            return Some((Event::Failing(error.to_string()), (None, gap)));
+                            return Some((Event::Failing(told(&error)), (None, gap)));
                         }
                         Ok(None) | Err(_) => {
                             generation = fresh();

@@ -1,7 +1,10 @@
-//! What a wire can do to a watch, by canned replies under a paused clock: the facts E1 to E5, E13
+//! What a wire can do to a watch, by canned replies under a paused clock: the facts E1 to E3, E5, E10, E13
 //! and E18 of kube 5.0, and that the stream outlives each of them.
 
+mod history;
+
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,12 +19,32 @@ use super::*;
 
 mod breaks;
 
-type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     List,
     Watch,
+}
+
+/// What a call asks.
+struct Asked {
+    call: Call,
+    /// Which call of its kind it is, from 1.
+    nth: usize,
+    query: String,
+}
+
+impl Asked {
+    /// The value of a parameter; empty if it is absent.
+    fn parameter(&self, name: &str) -> &str {
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(other, _)| *other == name);
+        found.map_or("", |(_, value)| value)
+    }
 }
 
 /// An API server that answers every call as `answer` says, and remembers the calls.
@@ -35,10 +58,19 @@ impl Server {
         F: Fn(Call, usize) -> Answer + Clone + Send + Sync + 'static,
         Answer: Future<Output = Reply> + Send + 'static,
     {
+        Server::asked(move |asked| answer(asked.call, asked.nth))
+    }
+
+    /// The same for an answer that depends on the query.
+    fn asked<F, Answer>(answer: F) -> (Server, Client)
+    where
+        F: Fn(Asked) -> Answer + Clone + Send + Sync + 'static,
+        Answer: Future<Output = Reply> + Send + 'static,
+    {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&calls);
         let service = tower::service_fn(move |request: Request<Body>| {
-            let query = request.uri().query().unwrap_or_default();
+            let query = request.uri().query().unwrap_or_default().to_owned();
             let call = match query.contains("watch=true") {
                 true => Call::Watch,
                 false => Call::List,
@@ -48,7 +80,7 @@ impl Server {
                 seen.push(call);
                 seen.iter().filter(|other| **other == call).count()
             };
-            let reply = answer(call, nth);
+            let reply = answer(Asked { call, nth, query });
             async move { Ok::<_, Infallible>(reply.await) }
         });
         (Server { calls }, Client::new(service, "default"))
@@ -64,19 +96,33 @@ fn reply(code: u16, body: &Value) -> Reply {
     let body = Full::new(Bytes::from(body.to_string()));
     Response::builder()
         .status(code)
-        .body(body.boxed_unsync())
+        .body(body.map_err(|never| match never {}).boxed_unsync())
         .expect("reply")
 }
 
-/// Lines of a watch that then stays open, or ends.
-fn lines(events: Vec<Value>, stays_open: bool) -> Reply {
+/// How a watch goes on after its last line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    StaysOpen,
+    Ends,
+    /// The connection is reset.
+    Breaks,
+}
+
+/// Lines of a watch.
+fn lines(events: Vec<Value>, then: Then) -> Reply {
     let events = futures::stream::iter(events).map(|event| {
         let line = Bytes::from(format!("{event}\n"));
-        Ok::<_, Infallible>(http_body::Frame::data(line))
+        Ok(http_body::Frame::data(line))
     });
-    let body = match stays_open {
-        true => StreamBody::new(events.chain(futures::stream::pending())).boxed_unsync(),
-        false => StreamBody::new(events).boxed_unsync(),
+    let broken = || Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    let body = match then {
+        Then::StaysOpen => StreamBody::new(events.chain(stream::pending())).boxed_unsync(),
+        Then::Ends => StreamBody::new(events).boxed_unsync(),
+        Then::Breaks => {
+            let events = events.chain(stream::once(async move { broken() }));
+            StreamBody::new(events).boxed_unsync()
+        }
     };
     Response::new(body)
 }
@@ -159,8 +205,16 @@ async fn a_watch_whose_place_in_history_is_gone_begins_anew_with_a_list() {
             Call::List => list(&[object("a")]),
             Call::Watch => lines(
                 vec![json!({"type": "ERROR", "object": failure(504, "Timeout")})],
-                false,
+                Then::Ends,
             ),
+        }
+    })
+    .await;
+    let what = "504 at the start";
+    check(what, 600, 8..=40, |call, _| async move {
+        match call {
+            Call::List => list(&[object("a")]),
+            Call::Watch => reply(504, &failure(504, "Timeout")),
         }
     })
     .await;
@@ -186,7 +240,7 @@ async fn what_a_silent_watch_lost_is_found_within_its_bounded_age() {
         match (call, nth) {
             (Call::List, 1) => list(&[object("a")]),
             (Call::List, _) => list(&[object("a"), object("made-meanwhile")]),
-            (Call::Watch, _) => lines(Vec::new(), true),
+            (Call::Watch, _) => lines(Vec::new(), Then::StaysOpen),
         }
     });
     let names = watch_for(1_200, client).await;
@@ -200,7 +254,7 @@ async fn a_healthy_silent_watch_is_listed_by_its_age_and_no_more() {
             Call::List => list(&[object("a")]),
             Call::Watch => {
                 tokio::time::sleep(WATCH_TIMEOUT).await;
-                lines(Vec::new(), false)
+                lines(Vec::new(), Then::Ends)
             }
         }
     })
@@ -221,6 +275,49 @@ async fn a_server_that_refuses_is_listed_at_most_130_times_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_of_secrets_that_is_refused_holds_up_no_object() {
+    // E10: one backoff for both would let half of the objects come, minutes late.
+    const N: usize = 600;
+    let (_, objects) = Server::new(|call, nth| async move {
+        match (call, nth) {
+            (Call::List, _) => list(&[]),
+            (Call::Watch, 1) => {
+                let events = stream::iter(0..N).then(|n| async move {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    let event = json!({"type": "ADDED", "object": object(&format!("n{n}"))});
+                    Ok(http_body::Frame::data(Bytes::from(format!("{event}\n"))))
+                });
+                Response::new(StreamBody::new(events).boxed_unsync())
+            }
+            (Call::Watch, _) => lines(Vec::new(), Then::StaysOpen),
+        }
+    });
+    let (refusing, secrets) =
+        Server::new(|_, _| async move { reply(403, &failure(403, "Forbidden")) });
+    let begun = monotonic();
+    let late = Mutex::new(Vec::new());
+    let objects = watch_objects(objects, None).for_each(|event| {
+        if let Event::Applied(seen) = event {
+            let n = seen.key.name.trim_start_matches('n').parse::<u64>();
+            let due = Duration::from_secs(n.expect("a number") + 1);
+            late.lock()
+                .unwrap()
+                .push(begun.elapsed().saturating_sub(due));
+        }
+        futures::future::ready(())
+    });
+    let secrets = watch_secrets(secrets, None, None).for_each(|_| futures::future::ready(()));
+    let both = futures::future::join(objects, secrets);
+    let _ = tokio::time::timeout(Duration::from_secs(700), both).await;
+    let late = late.into_inner().unwrap();
+    assert_eq!(late.len(), N);
+    let latest = late.into_iter().max().unwrap_or_default();
+    assert!(latest < Duration::from_millis(100), "{latest:?}");
+    let n = refusing.count(Call::List);
+    assert!((8..=40).contains(&n), "{n} LISTs of Secrets");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_object_that_does_not_fit_stops_no_other() {
     // E13.
     let mut misfit = object("misfit");
@@ -230,7 +327,7 @@ async fn one_object_that_does_not_fit_stops_no_other() {
         async move {
             match call {
                 Call::List => list(&[misfit, object("good")]),
-                Call::Watch => lines(Vec::new(), true),
+                Call::Watch => lines(Vec::new(), Then::StaysOpen),
             }
         }
     });
@@ -245,7 +342,7 @@ async fn events_go_on_across_the_regular_end_of_a_watch_without_a_list() {
             Call::Watch => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 let event = json!({"type": "ADDED", "object": object(&format!("n{nth}"))});
-                lines(vec![event], false)
+                lines(vec![event], Then::Ends)
             }
         }
     });
@@ -273,7 +370,7 @@ async fn an_account_that_does_not_fit_is_told_of_by_name_and_so_is_its_end() {
                     event("MODIFIED", account(json!(7))),
                     event("DELETED", account(json!(7))),
                 ];
-                lines(events, true)
+                lines(events, Then::StaysOpen)
             }
         }
     });
