@@ -111,7 +111,37 @@ impl Objects {
         let key = &object.key;
         let request =
             requests(key).patch_subresource("status", &key.name, &params(), &Patch::Merge(&body));
-        self.ask("write status", key, request).await
+        let written = match Box::pin(self.ask("write status", key, request)).await {
+            Err(KubeFailure::NotFound) => return Err(Box::pin(self.why_not_found(object)).await),
+            written => written?,
+        };
+        // An older definition of our kind has no field for some of it, and the API server drops that without a word.
+        let dropped = between(&written.status, new)?;
+        let dropped: Vec<&String> = dropped
+            .as_object()
+            .map(|it| it.keys().collect())
+            .unwrap_or_default();
+        if !dropped.is_empty() {
+            tracing::warn!(
+                ?dropped,
+                "the API server does not keep these fields of the status: apply the CustomResourceDefinitions of this version"
+            );
+        }
+        Ok(written)
+    }
+
+    /// An object whose definition has no status answers like one that is gone (measured), and deciding again would not end.
+    async fn why_not_found(&self, object: &Object) -> KubeFailure {
+        match self.read(&object.key).await {
+            Ok(Some(found)) if found.uid == object.uid => {
+                tracing::warn!(
+                    "the definition of ReplicationRegistry has no status: apply the CustomResourceDefinitions of this version"
+                );
+                KubeFailure::Rejected
+            }
+            Ok(Some(_) | None) => KubeFailure::NotFound,
+            Err(failure) => failure,
+        }
     }
 
     /// Puts this finalizer on an account, or takes it off, if the account is still at its version.

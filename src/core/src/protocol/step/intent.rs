@@ -94,11 +94,14 @@ impl RecordingIntent {
             // Rule 4: whatever the reason, without a recorded intent there is no POST.
             Err(failure) => return finished(&keep, kube_verdict(failure)),
         }
-        let recorded = keep.work.object.status.create_intent.as_ref();
+        // A definition of our kind that has no field for it lets the write pass and keeps nothing (rule 4).
+        let Some(recorded) = &keep.work.object.status.create_intent else {
+            return finished(&keep, Verdict::KubernetesRefuses);
+        };
         // This process wrote it, and so knows it since it read its own clock for it.
-        keep.work.reconcile.memory.intent = recorded.map(|intent| KnownIntent {
-            attempt: intent.attempt,
-            started_at: intent.started_at,
+        keep.work.reconcile.memory.intent = Some(KnownIntent {
+            attempt: recorded.attempt,
+            started_at: recorded.started_at,
             since: started_at,
         });
         let windows = &keep.work.reconcile.windows;

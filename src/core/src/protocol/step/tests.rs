@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::answer::{Labels, SecretProblem};
 use crate::api::account::{Grant, Targets};
-use crate::api::registry::CreateIntent;
+use crate::api::registry::{CreateIntent, ReplicationRegistryStatus};
 use crate::credential::{Credential, Sealed, Sealer, Sensitive};
 use crate::desired::{ProjectId, Region, Registry, RegistryId};
 use crate::failure::{Cause, Class, Failure};
@@ -58,6 +58,8 @@ struct World {
     is_owned: bool,
     memory: Memory,
     baseline: Option<Digest>,
+    /// What the API server keeps of a status with an intent.
+    stores: fn(ReplicationRegistryStatus) -> ReplicationRegistryStatus,
     /// How long a LIST takes.
     list_secs: i64,
     /// What somebody makes of the object during the next LIST.
@@ -103,6 +105,7 @@ impl World {
             is_owned: false,
             memory: Memory::default(),
             baseline: None,
+            stores: |status| status,
             list_secs: 1,
             meanwhile: None,
             now: 10_000,
@@ -294,8 +297,9 @@ impl World {
                 then.resume(answer, now)
             }
             Effect::RecordIntent { status, then } => {
+                let stores = self.stores;
                 let answer = self.write(name, &then.work().object().version.clone(), |object| {
-                    object.status = *status;
+                    object.status = stores(*status);
                 });
                 then.resume(answer, now)
             }

@@ -479,3 +479,14 @@ fn an_object_that_leads_to_another_instance_than_its_registry_stops() {
     assert_eq!(world.trace[..2], ["ReadObject", "ReadAccount"]);
     assert_eq!(world.trace.len(), 3, "{:?}", world.trace);
 }
+
+#[test]
+fn no_post_for_an_intent_that_the_api_server_does_not_keep() {
+    let mut world = World::new(|_| {});
+    world.stores = |status| ReplicationRegistryStatus {
+        create_intent: None,
+        ..status
+    };
+    assert_eq!(world.reconcile(), Verdict::KubernetesRefuses);
+    assert!(!world.trace.contains(&"Create".to_owned()));
+}
