@@ -117,6 +117,25 @@ fn our_own_writes_wake_nobody_up() {
 }
 
 #[test]
+fn an_object_that_went_back_in_time_is_reconciled_and_one_that_goes_on_is_not() {
+    let version = |version: &str| Seen {
+        version: Version(version.to_owned()),
+        ..seen("a", 1)
+    };
+    let mut queue = Queue::default();
+    queue.applied(version("99"), at(0));
+    assert_eq!(take(&mut queue, 0).as_deref(), Some("a"));
+    finish(&mut queue, "a", Requeue::Poll, 1);
+    for (next, is_reconciled) in [("100", false), ("100", false), ("99", true), ("x", false)] {
+        queue.applied(version(next), at(1));
+        assert_eq!(take(&mut queue, 1).is_some(), is_reconciled, "{next}");
+        if is_reconciled {
+            finish(&mut queue, "a", Requeue::Poll, 1);
+        }
+    }
+}
+
+#[test]
 fn a_failure_waits_longer_each_time_and_a_change_ends_the_wait() {
     let mut queue = Queue::default();
     queue.applied(seen("a", 1), at(0));

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_api::registry::ReplicationRegistry;
-use swr_operator_core::object::{Object, ObjectKey};
+use swr_operator_core::object::{Object, ObjectKey, Version};
 use swr_operator_core::reconcile::{Memory, Watched};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
@@ -19,6 +19,12 @@ const CHANGES_SECS: i64 = 10;
 /// again, and each 128 of those need a LIST of their own. Half as much cost a start of 10,000 another 2,142
 /// GETs, 24 LISTs of 100 pages, and half a minute.
 pub(super) const WATCHED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Versions of one kind are numbers that grow, as far as they are numbers.
+fn is_earlier(new: &Version, old: &Version) -> bool {
+    let number = |version: &Version| version.0.parse::<u64>();
+    matches!((number(new), number(old)), (Ok(new), Ok(old)) if new < old)
+}
 
 impl Queue {
     /// The watch shows an object.
@@ -37,11 +43,13 @@ impl Queue {
                     || (old.has_finalizer && !seen.has_finalizer && !seen.deleting);
                 let begins_to_go = seen.deleting && !old.deleting;
                 let was_old = entry.upon.take_if(|upon| *upon != seen.version).is_some();
+                // The status of an earlier time, after etcd was restored: SWR alone would not show that it is wrong.
+                let went_back = is_earlier(&seen.version, &old.version);
                 entry.seen = seen;
                 if asks {
                     entry.failures = 0;
                     self.changed(&key, begins_to_go, now);
-                } else if was_old {
+                } else if was_old || went_back {
                     self.wake(&key, Lane::Background, now);
                 }
                 self.show(&key, object, now);
