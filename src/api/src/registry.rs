@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::{Condition, instant};
@@ -396,7 +397,11 @@ pub struct ReplicationRegistryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SentCredential>,
     /// What the operator knows of the registry beyond what SWR shows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "of_this_form",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub applied: Option<Applied>,
     /// Ids of registries that carry a copy of this object's ownership tag, for example because
     /// somebody copied the registry in the console. They are left alone; at most five are named.
@@ -537,6 +542,21 @@ pub struct Applied {
     /// changed in SWR.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+}
+
+/// `applied`, unless another operator wrote it in another form: early ones wrote a hash alone. It is written anew with
+/// the next change, and until then nothing is known of it.
+fn of_this_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Applied>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Ours(Applied),
+        Another(IgnoredAny),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::Ours(applied) => Some(applied),
+        Form::Another(_) => None,
+    })
 }
 
 /// A durable note that a registry is about to be created.
