@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use harness::Operator;
+use harness::{Operator, minors};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use swr_operator_api as api;
@@ -740,6 +740,48 @@ fn every_threat_has_its_row_and_every_test_that_it_names_exists() {
         for test in tests {
             assert!(is_test(test), "TH{}: there is no test {test}", row[0]);
         }
+    }
+}
+
+#[test]
+fn the_versions_of_kubernetes_that_are_claimed_are_those_that_the_tests_can_run() {
+    let go_mod = read("tests/controlplane/go.mod");
+    let newest = go_mod
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .expect("the version of the usual control plane");
+    let earlier = minors::VERSIONS.iter().map(|version| &version[1..]);
+    let minors: Vec<u32> = earlier
+        .chain([newest])
+        .map(|version| {
+            let minor = version
+                .strip_prefix("1.")
+                .and_then(|rest| rest.split('.').next());
+            minor
+                .and_then(|minor| minor.parse().ok())
+                .expect("a minor version")
+        })
+        .collect();
+    let (oldest, newest) = (minors[0], minors[minors.len() - 1]);
+    assert_eq!(minors, (oldest..=newest).collect::<Vec<u32>>());
+    for (path, claim) in [
+        ("README.md", format!("Kubernetes 1.{oldest} or newer")),
+        ("README.md", format!("run against 1.{newest}")),
+        (
+            "charts/swr-operator/README.md",
+            format!("Kubernetes 1.{oldest} or newer"),
+        ),
+        (
+            "charts/swr-operator/Chart.yaml",
+            format!("kubeVersion: \">=1.{oldest}.0-0\""),
+        ),
+        (
+            "docs/upgrade.md",
+            format!("| 1.{oldest} and newer, tested with 1.{newest}"),
+        ),
+    ] {
+        assert!(read(path).contains(&claim), "{path} does not say {claim:?}");
     }
 }
 

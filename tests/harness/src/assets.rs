@@ -9,6 +9,9 @@ use crate::gomodule::{GoModule, Recipe};
 use crate::progress::say;
 use crate::{Error, environment};
 
+/// Names a folder with the binaries.
+pub const GIVEN: &str = "KUBEBUILDER_ASSETS";
+
 /// What `go build` makes, in the order of the module's tool lines. etcd's comes out as `server`.
 const PACKAGES: [&str; 5] = [
     "go.etcd.io/etcd/server/v3",
@@ -32,7 +35,7 @@ pub struct Assets {
 impl Assets {
     /// Finds or builds them. A build takes minutes and shows progress on stderr.
     pub fn provide() -> Result<Self, Error> {
-        if let Some(folder) = environment::variable("KUBEBUILDER_ASSETS") {
+        if let Some(folder) = environment::variable(GIVEN) {
             return Self::given(Path::new(&folder));
         }
         let module = GoModule::read("controlplane")?;
@@ -42,7 +45,8 @@ impl Assets {
                      kube-apiserver and kubectl",
             packages: &PACKAGES,
             tags: "",
-            ldflags: &ldflags(&module)?,
+            mode: "readonly",
+            ldflags: &ldflags(module.version_of("k8s.io/kubernetes")?),
         })?;
         Ok(Self {
             etcd: built.join("server"),
@@ -54,7 +58,8 @@ impl Assets {
         })
     }
 
-    fn given(folder: &Path) -> Result<Self, Error> {
+    /// Those of a folder whose binaries bear their usual names.
+    pub(crate) fn given(folder: &Path) -> Result<Self, Error> {
         let need = |name: &str| {
             let path = folder.join(name);
             if path.is_file() {
@@ -84,14 +89,13 @@ impl Assets {
 }
 
 /// Without these, clients cannot parse the server's version.
-fn ldflags(module: &GoModule) -> Result<String, Error> {
-    let version = module.version_of("k8s.io/kubernetes")?;
+pub(crate) fn ldflags(version: &str) -> String {
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
     let package = "k8s.io/component-base/version";
-    Ok(format!(
+    format!(
         "-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    ))
+    )
 }
 
 #[cfg(test)]
@@ -102,7 +106,7 @@ mod tests {
     fn the_module_of_this_checkout_names_the_version() {
         let module = GoModule::read("controlplane").expect("the module");
         let version = module.version_of("k8s.io/kubernetes").expect("a version");
-        let flags = ldflags(&module).expect("the version");
+        let flags = ldflags(version);
         assert!(flags.contains(&format!("gitVersion={version} ")), "{flags}");
         assert!(flags.ends_with("gitMinor=36"), "{flags}");
     }

@@ -1,10 +1,11 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver and, where its binary is at hand,
 //! kube-controller-manager (namespaces, ServiceAccounts, garbage collection). No node exists, so no pod ever runs.
 
+mod trouble;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use crate::pki::{Keys, write_private};
 use crate::process::{Janitor, Process, tethered};
 use crate::wait::{Look, until};
 use crate::{Error, environment};
+
+pub use trouble::Snapshot;
 
 /// Names a file written by [`ControlPlane::describe`]: the control plane that this test run shares.
 pub const SHARED: &str = "SWR_TEST_CONTROL_PLANE";
@@ -60,7 +63,7 @@ struct Facts {
 pub struct ControlPlane {
     facts: Facts,
     /// None when another process runs it.
-    running: Option<Running>,
+    running: Option<Mutex<Running>>,
 }
 
 /// Invariant: in the order in which they must end; fields drop from top to bottom.
@@ -69,7 +72,18 @@ struct Running {
     controller_manager: Option<Process>,
     apiserver: Process,
     etcd: Process,
+    premises: Premises,
     temporary: Option<(TempDir, Janitor)>,
+}
+
+/// What each of its processes is started from, once more if need be.
+#[derive(Debug)]
+struct Premises {
+    folder: PathBuf,
+    keys: Keys,
+    etcd_port: u16,
+    peer_port: u16,
+    api_port: u16,
 }
 
 impl ControlPlane {
@@ -98,6 +112,7 @@ impl ControlPlane {
         let janitor = Janitor::of(folder.path())?;
         let mut plane = Self::start(folder.path())?;
         if let Some(running) = &mut plane.running {
+            let running = running.get_mut().unwrap_or_else(PoisonError::into_inner);
             running.temporary = Some((folder, janitor));
         }
         Ok(plane)
@@ -105,16 +120,24 @@ impl ControlPlane {
 
     /// Starts one that keeps its files in `folder`; whatever lies there is removed first.
     pub fn start(folder: &Path) -> Result<Self, Error> {
-        Self::start_audited(folder, AUDIT_POLICY)
+        Self::start_of(&Assets::provide()?, folder, AUDIT_POLICY)
+    }
+
+    /// As [`Self::start`], of these binaries.
+    pub fn start_with(assets: &Assets, folder: &Path) -> Result<Self, Error> {
+        Self::start_of(assets, folder, AUDIT_POLICY)
     }
 
     /// As [`Self::start`], with another policy of the audit log.
     pub fn start_audited(folder: &Path, policy: &str) -> Result<Self, Error> {
-        let assets = Assets::provide()?;
+        Self::start_of(&Assets::provide()?, folder, policy)
+    }
+
+    fn start_of(assets: &Assets, folder: &Path, policy: &str) -> Result<Self, Error> {
         // A free port can be taken between the look and the start, so a second try with other ports is worth it.
-        match Self::start_once(&assets, folder, policy) {
+        match Self::start_once(assets, folder, policy) {
             Err(Error::EndedEarly { tail, .. }) if tail.contains("address already in use") => {
-                Self::start_once(&assets, folder, policy)
+                Self::start_once(assets, folder, policy)
             }
             other => other,
         }
@@ -142,53 +165,52 @@ impl ControlPlane {
             audit_log: folder.join("audit.log"),
         };
 
-        let mut etcd = Process::spawn(
-            "etcd",
-            etcd(assets, folder, etcd_port, peer_port),
-            &folder.join("etcd.log"),
-        )?;
+        let premises = Premises {
+            folder: folder.to_path_buf(),
+            keys,
+            etcd_port,
+            peer_port,
+            api_port,
+        };
+        let mut etcd = premises.start_etcd(assets)?;
         write_private(&folder.join(AUDIT_POLICY_FILE), policy.as_bytes())?;
-        let command = apiserver(assets, folder, &keys, &facts, etcd_port, api_port);
-        let mut apiserver = Process::spawn(
-            "kube-apiserver",
-            command,
-            &folder.join("kube-apiserver.log"),
-        )?;
+        let mut apiserver = premises.start_apiserver(&facts)?;
         let mut plane = Self {
             facts,
             running: None,
         };
-        until(READY, "the control plane's /readyz", || {
-            for process in [&mut etcd, &mut apiserver] {
-                if let Err(error) = process.assert_running() {
-                    return Look::Hopeless(error);
-                }
-            }
-            Look::from(kubectl_stdout(&plane, &["get", "--raw", "/readyz"], None))
-        })?;
-        let controller_manager = match &plane.facts.assets.controller_manager {
-            Some(binary) => {
-                let command = controller_manager(binary, &keys, &plane.facts.kubeconfig);
-                Some(Process::spawn(
-                    "kube-controller-manager",
-                    command,
-                    &folder.join("kube-controller-manager.log"),
-                )?)
-            }
-            None => None,
-        };
-        plane.running = Some(Running {
+        plane.await_ready(&mut [&mut etcd, &mut apiserver])?;
+        let controller_manager = premises.start_controller_manager(&plane.facts)?;
+        plane.running = Some(Mutex::new(Running {
             controller_manager,
             apiserver,
             etcd,
+            premises,
             temporary: None,
-        });
+        }));
         plane.await_service_accounts()?;
         Ok(plane)
     }
 
+    fn await_ready(&self, processes: &mut [&mut Process]) -> Result<(), Error> {
+        until(READY, "the control plane's /readyz", || {
+            for process in processes.iter_mut() {
+                if let Err(error) = process.assert_running() {
+                    return Look::Hopeless(error);
+                }
+            }
+            Look::from(kubectl_stdout(self, &["get", "--raw", "/readyz"], None))
+        })
+        .map(drop)
+    }
+
+    fn running(&self) -> Option<MutexGuard<'_, Running>> {
+        let running = self.running.as_ref()?;
+        Some(running.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A namespace is usable once its ServiceAccount exists; the controller manager makes it.
-    fn await_service_accounts(&mut self) -> Result<(), Error> {
+    fn await_service_accounts(&self) -> Result<(), Error> {
         if self.facts.assets.controller_manager.is_none() {
             return Ok(());
         }
@@ -216,8 +238,8 @@ impl ControlPlane {
     }
 
     /// An error that says which of its processes has ended, if one has.
-    pub fn assert_running(&mut self) -> Result<(), Error> {
-        let Some(running) = &mut self.running else {
+    pub fn assert_running(&self) -> Result<(), Error> {
+        let Some(mut running) = self.running() else {
             return Ok(());
         };
         running.etcd.assert_running()?;
@@ -283,7 +305,7 @@ impl ControlPlane {
 
     /// The process ids of kube-apiserver and etcd, if they are children of this process.
     pub fn pids(&self) -> Option<[u32; 2]> {
-        let running = self.running.as_ref()?;
+        let running = self.running()?;
         Some([running.apiserver.pid(), running.etcd.pid()])
     }
 
@@ -291,84 +313,101 @@ impl ControlPlane {
     pub fn stop(self) {
         drop(self);
     }
+
+    /// The same for one that others hold, too. Nothing can be asked of it any more.
+    pub fn end(&self) {
+        if let Some(mut running) = self.running() {
+            running.end();
+        }
+    }
 }
 
-fn etcd(assets: &Assets, folder: &Path, port: u16, peer_port: u16) -> Command {
-    let (url, peer_url) = (
-        format!("http://127.0.0.1:{port}"),
-        format!("http://127.0.0.1:{peer_port}"),
-    );
-    let mut command = tethered(&assets.etcd);
-    command
-        .arg("--data-dir")
-        .arg(folder.join("etcd"))
-        .arg(format!("--listen-client-urls={url}"))
-        .arg(format!("--advertise-client-urls={url}"))
-        .arg(format!("--listen-peer-urls={peer_url}"))
-        .arg(format!("--initial-advertise-peer-urls={peer_url}"))
-        .arg(format!("--initial-cluster=default={peer_url}"))
-        .arg("--log-level=warn")
-        // The data dies with the process, so nothing is lost by not flushing it.
-        .arg("--unsafe-no-fsync");
-    command
-}
+impl Premises {
+    fn start_etcd(&self, assets: &Assets) -> Result<Process, Error> {
+        let (url, peer_url) = (
+            self.etcd_url(),
+            format!("http://127.0.0.1:{}", self.peer_port),
+        );
+        let mut command = tethered(&assets.etcd);
+        command
+            .arg("--data-dir")
+            .arg(self.etcd_folder())
+            .arg(format!("--listen-client-urls={url}"))
+            .arg(format!("--advertise-client-urls={url}"))
+            .arg(format!("--listen-peer-urls={peer_url}"))
+            .arg(format!("--initial-advertise-peer-urls={peer_url}"))
+            .arg(format!("--initial-cluster=default={peer_url}"))
+            .arg("--log-level=warn")
+            // The data dies with the process, so nothing is lost by not flushing it.
+            .arg("--unsafe-no-fsync");
+        Process::spawn("etcd", command, &self.folder.join("etcd.log"))
+    }
 
-fn apiserver(
-    assets: &Assets,
-    folder: &Path,
-    keys: &Keys,
-    facts: &Facts,
-    etcd_port: u16,
-    port: u16,
-) -> Command {
-    let mut command = tethered(&assets.apiserver);
-    let mut path = |flag: &str, path: &Path| {
-        let mut argument = std::ffi::OsString::from(flag);
-        argument.push("=");
-        argument.push(path);
-        command.arg(argument);
-    };
-    path("--cert-dir", &folder.join("apiserver"));
-    path("--client-ca-file", &keys.authority);
-    path("--tls-cert-file", &keys.server_certificate);
-    path("--tls-private-key-file", &keys.server_key);
-    path(
-        "--service-account-key-file",
-        &keys.service_account_public_key,
-    );
-    path(
-        "--service-account-signing-key-file",
-        &keys.service_account_key,
-    );
-    path("--audit-policy-file", &folder.join(AUDIT_POLICY_FILE));
-    path("--audit-log-path", &facts.audit_log);
-    command
-        .arg(format!("--etcd-servers=http://127.0.0.1:{etcd_port}"))
-        .arg("--bind-address=127.0.0.1")
-        .arg(format!("--secure-port={port}"))
-        .arg("--service-cluster-ip-range=10.0.0.0/24")
-        .arg("--service-account-issuer=https://kubernetes.default.svc")
-        .arg("--authorization-mode=RBAC")
-        // In megabytes: never rotated within a test run, so that a count of its lines is a count of requests.
-        .arg("--audit-log-maxsize=4096")
-        // A loopback address cannot be an endpoint of the Service `kubernetes`, and nothing here asks for one.
-        .arg("--endpoint-reconciler-type=none");
-    command
-}
+    fn etcd_folder(&self) -> PathBuf {
+        self.folder.join("etcd")
+    }
 
-fn controller_manager(binary: &Path, keys: &Keys, kubeconfig: &Path) -> Command {
-    let mut command = tethered(binary);
-    command
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .arg("--root-ca-file")
-        .arg(&keys.authority)
-        .arg("--service-account-private-key-file")
-        .arg(&keys.service_account_key)
-        .arg("--leader-elect=false")
-        // No port: nobody asks it anything.
-        .arg("--secure-port=0");
-    command
+    fn etcd_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.etcd_port)
+    }
+
+    fn start_apiserver(&self, facts: &Facts) -> Result<Process, Error> {
+        let (folder, keys) = (&self.folder, &self.keys);
+        let mut command = tethered(&facts.assets.apiserver);
+        let mut path = |flag: &str, path: &Path| {
+            let mut argument = std::ffi::OsString::from(flag);
+            argument.push("=");
+            argument.push(path);
+            command.arg(argument);
+        };
+        path("--cert-dir", &folder.join("apiserver"));
+        path("--client-ca-file", &keys.authority);
+        path("--tls-cert-file", &keys.server_certificate);
+        path("--tls-private-key-file", &keys.server_key);
+        path(
+            "--service-account-key-file",
+            &keys.service_account_public_key,
+        );
+        path(
+            "--service-account-signing-key-file",
+            &keys.service_account_key,
+        );
+        path("--audit-policy-file", &folder.join(AUDIT_POLICY_FILE));
+        path("--audit-log-path", &facts.audit_log);
+        command
+            .arg(format!("--etcd-servers={}", self.etcd_url()))
+            .arg("--bind-address=127.0.0.1")
+            .arg(format!("--secure-port={}", self.api_port))
+            .arg("--service-cluster-ip-range=10.0.0.0/24")
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            .arg("--authorization-mode=RBAC")
+            // In megabytes: never rotated within a test run, so that a count of its lines is a count of requests.
+            .arg("--audit-log-maxsize=4096")
+            // A loopback address cannot be an endpoint of the Service `kubernetes`, and nothing here asks for one.
+            .arg("--endpoint-reconciler-type=none");
+        let log = folder.join("kube-apiserver.log");
+        Process::spawn("kube-apiserver", command, &log)
+    }
+
+    /// None where its binary is not at hand.
+    fn start_controller_manager(&self, facts: &Facts) -> Result<Option<Process>, Error> {
+        let Some(binary) = &facts.assets.controller_manager else {
+            return Ok(None);
+        };
+        let mut command = tethered(binary);
+        command
+            .arg("--kubeconfig")
+            .arg(&facts.kubeconfig)
+            .arg("--root-ca-file")
+            .arg(&self.keys.authority)
+            .arg("--service-account-private-key-file")
+            .arg(&self.keys.service_account_key)
+            .arg("--leader-elect=false")
+            // No port: nobody asks it anything.
+            .arg("--secure-port=0");
+        let log = self.folder.join("kube-controller-manager.log");
+        Process::spawn("kube-controller-manager", command, &log).map(Some)
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use crate::process::{shown, tail, tethered};
 use crate::progress::{Progress, say};
 use crate::{Error, environment};
 
-/// A module of this checkout.
+/// A module of this checkout, or one that was written for an earlier version of what one builds.
 pub(crate) struct GoModule {
-    name: &'static str,
+    name: String,
     folder: PathBuf,
     /// The text of go.mod.
     module: String,
@@ -33,13 +33,15 @@ pub(crate) struct Recipe<'a> {
     pub(crate) packages: &'a [&'a str],
     /// Build tags; empty for none.
     pub(crate) tags: &'a str,
+    /// How go treats go.mod: `readonly`, or `mod` for one that does not name every dependency.
+    pub(crate) mode: &'a str,
     /// Beside those that leave out symbols.
     pub(crate) ldflags: &'a str,
 }
 
 impl GoModule {
     /// The module in `tests/<name>`.
-    pub(crate) fn read(name: &'static str) -> Result<Self, Error> {
+    pub(crate) fn read(name: &str) -> Result<Self, Error> {
         let folder = environment::checkout().join("tests").join(name);
         let read = |file: &str| {
             let path = folder.join(file);
@@ -48,9 +50,27 @@ impl GoModule {
         let (module, sums) = (read("go.mod")?, read("go.sum")?);
         let hash = hash(&[&module, &sums]);
         Ok(Self {
-            name,
+            name: name.to_owned(),
             folder,
             module,
+            hash,
+        })
+    }
+
+    /// A module whose go.mod has this text. go completes it, and checks what it fetches by the checksum database.
+    pub(crate) fn write(name: &str, module: &str) -> Result<Self, Error> {
+        let hash = hash(&[module]);
+        let folder = environment::cache_folder()?.join(name);
+        let folder = folder.join(format!("{hash}.module"));
+        fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+        let path = folder.join("go.mod");
+        if !path.is_file() {
+            fs::write(&path, module).map_err(Error::io(format!("write {}", path.display())))?;
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            folder,
+            module: module.to_owned(),
             hash,
         })
     }
@@ -69,7 +89,7 @@ impl GoModule {
     /// The folder of the binaries. A build takes minutes and shows progress on stderr.
     pub(crate) fn provide(&self, recipe: &Recipe<'_>) -> Result<PathBuf, Error> {
         let built = environment::cache_folder()?
-            .join(self.name)
+            .join(&self.name)
             .join(&self.hash);
         if !built.is_dir() {
             self.build(recipe, &built)?;
@@ -95,13 +115,7 @@ impl GoModule {
         if built.is_dir() {
             return Ok(());
         }
-        let go = environment::find_program("go").ok_or_else(|| {
-            Error::unmet(
-                "Go",
-                format!("{} is built from source once and then cached", recipe.what),
-                recipe.advice,
-            )
-        })?;
+        let go = go(recipe)?;
         // The lock makes it ours; what lies there was left by a build that was killed.
         let partial = built.with_extension("partial");
         if partial.exists() {
@@ -123,7 +137,8 @@ impl GoModule {
         let mut command = tethered(go);
         command
             .current_dir(&self.folder)
-            .args(["build", "-v", "-trimpath", "-tags", recipe.tags, "-ldflags"])
+            .args(["build", "-v", "-trimpath", "-mod", recipe.mode])
+            .args(["-tags", recipe.tags, "-ldflags"])
             .arg(format!("-s -w {}", recipe.ldflags))
             .arg("-o")
             .arg(output)
@@ -135,6 +150,17 @@ impl GoModule {
         let child = command.spawn().map_err(Error::io("start go"))?;
         follow(child, &words, progress)
     }
+}
+
+/// The machine's Go.
+pub(crate) fn go(recipe: &Recipe<'_>) -> Result<PathBuf, Error> {
+    environment::find_program("go").ok_or_else(|| {
+        Error::unmet(
+            "Go",
+            format!("{} is built from source once and then cached", recipe.what),
+            recipe.advice,
+        )
+    })
 }
 
 /// Shows what go says until it ends.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`process`] | a child that ends with us, however we end |
 //! | [`assets`] | the control plane's binaries: given, cached, or built by Go |
+//! | [`minors`] | API servers of the earlier versions of Kubernetes that are claimed |
 //! | `gomodule` | a Go module whose tools are built once |
 //! | [`promtool`] | the checker that comes with Prometheus |
 //! | [`controlplane`] | etcd, kube-apiserver, kube-controller-manager on loopback |
@@ -39,6 +40,7 @@ mod gomodule;
 pub mod http;
 pub mod image;
 pub mod kubectl;
+pub mod minors;
 pub mod operator;
 pub mod pki;
 pub mod process;

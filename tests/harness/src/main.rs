@@ -32,8 +32,11 @@ enum Command {
     },
     /// Run every test of the workspace and the conformance of the simulator
     Test {
-        /// Run only the tests whose names contain this
-        filter: Option<String>,
+        /// Run only the tests whose names contain one of these
+        filters: Vec<String>,
+        /// With the API server of an earlier minor version of Kubernetes, as `1.31`; its first build takes minutes
+        #[arg(long, value_name = "VERSION")]
+        kubernetes: Option<String>,
     },
     /// Run the tests that docs/reliability.md names, and print which of its scenarios passed
     Faults,
@@ -90,7 +93,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Signals::listen().and_then(|signals| match arguments.command {
         Command::Demo { once } => tell(&signals, once),
-        Command::Test { filter } => suite::run(filter.as_deref()),
+        Command::Test {
+            filters,
+            kubernetes,
+        } => suite::run(&filters, kubernetes.as_deref()),
         Command::Faults => suite::faults(),
         Command::Model => suite::model(),
         Command::Bench(options) => bench::run(&options),
@@ -158,7 +164,7 @@ fn tell(signals: &Signals, once: bool) -> Result<(), Error> {
 #[expect(clippy::print_stdout, reason = "the path is what a script reads")]
 fn control_plane(signals: &Signals) -> Result<(), Error> {
     let folder = DevFolder::claim()?;
-    let mut plane = bed::start_plane(&folder)?;
+    let plane = bed::start_plane(&folder)?;
     println!("{}", plane.kubeconfig().display());
     while !signals.arrived(LOOK) {
         plane.assert_running()?;

@@ -13,6 +13,7 @@ pub fn provide() -> Result<PathBuf, Error> {
         packages: &["github.com/prometheus/prometheus/cmd/promtool"],
         // docs/metrics.md finds its targets by Kubernetes; the clients of two dozen clouds are of no use here.
         tags: "remove_all_sd,enable_kubernetes_sd",
+        mode: "readonly",
         ldflags: "",
     })?;
     Ok(built.join("promtool"))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use crate::assets::Assets;
 use crate::bed::{
     ACCESS_KEY, DevFolder, INSTANCE_IDS, PROJECT_ID, REGION, SECRET_KEY, simulator_options,
 };
@@ -14,30 +15,44 @@ use crate::gomodule::hash;
 use crate::process::{output_of, seconds_since, tethered};
 use crate::progress::say;
 use crate::scenarios::Scenarios;
-use crate::{ControlPlane, Error, Simulator, controlplane, environment, operator, promtool};
+use crate::{
+    ControlPlane, Error, Simulator, assets, controlplane, environment, minors, operator, promtool,
+};
 
 /// Runs everything and prints how long each part took. A part that fails does not keep the next from running, so that
 /// one run tells all. Logs and the audit log stay in `target/dev/test`.
-pub fn run(filter: Option<&str>) -> Result<(), Error> {
+///
+/// `filters` are parts of names of tests, all if there are none; `minor` is the version of Kubernetes, as `1.31`.
+pub fn run(filters: &[String], minor: Option<&str>) -> Result<(), Error> {
     let folder = DevFolder::claim_for_tests()?;
     let mut summary = Summary::default();
-    let outcome = parts(&mut summary, folder.path(), filter);
+    let outcome = parts(&mut summary, folder.path(), filters, minor);
     summary.print();
     outcome
 }
 
-fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(), Error> {
-    let (executables, plane) = bed(summary, folder)?;
+fn parts(
+    summary: &mut Summary,
+    folder: &Path,
+    filters: &[String],
+    minor: Option<&str>,
+) -> Result<(), Error> {
+    let (executables, plane) = bed(summary, folder, minor)?;
     // Else the first test that needs it builds it, and nobody sees why that takes minutes.
     let provided = summary.part("promtool", || {
         promtool::provide().map(|_| ((), OK.to_owned()))
     });
     let tested = summary.part("cargo test", || {
-        let command = cargo_test(&plane, folder, &executables, filter)?;
+        let words = filters.iter().map(String::as_str);
+        let mut command = cargo_test(&plane, folder, &executables, words)?;
+        if minor.is_some() {
+            // Some tests start a control plane of their own.
+            command.env(assets::GIVEN, plane.assets_folder());
+        }
         cargo::stream(command).map(|()| ((), OK.to_owned()))
     });
     plane.stop();
-    if filter.is_some() {
+    if minor.is_some() || !filters.is_empty() {
         return provided.and(tested);
     }
     let conforms = summary.part("conformance by the vendor's SDK", || {
@@ -47,12 +62,21 @@ fn parts(summary: &mut Summary, folder: &Path, filter: Option<&str>) -> Result<(
 }
 
 /// Without executables and control plane there is nothing to test.
-fn bed(summary: &mut Summary, folder: &Path) -> Result<(Executables, ControlPlane), Error> {
+fn bed(
+    summary: &mut Summary,
+    folder: &Path,
+    minor: Option<&str>,
+) -> Result<(Executables, ControlPlane), Error> {
     let executables = summary.part("build", || {
         cargo::build(&["--workspace", "--all-targets"]).map(|built| (built, OK.to_owned()))
     })?;
     let plane = summary.part("control plane", || {
-        ControlPlane::start(&folder.join("control-plane")).map(|plane| (plane, OK.to_owned()))
+        let assets = match minor {
+            Some(minor) => minors::provide(minor)?,
+            None => Assets::provide()?,
+        };
+        let folder = folder.join("control-plane");
+        ControlPlane::start_with(&assets, &folder).map(|plane| (plane, OK.to_owned()))
     })?;
     Ok((executables, plane))
 }
@@ -64,7 +88,7 @@ pub fn faults() -> Result<(), Error> {
     let page = fs::read_to_string(page).map_err(Error::io(format!("read {PAGE}")))?;
     let scenarios = Scenarios::of_page(&page);
     let mut summary = Summary::default();
-    let (executables, plane) = bed(&mut summary, folder.path())?;
+    let (executables, plane) = bed(&mut summary, folder.path(), None)?;
     let printed = summary.part("scenarios", || {
         let command = cargo_test(&plane, folder.path(), &executables, scenarios.tests())?;
         cargo::follow(command, say).map(|printed| (printed, OK.to_owned()))
