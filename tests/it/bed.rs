@@ -1,19 +1,21 @@
 //! An operator process as it ships, with a site for each case, and what must hold after every test: it ends in order, it
 //! asked for nothing it may not have, each status that it wrote kept the contract, and no secret got out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use harness::{Operator, OperatorOptions, eventually_blocking};
+use harness::{ControlPlane, Operator, OperatorOptions, eventually_blocking};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::canary::Hashes;
 use crate::cloud::PATIENCE;
-use crate::cluster::{Audit, Cluster, OPERATOR};
+use crate::cluster::{Audit, Cluster, OPERATOR, now};
 use crate::log;
 use crate::rotation::WATCHED;
 use crate::site::{Logs, Site};
@@ -52,6 +54,7 @@ pub(crate) struct Replica {
 
 pub(crate) struct Bed {
     pub(crate) name: String,
+    pub(crate) cluster: &'static Cluster,
     /// Those of the bed, where they differ from ours.
     windows: Vec<(String, String)>,
     pub(crate) sites: Vec<Site>,
@@ -60,6 +63,8 @@ pub(crate) struct Bed {
     operator: Mutex<Option<Operator>>,
     /// Where the newest operator is scraped.
     metrics: Mutex<String>,
+    /// When a test had taken something away from under the operator.
+    upset: Mutex<Vec<RangeInclusive<Timestamp>>>,
 }
 
 /// Runs one check per case, all at once: each has a site, and one operator serves them all.
@@ -122,9 +127,40 @@ pub(crate) fn with_windows(
     windows: Windows<'_>,
     test: impl FnOnce(&Bed),
 ) {
-    let bed = Bed::start(name, sites, windows);
+    let bed = Bed::start(Cluster::shared(), name, sites, windows);
     test(&bed);
     bed.finish();
+}
+
+/// The same on a control plane of its own, which the test may treat as it likes.
+pub(crate) fn with_own_plane(
+    name: &str,
+    sites: &[&str],
+    windows: Windows<'_>,
+    test: impl FnOnce(&Bed, &ControlPlane),
+) {
+    on_own_plane(name, sites, windows, |bed, plane| {
+        test(&bed, plane);
+        bed.finish();
+    });
+}
+
+/// The same for operators that are not judged afterwards.
+pub(crate) fn on_own_plane(
+    name: &str,
+    sites: &[&str],
+    windows: Windows<'_>,
+    test: impl FnOnce(Bed, &ControlPlane),
+) {
+    struct Ends(&'static ControlPlane);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let cluster = Cluster::own();
+    let _ends = Ends(cluster.plane);
+    test(Bed::start(cluster, name, sites, windows), cluster.plane);
 }
 
 /// A check that needs the bed of its site, and the name of the site.
@@ -197,17 +233,44 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
+/// Waits until an operator is ready.
+pub(crate) fn await_ready(mut operator: Operator) -> Replica {
+    let mut address = |message| {
+        operator
+            .await_address(message, READY)
+            .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()))
+    };
+    let health = address("listening for health checks");
+    let metrics = address("listening for scrapes");
+    operator
+        .await_ready(&format!("http://{health}/readyz"), READY)
+        .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+    Replica {
+        operator,
+        metrics: format!("http://{metrics}/metrics"),
+    }
+}
+
+/// SIGTERM, and the exit code 0 within the time that is promised.
+pub(crate) fn terminate(mut operator: Operator) {
+    operator.terminate().expect("SIGTERM");
+    let status = operator
+        .wait(SHUTDOWN)
+        .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+    assert_eq!(status.code(), Some(0), "{}", operator.log());
+}
+
 impl Bed {
-    fn start(name: &str, sites: &[&str], windows: Windows<'_>) -> Self {
-        let cluster = Cluster::shared();
+    fn start(cluster: &'static Cluster, name: &str, sites: &[&str], windows: Windows<'_>) -> Self {
         let audit = cluster.audit();
         let logs = Logs::default();
         let sites = sites
             .iter()
-            .map(|site| Site::start(&format!("{name}-{site}"), Arc::clone(&logs)))
+            .map(|site| Site::start(cluster, &format!("{name}-{site}"), Arc::clone(&logs)))
             .collect();
         let bed = Self {
             name: name.to_owned(),
+            cluster,
             windows: windows
                 .iter()
                 .map(|(flag, value)| ((*flag).to_owned(), (*value).to_owned()))
@@ -217,6 +280,7 @@ impl Bed {
             logs,
             operator: Mutex::new(None),
             metrics: Mutex::default(),
+            upset: Mutex::default(),
         };
         bed.start_operator();
         for site in &bed.sites {
@@ -238,7 +302,7 @@ impl Bed {
 
     /// Starts an operator; the one before must have ended.
     pub(crate) fn start_operator(&self) {
-        self.start_operator_by(&Cluster::shared().operator_kubeconfig);
+        self.start_operator_by(&self.cluster.operator_kubeconfig);
     }
 
     /// Starts an operator that reaches the API server by this kubeconfig.
@@ -248,25 +312,31 @@ impl Bed {
 
     /// Starts an operator with further flags.
     pub(crate) fn start_operator_with(&self, flags: &[&str]) {
-        self.start_operator_as(&Cluster::shared().operator_kubeconfig, flags);
+        self.start_operator_as(&self.cluster.operator_kubeconfig, flags);
     }
 
     /// Starts an operator that a shell becomes after it did this.
     pub(crate) fn start_operator_after(&self, script: &str) {
         let operator = Operator::executable().display();
-        let cluster = Cluster::shared();
+        let cluster = &self.cluster;
         let path = cluster.folder.join(format!("{}-operator.sh", self.name));
         let text = format!("#!/bin/sh\n{script}\nexec {operator} \"$@\"\n");
         std::fs::write(&path, text).expect("a script");
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a program");
-        self.serve(self.spawn_binary(&path, &cluster.operator_kubeconfig, &[]));
+        let options = OperatorOptions {
+            binary: path,
+            ..self.options(&cluster.operator_kubeconfig, &[])
+        };
+        let operator = Operator::spawn(&options).expect("the operator starts");
+        self.take(await_ready(operator));
     }
 
     fn start_operator_as(&self, kubeconfig: &Path, further: &[&str]) {
-        self.serve(self.spawn(kubeconfig, further));
+        self.take(self.spawn(kubeconfig, further));
     }
 
-    fn serve(&self, replica: Replica) {
+    /// Makes an operator that runs the one of this bed.
+    pub(crate) fn take(&self, replica: Replica) {
         let Replica { operator, metrics } = replica;
         *self.operator() = Some(operator);
         *self.metrics() = metrics;
@@ -279,10 +349,16 @@ impl Bed {
 
     /// Starts an operator beside those that run, and waits until it is ready.
     pub(crate) fn spawn(&self, kubeconfig: &Path, further: &[&str]) -> Replica {
-        self.spawn_binary(Operator::executable(), kubeconfig, further)
+        await_ready(self.launch(kubeconfig, further))
     }
 
-    fn spawn_binary(&self, binary: &Path, kubeconfig: &Path, further: &[&str]) -> Replica {
+    /// Starts an operator that may be unable to become ready yet.
+    pub(crate) fn launch(&self, kubeconfig: &Path, further: &[&str]) -> Operator {
+        Operator::spawn(&self.options(kubeconfig, further)).expect("the operator starts")
+    }
+
+    /// How an operator of this bed is started.
+    pub(crate) fn options(&self, kubeconfig: &Path, further: &[&str]) -> OperatorOptions {
         let mut args: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
         flag("--namespace", OPERATOR);
@@ -306,27 +382,29 @@ impl Bed {
             flag("--account", &format!("{}-outer", site.name));
         }
         args.extend(further.iter().map(|flag| (*flag).to_owned()));
-        let mut operator = Operator::spawn(&OperatorOptions {
-            binary: binary.to_owned(),
+        OperatorOptions {
+            binary: Operator::executable().to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             args,
             log_path: self.next_log(),
-        })
-        .expect("the operator starts");
-        let mut address = |message| {
-            operator
-                .await_address(message, READY)
-                .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()))
-        };
-        let health = address("listening for health checks");
-        let metrics = address("listening for scrapes");
-        operator
-            .await_ready(&format!("http://{health}/readyz"), READY)
-            .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
-        Replica {
-            operator,
-            metrics: format!("http://{metrics}/metrics"),
         }
+    }
+
+    /// Waits until one of the operators of this bed has logged these words beyond so many bytes.
+    pub(crate) fn await_log(&self, from: usize, words: &str) {
+        eventually_blocking(PATIENCE, &format!("{words:?} in the log"), || {
+            let log = self.log();
+            let new = log.get(from..).unwrap_or_default();
+            match new.contains(words) {
+                true => Ok(()),
+                false => Err(new.lines().last().unwrap_or_default().to_owned()),
+            }
+        });
+    }
+
+    /// What the operators of this bed have logged.
+    pub(crate) fn log(&self) -> String {
+        self.sites.first().map(Site::log).unwrap_or_default()
     }
 
     /// Panics with the end of the log when the operator has ended by itself.
@@ -381,9 +459,8 @@ impl Bed {
     /// Every start has a log of its own: spawning empties it.
     fn next_log(&self) -> PathBuf {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = Cluster::shared()
-            .folder
-            .join(format!("{}-{}.log", self.name, logs.len() + 1));
+        let folder = &self.cluster.folder;
+        let path = folder.join(format!("{}-{}.log", self.name, logs.len() + 1));
         logs.push(path.clone());
         path
     }
@@ -394,14 +471,9 @@ impl Bed {
         operator.kill_9().expect("it is killed");
     }
 
-    /// SIGTERM, and the exit code 0 within the time that is promised.
+    /// SIGTERM, and an end in order.
     pub(crate) fn terminate(&self) {
-        let mut operator = self.operator().take().expect("an operator runs");
-        operator.terminate().expect("SIGTERM");
-        let status = operator
-            .wait(SHUTDOWN)
-            .unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
-        assert_eq!(status.code(), Some(0), "{}", operator.log());
+        terminate(self.operator().take().expect("an operator runs"));
     }
 
     /// What must hold after every test.
@@ -411,8 +483,13 @@ impl Bed {
             self.terminate();
         }
         self.assert_permitted();
-        status::assert_kept(&self.audit.statuses());
-        let kept = Kept::of(&self.sites);
+        let mut statuses = self.audit.statuses();
+        for written in &mut statuses {
+            // Not judged, but what is written next follows it.
+            written.is_of_operator &= !self.was_upset(written.at);
+        }
+        status::assert_kept(&statuses);
+        let kept = Kept::of(&self);
         kept.assert("the metrics", &metrics.unwrap_or_default());
         let logs = self.sites.first().map(Site::logs);
         for log in logs.into_iter().flatten() {
@@ -433,23 +510,49 @@ impl Bed {
         }
     }
 
+    /// What happens while something is taken away from under the operator, a right or a field: meanwhile it may be
+    /// refused, and what it writes may come to nothing.
+    pub(crate) fn upset<T>(&self, test: impl FnOnce() -> T) -> T {
+        let since = now();
+        let outcome = test();
+        // The API server knows a right a moment after it was given, or after its own start.
+        let until = now() + Duration::from_secs(5);
+        let mut upset = self.upset.lock().unwrap_or_else(PoisonError::into_inner);
+        upset.push(since..=until);
+        outcome
+    }
+
+    fn was_upset(&self, at: Timestamp) -> bool {
+        let upset = self.upset.lock().unwrap_or_else(PoisonError::into_inner);
+        upset.iter().any(|range| range.contains(&at))
+    }
+
     /// RBAC: nothing was refused, and no Secret was asked for but by its name. RBAC cannot say which names: those that
     /// an object in the namespace of the Secret gives, an account in the operator's own, and the operator's key.
     fn assert_permitted(&self) {
         let all_asked = self.audit.asked();
         // The operators of other beds share the ServiceAccount, so what counts was named by anything in the run.
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-        let Named { audit, secrets } = &mut *named;
+        let of_cluster = named.entry(self.cluster.folder.clone());
+        let Named { audit, secrets } = of_cluster.or_insert_with(|| Named::of(self.cluster));
         secrets.extend(audit.take_written().iter().flat_map(secrets_named_by));
+        // What was put into etcd beside the API server is in no audit log.
+        let present = self.sites.iter().flat_map(Site::objects);
+        secrets.extend(present.flat_map(|object| secrets_named_by(&object)));
         let is_going = |namespace: &str| {
             let path = format!("/api/v1/namespaces/{namespace}");
-            let found = Cluster::shared().get(&path);
+            let found = self.cluster.get(&path);
             found.is_none_or(|namespace| namespace["metadata"]["deletionTimestamp"].is_string())
         };
         for asked in all_asked {
             // A namespace that goes takes no new event; RBAC has no part in that.
             let in_vain = asked.resource == "events" && is_going(&asked.namespace);
-            assert!(asked.code != 403 || in_vain, "{asked}: {}", asked.uri);
+            let lacked = self.was_upset(asked.at);
+            assert!(
+                asked.code != 403 || in_vain || lacked,
+                "{asked}: {}",
+                asked.uri
+            );
             let is_watch = ["list", "watch"].contains(&asked.verb.as_str());
             if is_watch
                 && (asked.resource.as_str(), asked.namespace.as_str()) == ("secrets", WATCHED)
@@ -477,12 +580,13 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    fn of(sites: &'a [Site]) -> Self {
+    fn of(bed: &'a Bed) -> Self {
+        let sites = &bed.sites;
         let mut hashes = Hashes::default();
         for site in sites {
             site.add_hashes(&mut hashes);
         }
-        let own = Cluster::shared().secrets_of_operator();
+        let own = bed.cluster.secrets_of_operator();
         Self { sites, hashes, own }
     }
 
@@ -534,12 +638,17 @@ struct Named {
     secrets: BTreeSet<(String, String)>,
 }
 
-static NAMED: LazyLock<Mutex<Named>> = LazyLock::new(|| {
-    Mutex::new(Named {
-        audit: Cluster::shared().audit().whole(),
-        secrets: BTreeSet::from([(OPERATOR.to_owned(), KEY_SECRET.to_owned())]),
-    })
-});
+impl Named {
+    fn of(cluster: &Cluster) -> Self {
+        Self {
+            audit: cluster.audit().whole(),
+            secrets: BTreeSet::from([(OPERATOR.to_owned(), KEY_SECRET.to_owned())]),
+        }
+    }
+}
+
+/// By the folder of the cluster.
+static NAMED: Mutex<BTreeMap<PathBuf, Named>> = Mutex::new(BTreeMap::new());
 
 /// Namespace and name of the Secrets that an object or an account names.
 fn secrets_named_by(object: &Value) -> Vec<(String, String)> {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use harness::eventually_blocking;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use swr_simulator::journal::Entry;
 use swr_simulator::message::Request;
+use swr_simulator::world::console::Mistake;
 use swr_simulator::{Keys, Options, Server, control, serve};
 
 use crate::cluster::block_on;
@@ -119,6 +121,23 @@ impl Cloud {
     pub(crate) fn console_create(&self, instance: &str, body: &Value) -> i64 {
         let answer = self.control("POST", &format!("registries?instance={instance}"), body);
         answer["id"].as_i64().expect("an id")
+    }
+
+    /// What SWR held once is there again, with its times. Ids are given in order.
+    pub(crate) fn restore(&self, instance: &str, registry: &Value) {
+        let body = registry.to_string().into_bytes();
+        let time = |field: &str| -> Timestamp {
+            let time = registry[field].as_str().and_then(|time| time.parse().ok());
+            time.unwrap_or_else(|| panic!("{field} of {registry}"))
+        };
+        let [created, updated] = ["created_at", "updated_at"].map(time);
+        let id = self.server.with(|simulator, _| {
+            let world = &mut simulator.world;
+            let id = world.console_create(instance, &body, created)?;
+            world.console_update(instance, id, &body, updated)?;
+            Ok::<_, Mistake>(id)
+        });
+        assert_eq!(json!(id.expect("the registry")), registry["id"]);
     }
 
     /// Somebody edits a registry in the console: the whole of it with one field changed.

@@ -66,11 +66,17 @@ impl Cluster {
     /// Starts it with the first test that asks.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::on(ControlPlane::shared()))
     }
 
-    fn start() -> Self {
-        let plane = ControlPlane::shared();
+    /// Of a control plane that other tests do not use. Neither is given back, so that both can be handed around as
+    /// those that all share; whoever starts it ends its processes.
+    pub(crate) fn own() -> &'static Self {
+        let plane = ControlPlane::start_temporary().expect("a control plane of its own");
+        Box::leak(Box::new(Self::on(Box::leak(Box::new(plane)))))
+    }
+
+    fn on(plane: &'static ControlPlane) -> Self {
         apply_install(plane).expect("deploy/base is applied");
         // Kinds are established, and served, a moment before kubectl discovers them.
         for kind in ["rreg", "swraccount"] {
@@ -221,6 +227,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct StatusWrite {
     /// Else a test's.
     pub(crate) is_of_operator: bool,
+    pub(crate) at: Timestamp,
     /// Whether nobody knows what the write before it made of the object.
     pub(crate) follows_unanswered: bool,
     /// What came of it.
@@ -307,6 +314,7 @@ impl Audit {
                 // Of other kinds the log keeps no object.
                 200 if !written.response_object.is_null() => statuses.push(StatusWrite {
                     is_of_operator: self.is_of_operator(event),
+                    at: event.request_received_timestamp,
                     follows_unanswered: unanswered.remove(&event.object_ref),
                     object: written.response_object,
                 }),

@@ -30,8 +30,11 @@
 //! | [`witness`] | drift that SWR shows in no answer |
 //! | [`fight`] | the tag taken off again and again |
 //! | [`rebuild`] | a restored cluster takes its registries back |
+//! | [`upgrade`] | what earlier operators left is taken over |
 //! | [`chaos`] | one request in three fails while forty objects come and change |
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
+//! | [`apiserver`] | the API server is slow, is gone, refuses what it granted, has forgotten |
+//! | [`definitions`] | the definitions of the kinds are missing, removed, older or newer |
 //! | [`ha`] | of two replicas one works, and the other takes over |
 //! | [`duel`] | two operators that do not know of each other serve the same objects |
 //! | [`refusals`] | a webhook or a policy keeps the operator from writing |
@@ -73,6 +76,7 @@ mod story;
 mod account;
 mod admission;
 mod answers;
+mod apiserver;
 mod chaos;
 mod cli;
 mod clocks;
@@ -80,6 +84,7 @@ mod clones;
 mod conflict;
 mod crafted;
 mod crash;
+mod definitions;
 mod deletion;
 mod doors;
 mod drift;
@@ -119,6 +124,7 @@ mod starved;
 mod switches;
 mod unkept;
 mod untag;
+mod upgrade;
 mod witness;
 
 mod architecture;

@@ -30,8 +30,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn start(name: &str, logs: Logs) -> Self {
-        let cluster = Cluster::shared();
+    pub(crate) fn start(cluster: &'static Cluster, name: &str, logs: Logs) -> Self {
         let canary = Canary::hatch();
         let keys = Keys {
             access_key: canary.key(),

@@ -20,6 +20,7 @@ pub(crate) fn assert_kept(writes: &[StatusWrite]) {
     let mut before: BTreeMap<&str, &Value> = BTreeMap::new();
     for StatusWrite {
         is_of_operator,
+        at: _,
         follows_unanswered,
         object,
     } in writes
