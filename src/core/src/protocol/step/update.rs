@@ -125,9 +125,11 @@ impl Updating {
                 if may_land {
                     summary.memory.put_unanswered_at = Some(now);
                 }
-                // If SWR shows the difference no more, it was this write that moved `updated_at`.
+                // If SWR shows the difference no more, it was this write that moved `updated_at`. A list that
+                // showed none before, because only a SHOW does, cannot tell.
+                let was_listed = why != Why::ChangedElsewhere && !why.only_repeats();
                 let shown = shown_difference(&keep, target.record(), now, now);
-                summary.memory.unseen_write |= may_land && shown.is_some();
+                summary.memory.unseen_write |= may_land && was_listed && shown.is_some();
                 Next::Finished(Box::new(summary))
             }
         }

@@ -198,6 +198,24 @@ fn an_own_write_that_a_list_shows_late_is_nobody_elses() {
 }
 
 #[test]
+fn what_only_a_show_shows_is_sent_until_there_is_an_answer() {
+    let mut world = World::settled(|_| {});
+    world.witness.may_send = true;
+    let ours = world.records.get_mut(&1).expect("ours");
+    ours.updated_at = Some("by somebody".to_owned());
+    let listed = ours.clone();
+    ours.dns_hosts = Some([("a.example.com".to_owned(), "192.0.2.99".to_owned())].into());
+    world.stale = Some(listed);
+    // Lost on its way: what a LIST shows is equal before and after.
+    world.failures.insert("Update", unknown());
+    world.reconcile();
+    world.failures.clear();
+    world.reconcile();
+    assert_eq!(puts(&world).len(), 2);
+    assert_eq!(world.records[&1].dns_hosts, None);
+}
+
+#[test]
 fn an_own_write_without_an_answer_is_nobody_elses_once_swr_shows_it() {
     const CHANGED: &str = "https://changed.example.com";
     let unanswered = || Failure::new(Class::Unknown, Cause::Unreachable);
