@@ -29,6 +29,9 @@ mod snapshots;
 mod start;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 pub use health::Health;
 pub use identity::Identity;
 pub use run::Ending;

@@ -12,19 +12,20 @@ use jiff::Timestamp;
 use crate::metrics::OfInstance;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::KubeFailure;
+use swr_operator_core::credential::Sealer;
 use swr_operator_core::desired::{InstanceId, Scope};
 use swr_operator_core::object::ObjectKey;
 use swr_operator_core::observed::Inventory;
 use swr_operator_core::tag::{Installation, Owner};
 use swr_operator_core::witness::{self, Moves, Testimony, Trust};
+use swr_operator_swr::Reader;
 
-use super::accounts::Usable;
 use super::context::Context;
 use super::queue::{Queue, RestingObject};
 use super::schedule::Purpose;
 use super::secrets::{self, ReadSecret, SecretKey};
 use super::shared::Load;
-use super::snapshots::Observation;
+use super::snapshots::{Observation, Snapshots};
 
 /// Before a poll that failed is tried once more: longer than a failure is remembered at first.
 const SECOND_TRY: Duration = Duration::from_secs(2);
@@ -37,13 +38,13 @@ pub(super) type ReadSecrets = HashMap<SecretKey, ReadSecret>;
 /// What a read of an instance saw.
 pub(super) struct Polled {
     pub(super) scope: Scope,
-    purpose: Purpose,
-    begun: Timestamp,
+    pub(super) purpose: Purpose,
+    pub(super) begun: Timestamp,
     /// `None` if the account cannot be used, or nothing but a LIST of all would have told.
     pub(super) observation: Option<Observation>,
-    secrets: ReadSecrets,
+    pub(super) secrets: ReadSecrets,
     /// Whether the order of the newest changes is not believed.
-    order_distrusted: bool,
+    pub(super) order_distrusted: bool,
 }
 
 impl Polled {
@@ -75,7 +76,13 @@ pub(super) async fn read(
     let begun = clock::now();
     let (observation, order_distrusted) = match context.accounts.get(&scope.account) {
         Ok(account) => (
-            observe(&account, &scope.instance, purpose).await,
+            observe(
+                &account.client.reader(),
+                &account.snapshots,
+                &scope.instance,
+                purpose,
+            )
+            .await,
             account.snapshots.distrusts_order(&scope.instance),
         ),
         Err(_) => (None, false),
@@ -91,21 +98,26 @@ pub(super) async fn read(
     }
 }
 
-async fn observe(account: &Usable, instance: &InstanceId, purpose: Purpose) -> Option<Observation> {
-    let (reader, snapshots) = (account.client.reader(), &account.snapshots);
+/// Reads an instance for this purpose.
+pub(super) async fn observe(
+    reader: &Reader,
+    snapshots: &Snapshots,
+    instance: &InstanceId,
+    purpose: Purpose,
+) -> Option<Observation> {
     match purpose {
         Purpose::Poll => {
-            let observation = snapshots.poll(&reader, instance).await;
+            let observation = snapshots.poll(reader, instance).await;
             if observation.is_ok() {
                 return Some(observation);
             }
             // One lost answer must not make every object say that it cannot be verified.
             tokio::time::sleep(clock::jittered(SECOND_TRY)).await;
-            Some(snapshots.poll(&reader, instance).await)
+            Some(snapshots.poll(reader, instance).await)
         }
-        Purpose::Retry => Some(snapshots.retry(&reader, instance).await),
+        Purpose::Retry => Some(snapshots.retry(reader, instance).await),
         // What it cannot tell is for the next poll.
-        Purpose::Changes => snapshots.changes(&reader, instance).await.map(Ok),
+        Purpose::Changes => snapshots.changes(reader, instance).await.map(Ok),
     }
 }
 
@@ -131,7 +143,7 @@ pub(super) fn secrets_of(queue: &Queue, scope: &Scope) -> BTreeSet<SecretKey> {
 
 /// The objects whose baseline does not hold any more. Those of an instance that
 /// cannot be listed are told so by a poll, not by a read for those that wait.
-pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
+pub(super) fn differing(sealer: &Sealer, queue: &Queue, polled: &Polled) -> Vec<ObjectKey> {
     queue
         .resting(&polled.scope)
         .filter(|it| {
@@ -144,22 +156,19 @@ pub(super) fn differing(context: &Context, queue: &Queue, polled: &Polled) -> Ve
                 // Every object has to say that it cannot be verified.
                 Some(Err(_)) | None => polled.purpose != Purpose::Poll,
             };
-            !(same_registry && same_credential(context, it, &polled.secrets))
+            !(same_registry && same_credential(sealer, it, &polled.secrets))
         })
         .map(|it| it.key.clone())
         .collect()
 }
 
 /// Whether the object's credential is the one that its baseline tells of, as far as its Secret was read.
-fn same_credential(context: &Context, it: &RestingObject<'_>, secrets: &ReadSecrets) -> bool {
+fn same_credential(sealer: &Sealer, it: &RestingObject<'_>, secrets: &ReadSecrets) -> bool {
     let baseline = it.baseline;
     let secret_key = (it.key.namespace.clone(), baseline.secret.name.clone());
     match secrets.get(&secret_key) {
-        Some(Ok(secret)) => {
-            secrets::credential(secret.as_deref(), &baseline.secret).is_ok_and(|credential| {
-                context.sealer.seal(it.uid, &credential).whole == baseline.credential
-            })
-        }
+        Some(Ok(secret)) => secrets::credential(secret.as_deref(), &baseline.secret)
+            .is_ok_and(|credential| sealer.seal(it.uid, &credential).whole == baseline.credential),
         // A permission that is gone concerns the object; the API server being slow does not.
         Some(Err(KubeFailure::Forbidden)) => false,
         Some(Err(_)) | None => true,
@@ -167,9 +176,9 @@ fn same_credential(context: &Context, it: &RestingObject<'_>, secrets: &ReadSecr
 }
 
 /// The objects whose Secret holds another credential than their registry has.
-pub(super) fn rotated(context: &Context, queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
+pub(super) fn rotated(sealer: &Sealer, queue: &Queue, secrets: &ReadSecrets) -> Vec<ObjectKey> {
     let rotated = queue.all_resting();
-    let rotated = rotated.filter(|it| !same_credential(context, it, secrets));
+    let rotated = rotated.filter(|it| !same_credential(sealer, it, secrets));
     rotated.map(|it| it.key.clone()).collect()
 }
 

@@ -1,20 +1,20 @@
 //! Which object is reconciled next. A data structure without tasks: time comes in as an argument.
 
 mod answers;
+mod instances;
 mod watched;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::Waiting;
 use swr_operator_core::desired::Scope;
-use swr_operator_core::failure::Cause;
 use swr_operator_core::object::{ObjectKey, Version};
 use swr_operator_core::reconcile::{Memory, Watched};
-use swr_operator_core::requeue::{Requeue, backoff_secs};
-use swr_operator_core::summary::{Baseline, Blocker, Verdict};
+use swr_operator_core::requeue::{Requeue, backoff_secs, may_be_of_instance};
+use swr_operator_core::summary::{Baseline, Verdict};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
@@ -22,6 +22,7 @@ use super::lanes::{Lane, Lanes};
 use super::turn::{Ended, Turn};
 
 pub(super) use self::answers::{RestingObject, WaitingFor};
+use self::instances::Waiters;
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
@@ -60,16 +61,6 @@ struct Entry {
     upon: Option<Version>,
     /// The object as the watch showed it, for the reconcile that it asks for.
     watched: Option<Box<Watched>>,
-}
-
-/// The objects that wait for an instance.
-#[derive(Debug, Default)]
-struct Waiters {
-    keys: HashSet<ObjectKey>,
-    /// SWR asks not to be asked before.
-    not_before: Option<Timestamp>,
-    /// Why its LIST failed, as they were told last.
-    told: Option<Cause>,
 }
 
 /// The objects, and whose turn it is.
@@ -111,40 +102,6 @@ impl Queue {
                 self.waiting.depth -= 1;
             }
             self.needs_no_more(key, entry.needs.as_ref());
-        }
-    }
-
-    /// The object does not wait for its instance any more.
-    fn needs_no_more(&mut self, key: &ObjectKey, scope: Option<&Scope>) {
-        let Some(scope) = scope else {
-            return;
-        };
-        if let Some(waiting) = self.waiting_for_instance.get_mut(scope) {
-            waiting.keys.remove(key);
-            if waiting.keys.is_empty() {
-                self.waiting_for_instance.remove(scope);
-            }
-        }
-    }
-
-    /// The instance was listed: all that wait for it are decided again.
-    pub(super) fn instance_answers(&mut self, scope: &Scope, now: Timestamp) {
-        let waiters = self.waiting_for_instance.remove(scope).unwrap_or_default();
-        for key in waiters.keys {
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.needs = None;
-            }
-            self.wake(&key, Lane::Background, now);
-        }
-    }
-
-    /// The LIST of an instance failed: if that lasts and is another trouble than the one that those
-    /// who wait were told, they are decided again, to say so.
-    pub(super) fn instance_fails(&mut self, scope: &Scope, cause: Cause, now: Timestamp) {
-        let waiters = self.waiting_for_instance.get(scope);
-        let is_news = waiters.is_some_and(|waiters| waiters.told != Some(cause));
-        if is_news && cause.lasts() {
-            self.instance_answers(scope, now);
         }
     }
 
@@ -300,13 +257,8 @@ impl Queue {
         let again_at = ended.again_at;
         entry.memory = ended.memory;
         entry.baseline = ended.baseline.map(|baseline| (baseline, now));
-        let told = if let Verdict::Swr { failure, .. }
-        | Verdict::CannotDelete(Blocker::Swr { failure, .. }) = &ended.verdict
-        {
-            Some(failure.cause)
-        } else {
-            None
-        };
+        let told = instances::told(&ended.verdict);
+        let may_be_of_instance = may_be_of_instance(&ended.verdict);
         self.may_poll_otherwise = true;
         self.n_waiting_for_secrets -= usize::from(entry.waiting_for.is_some());
         entry.waiting_for = match (ended.requeue, ended.verdict) {
@@ -378,16 +330,17 @@ impl Queue {
         entry.upon = ended.upon;
         entry.state = State::Idle;
         let held_until = entry.held_until.take();
-        if let Some(scope) = &entry.needs {
-            let waiting = self.waiting_for_instance.entry(scope.clone()).or_default();
-            waiting.keys.insert(key.clone());
-            waiting.not_before = waiting.not_before.max(not_before);
-            waiting.told = told.or(waiting.told);
+        let waits_alone = held_until.is_none() && again_at.is_none();
+        if let Some(scope) = entry.needs.clone() {
+            self.waits_for(key, &scope, not_before, told);
         }
         if let Some(lane) = again {
             self.wake(key, lane, now);
         } else if let Some(at) = due.into_iter().chain(held_until).chain(again_at).min() {
             self.set_due(key, at);
+            if may_be_of_instance && waits_alone {
+                self.doubts(key);
+            }
         }
     }
 }

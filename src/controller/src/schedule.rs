@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::failure::Failure;
-use swr_operator_core::requeue::{asked_secs, list_backoff_secs};
+use swr_operator_core::requeue::{LIST_BACKOFF_SECS_MAX, asked_secs, list_backoff_secs};
 use swr_operator_core::time;
 use swr_operator_core::witness::{Testimony, Trust};
 
@@ -190,7 +190,12 @@ impl Schedule {
         if let Some(retry) = instance.and_then(|it| it.retry.as_mut()) {
             retry.failures = retry.failures.saturating_add(1);
             let secs = list_backoff_secs(retry.failures.saturating_add(1));
-            retry.at = in_about(self.jitter, now, secs.max(i64::from(asked_secs(failure))));
+            let asked_secs = i64::from(asked_secs(failure));
+            // The shorter waits before have spread the instances, and longer than this is too late.
+            retry.at = match secs == LIST_BACKOFF_SECS_MAX && asked_secs <= secs {
+                true => time::after(now, secs),
+                false => in_about(self.jitter, now, secs.max(asked_secs)),
+            };
         }
     }
 
@@ -343,6 +348,25 @@ mod tests {
         assert_eq!(schedule.next_at(), Some(at(200)));
         schedule.answers(&scope("a"));
         assert_eq!(schedule.next_at(), Some(at(31 + CHANGES_SECS)));
+    }
+
+    #[test]
+    fn an_instance_that_fails_for_hours_is_asked_once_a_minute_and_no_later() {
+        let longest = |wait: Duration| wait.mul_f64(1.2);
+        let mut schedule = Schedule::new(None, longest);
+        let failure = Failure::new(Class::Transient, Cause::ServerError);
+        let mut waits = Vec::new();
+        let mut before = at(0);
+        for _ in 0..9 {
+            schedule.waited_for([(&scope("a"), None)].into_iter(), before);
+            let now = schedule.next_at().expect("it is tried again");
+            waits.push(now.duration_since(before).as_secs());
+            schedule.begins(&scope("a"));
+            schedule.ended(&scope("a"), Purpose::Retry, now);
+            schedule.fails(&scope("a"), &failure, now);
+            before = now;
+        }
+        assert_eq!(waits, [1, 2, 4, 9, 19, 38, 60, 60, 60]);
     }
 
     #[test]

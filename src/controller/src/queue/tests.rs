@@ -6,8 +6,8 @@ use swr_operator_core::desired::SecretRef;
 use super::watched::WATCHED_BYTES_MAX;
 use super::*;
 use swr_operator_core::desired::InstanceId;
-use swr_operator_core::failure::{Class, Failure};
-use swr_operator_core::summary::Operation;
+use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::summary::{Blocker, Operation};
 
 mod crowds;
 
@@ -507,4 +507,40 @@ fn a_storm_that_makes_reconciles_stale_is_not_put_off_further_with_each_of_them(
     queue.finished(&key("a"), "uid-a", ended(Requeue::Poll), at(8), |it| it);
     let due = queue.next_due().expect("the last change");
     assert!(due <= at(18), "{due}");
+}
+
+#[test]
+fn who_fails_alone_asks_whether_that_is_the_instance_and_if_it_is_waits_with_the_others() {
+    let mut queue = Queue::default();
+    queue.applied(seen_in("a", "i"), at(0));
+    let fail = |queue: &mut Queue, now: i64| {
+        assert_eq!(take(queue, now).as_deref(), Some("a"), "{now}");
+        let failure = Failure::new(Class::Transient, Cause::ServerError);
+        let operation = Operation::Show;
+        let ended = Ended {
+            verdict: Verdict::CannotDelete(Blocker::Swr { operation, failure }),
+            ..ended(Requeue::Backoff { min_secs: 0 })
+        };
+        queue.finished(&key("a"), "uid-a", ended, at(now), |wait| wait);
+    };
+    // After 2, 4 and 8 s it may be the instance.
+    for (now, waits) in [(0, false), (2, false), (6, false), (14, true)] {
+        fail(&mut queue, now);
+        assert_eq!(queue.is_waited_for(&scope("i")), waits, "{now}");
+    }
+    // It is not: the object goes on by itself.
+    queue.instance_answers(&scope("i"), at(15));
+    assert_eq!(
+        (take(&mut queue, 29), queue.next_due()),
+        (None, Some(at(30)))
+    );
+    fail(&mut queue, 30);
+    // It is: the object asks no more until there is a LIST.
+    queue.instance_fails(&scope("i"), Cause::ServerError, at(31));
+    assert_eq!((take(&mut queue, 9_999), queue.next_due()), (None, None));
+    queue.instance_answers(&scope("i"), at(10_000));
+    fail(&mut queue, 10_000);
+    assert!(queue.is_waited_for(&scope("i")), "it still fails");
+    queue.deleted(&key("a"), "uid-a");
+    assert!(!queue.is_waited_for(&scope("i")), "nobody is left");
 }

@@ -51,7 +51,7 @@ impl Loop {
             let compare = || {
                 let before = self.schedule.testimony(&scope);
                 let moves = poll::moves(&self.queue, &polled, before);
-                let differing = poll::differing(&self.context, &self.queue, &polled);
+                let differing = poll::differing(&self.context.sealer, &self.queue, &polled);
                 poll::count(&self.context, &self.queue, &polled, &differing, &moves, now);
                 let moved: Vec<ObjectKey> = moves.moved.into_iter().cloned().collect();
                 (differing, (moves.testimony, moved, moves.may_send))
@@ -164,7 +164,7 @@ impl Loop {
                 let released = poll::released(&self.queue, &secrets);
                 [
                     released,
-                    poll::rotated(&self.context, &self.queue, &secrets),
+                    poll::rotated(&self.context.sealer, &self.queue, &secrets),
                 ]
                 .concat()
             };

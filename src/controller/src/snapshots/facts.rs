@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 /// States and quotas change by the hand of a person.
 const EVERY: Duration = Duration::from_hours(1);
 /// The same for an instance that could not be listed more than once.
-const EVERY_FAILING: Duration = Duration::from_mins(5);
+const EVERY_FAILING: Duration = Duration::from_mins(30);
 /// Nothing waits longer for what only explains.
 const PATIENCE: Duration = Duration::from_secs(2);
 

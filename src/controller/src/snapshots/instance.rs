@@ -24,9 +24,9 @@ use super::{Asked, Need, Observation};
 /// per second at most, however many wait.
 const SPACING_PER_PAGE: Duration = Duration::from_millis(100);
 /// After a failure everybody gets that failure for this long, doubling, so that a cloud that is
-/// down is asked twice a minute and not once per object.
+/// down is asked once a minute and not once per object.
 const FAILURE_FIRST: Duration = Duration::from_secs(1);
-const FAILURE_MAX: Duration = Duration::from_secs(30);
+const FAILURE_MAX: Duration = Duration::from_secs(60);
 /// For so long a registry counts as just seen, by the time at which its page was requested (rule 9).
 const SEEN_SECS: i64 = 2;
 /// More are not counted.

@@ -53,8 +53,9 @@ const FIRST_SECS: [i64; 8] = [2, 4, 8, 16, 25, 25, 25, 300];
 /// Every later wait. Together that is 14 attempts in the first hour and 6 in each later one
 /// (budget: 15 and 7).
 const MAX_SECS: i64 = 600;
-/// The waits between two reads of an instance whose LIST fails double from 1 s to this.
-const LIST_BACKOFF_SECS_MAX: i64 = 30;
+/// The waits between two reads of an instance whose LIST fails double from 1 s to this: 60 an hour, and within a minute
+/// it is noticed that SWR is back.
+pub const LIST_BACKOFF_SECS_MAX: i64 = 60;
 /// Waits for a person who is not expected to act within minutes.
 const HOURLY_SECS: u32 = 3_600;
 
@@ -71,6 +72,20 @@ pub fn backoff_secs(failures: u32) -> i64 {
 pub fn list_backoff_secs(failures: u32) -> i64 {
     let doublings = failures.saturating_sub(1).min(10);
     (1 << doublings).min(LIST_BACKOFF_SECS_MAX)
+}
+
+/// Whether a reconcile stopped at a request that may have failed because the whole instance is away. That a LIST does not
+/// fail tells the one from the other.
+pub fn may_be_of_instance(verdict: &Verdict) -> bool {
+    let (Verdict::Swr { operation, failure }
+    | Verdict::CannotDelete(Blocker::Swr { operation, failure })) = verdict
+    else {
+        return false;
+    };
+    let passes = matches!(failure.class, Class::Transient | Class::Unknown);
+    // What was not sent tells nothing of SWR.
+    let was_sent = failure.cause != Cause::TooLate;
+    *operation != Operation::List && passes && was_sent && !failure.cause.lasts()
 }
 
 /// When to reconcile again.
@@ -276,10 +291,40 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_may_be_of_the_instance_but_for_a_list_which_is() {
+        let of = |operation, class, cause| {
+            let failure = Failure::new(class, cause);
+            [
+                Verdict::Swr {
+                    operation,
+                    failure: failure.clone(),
+                },
+                Verdict::CannotDelete(Blocker::Swr { operation, failure }),
+            ]
+            .map(|verdict| may_be_of_instance(&verdict))
+        };
+        let (show, list) = (Operation::Show, Operation::List);
+        for (operation, class, cause, expected) in [
+            (show, Class::Transient, Cause::ServerError, true),
+            (Operation::Delete, Class::Unknown, Cause::TimedOut, true),
+            (list, Class::Transient, Cause::ServerError, false),
+            (show, Class::Denied, Cause::Forbidden, false),
+            (show, Class::Transient, Cause::InstanceNotFound, false),
+            (Operation::Create, Class::Transient, Cause::TooLate, false),
+        ] {
+            assert_eq!(
+                of(operation, class, cause),
+                [expected; 2],
+                "{operation:?} {cause:?}"
+            );
+        }
+    }
+
+    #[test]
     fn the_wait_never_overflows() {
         assert_eq!(backoff_secs(0), 2);
         assert_eq!(backoff_secs(u32::MAX), 600);
         assert_eq!(list_backoff_secs(0), 1);
-        assert_eq!(list_backoff_secs(u32::MAX), 30);
+        assert_eq!(list_backoff_secs(u32::MAX), 60);
     }
 }
