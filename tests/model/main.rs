@@ -21,6 +21,8 @@
 //! Safety is judged when a request is applied (`moves`), liveness from every state by following
 //! its quiet continuation to rest (`quiet`).
 //!
+//! Whole lives of objects, with every field and every kind of failure, are the matter of `matrix`.
+//!
 //! What is abstracted: time is a clock of coarse ticks (T_settle two or three of them, a write one
 //! or two) that stands still when nothing young is left to wait for, because then only old times
 //! are left, which decide nothing by any clock that may read them; times of a status are made
@@ -40,6 +42,7 @@ mod explore;
 mod facts;
 mod kube;
 mod lease;
+mod matrix;
 mod moves;
 mod people;
 mod prints;
