@@ -1,6 +1,6 @@
 //! C01 to C46: what SWR, IAM and the way to them do to the operator.
 
-use super::{Scenario, case, not_covered, shown, test};
+use super::{Scenario, case, shown, test};
 
 pub(super) const SCENARIOS: [Scenario; 46] = [
     shown(
@@ -511,9 +511,11 @@ pub(super) const SCENARIOS: [Scenario; 46] = [
             ),
         ],
     ),
-    not_covered(
+    shown(
         "C46",
         "The region is away for six hours and comes back: few requests meanwhile, and a thousand objects are in sync within half an hour.",
-        "shorter outages are tested (`an_outage_is_over_for_everybody_when_one_list_succeeds`), six hours are not",
+        &[test(
+            "after_six_hours_without_swr_all_is_right_as_quickly_as_the_rate_allows",
+        )],
     ),
 ];

@@ -7,7 +7,7 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
         "K01",
         "A watch breaks off after any of its events, between two lines or within one: the operator goes on from the last one that it has read, or from a list, and misses none.",
         &[
-            test("a_watch_that_breaks_off_after_any_event_misses_none"),
+            test("a_connection_that_breaks_at_any_event_loses_nothing"),
             test("events_go_on_across_the_regular_end_of_a_watch_without_a_list"),
         ],
     ),
@@ -15,7 +15,7 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
         "K02",
         "A watch tells that its place in history is gone: the list that follows shows which objects went meanwhile.",
         &[
-            test("what_went_while_a_watch_was_lost_is_missing_in_the_list_that_follows"),
+            test("a_connection_that_breaks_at_any_event_loses_nothing"),
             test("what_a_complete_list_does_not_show_is_gone"),
         ],
     ),
@@ -26,10 +26,13 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             "a_watch_whose_place_in_history_is_gone_begins_anew_with_a_list",
         )],
     ),
-    not_covered(
+    shown(
         "K04",
         "etcd is restored from a backup, so revisions go back: what was made meanwhile is found all the same.",
-        "the part of it that one client sees is tested (`what_a_silent_watch_lost_is_found_within_its_bounded_age`), a restored etcd is not",
+        &[
+            test("an_etcd_that_is_restored_makes_no_second_registry_and_hides_no_object"),
+            test("what_a_silent_watch_lost_is_found_within_its_bounded_age"),
+        ],
     ),
     shown(
         "K05",
@@ -42,7 +45,9 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
     shown(
         "K06",
         "The place between two pages of a list expires: the list begins anew, and nothing counts as gone before one is complete.",
-        &[test("a_list_whose_second_page_is_gone_begins_anew")],
+        &[test(
+            "a_list_whose_second_page_has_expired_begins_anew_and_shows_nothing_as_gone",
+        )],
     ),
     shown(
         "K07",
@@ -55,10 +60,17 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             case("the_protocol_holds_within_its_bounds", "watch, edit"),
         ],
     ),
-    not_covered(
+    shown(
         "K08",
         "A restored etcd brings objects back without their status, or loses them: registries are found by their tag, and what has no object is counted and never deleted.",
-        "an object that comes back is tested (`a_restored_object_takes_its_registry_back_only_if_it_says_so`), a restored etcd is not",
+        &[
+            test("an_etcd_that_is_restored_makes_no_second_registry_and_hides_no_object"),
+            test("a_restored_object_takes_its_registry_back_only_if_it_says_so"),
+            case(
+                "every_fault_at_every_request_of_every_life_ends_well",
+                "a status with an older id is restored",
+            ),
+        ],
     ),
     shown(
         "K09",
@@ -83,20 +95,36 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             case("the_protocol_holds_within_its_bounds", "fault"),
         ],
     ),
-    not_covered(
+    shown(
         "K11",
         "The CRD has no status subresource: nothing is written to SWR without a stored intent.",
-        "no test changes the CRD under a running operator",
+        &[
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "has_no_status",
+            ),
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "has_no_intent",
+            ),
+            test("no_post_for_an_intent_that_the_api_server_does_not_keep"),
+        ],
     ),
-    not_covered(
+    shown(
         "K12",
         "The CRD is missing at the start: the operator waits, and begins once it is there.",
-        "no test removes the CRD",
+        &[case(
+            "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+            "is_missing",
+        )],
     ),
-    not_covered(
+    shown(
         "K13",
         "The CRD is deleted while the operator runs: the mass-deletion guard pauses what that deletes.",
-        "no test removes the CRD; the guard itself is tested (U10)",
+        &[case(
+            "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+            "is_removed",
+        )],
     ),
     shown(
         "K14",
@@ -210,20 +238,32 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             "a_namespace_goes_with_its_objects_and_their_registries",
         )],
     ),
-    not_covered(
+    shown(
         "K25",
         "The right to read Secrets is taken back while the operator runs: the objects concerned say so, and nobody else is held up.",
-        "no test takes rights back",
+        &[
+            case(
+                "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+                "refuses_secrets",
+            ),
+            test("a_watch_of_secrets_that_is_refused_holds_up_no_object"),
+        ],
     ),
     not_covered(
         "K26",
         "The right to write the status is taken back: nothing is written to SWR, because no intent can be stored.",
-        "no test takes rights back",
+        "`an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart` shows that nothing is created and that all goes on once the right is back; a credential that was rotated meanwhile is sent, and sent again at growing distances, because nothing can note that it was",
     ),
-    not_covered(
+    shown(
         "K27",
         "The right to watch objects is taken back and given again: the operator recovers without a restart.",
-        "no test takes rights back",
+        &[
+            case(
+                "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+                "refuses_lists",
+            ),
+            test("a_server_that_refuses_is_listed_at_most_130_times_an_hour"),
+        ],
     ),
     not_covered(
         "K28",
@@ -235,15 +275,28 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
         "The authority of the API server is replaced: new connections are verified with the new one within a minute, and never with none.",
         "kube reads the file again each minute by the clock of the machine, which its own tests show; one of ours would wait for that minute",
     ),
-    not_covered(
+    shown(
         "K30",
         "The API server is down at the start or for an hour: the process stays, asks at growing distances, and ends on SIGTERM.",
-        "no test stops the API server",
+        &[case(
+            "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+            "is_gone",
+        )],
     ),
-    not_covered(
+    shown(
         "K31",
         "The API server is restarted under the operator: no call hangs for more than 15 s.",
-        "no test restarts the API server; single answers of one that ends are tested (K33)",
+        &[
+            case(
+                "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+                "stands_still",
+            ),
+            case(
+                "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+                "is_gone",
+            ),
+            test("each_request_is_sent_once_whatever_it_does"),
+        ],
     ),
     not_covered(
         "K32",
@@ -310,10 +363,16 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             test("an_object_has_one_reconcile_at_a_time_and_another_if_it_changed_meanwhile"),
         ],
     ),
-    not_covered(
+    shown(
         "K40",
         "A stored object does not fit the CRD of this version: the others go on, and it is told of.",
-        "the watch is tested (`one_object_that_does_not_fit_stops_no_other`), such an object in a real API server is not",
+        &[
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "is_newer",
+            ),
+            test("one_object_that_does_not_fit_stops_no_other"),
+        ],
     ),
     shown(
         "K41",

@@ -93,15 +93,30 @@ pub(super) const SCENARIOS: [Scenario; 18] = [
             test("the_clock_of_another_process_decides_nothing"),
         ],
     ),
-    not_covered(
+    shown(
         "P12",
         "The operator is upgraded and downgraded with objects in every phase: nothing is written to SWR for it, and no field of a status is lost.",
-        "no test runs two versions",
+        &[
+            test("what_earlier_operators_left_is_taken_over_without_a_needless_write"),
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "is_newer",
+            ),
+        ],
     ),
-    not_covered(
+    shown(
         "P13",
         "The CRD is upgraded before or after the operator: both orders work.",
-        "no test runs two versions of the CRD",
+        &[
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "has_no_fingerprint",
+            ),
+            case(
+                "a_definition_that_is_missing_older_newer_or_removed_costs_no_registry_and_no_restart",
+                "is_newer",
+            ),
+        ],
     ),
     shown(
         "P14",

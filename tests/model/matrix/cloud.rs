@@ -2,6 +2,7 @@
 //! the answer into a record. Judges S2, S3 and S4 by the simulator's own truth when a write is carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -158,13 +159,13 @@ impl Cloud {
         Record {
             id: RegistryId(seen["id"].as_i64().expect("an id")),
             name: text("name").expect("a name"),
-            type_: text("type").expect("a type"),
-            url: text("url").expect("a url"),
+            type_: text("type").expect("a type").into(),
+            url: text("url").expect("a url").into(),
             insecure: seen["insecure"].as_bool(),
             description: text("description").unwrap_or_default(),
-            project: text("project_id"),
-            region: text("region_id"),
-            instance: text("instance_id"),
+            project: text("project_id").map(Arc::from),
+            region: text("region_id").map(Arc::from),
+            instance: text("instance_id").map(Arc::from),
             dns_hosts: hosts.map(|hosts| {
                 let hosts = hosts.iter();
                 hosts

@@ -17,8 +17,6 @@ use serde_json::{Value, json};
 
 use super::*;
 
-mod breaks;
-
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +103,8 @@ fn reply(code: u16, body: &Value) -> Reply {
 enum Then {
     StaysOpen,
     Ends,
+    /// The same within another line.
+    EndsWithinLine,
     /// The connection is reset.
     Breaks,
 }
@@ -119,6 +119,11 @@ fn lines(events: Vec<Value>, then: Then) -> Reply {
     let body = match then {
         Then::StaysOpen => StreamBody::new(events.chain(stream::pending())).boxed_unsync(),
         Then::Ends => StreamBody::new(events).boxed_unsync(),
+        Then::EndsWithinLine => {
+            let half = http_body::Frame::data(Bytes::from(r#"{"type": "MODI"#));
+            let events = events.chain(stream::once(async move { Ok(half) }));
+            StreamBody::new(events).boxed_unsync()
+        }
         Then::Breaks => {
             let events = events.chain(stream::once(async move { broken() }));
             StreamBody::new(events).boxed_unsync()
@@ -230,6 +235,25 @@ async fn a_server_that_never_answers_is_asked_again() {
         }
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_stalls_within_its_body_is_asked_for_again() {
+    for (secs, expected) in [(299, 1), (301, 2)] {
+        let (server, client) = Server::new(|call, nth| async move {
+            match (call, nth) {
+                (Call::List, 1) => {
+                    let half = http_body::Frame::data(Bytes::from("{\"kind\": \"Repl"));
+                    let half = stream::once(async move { Ok(half) });
+                    Response::new(StreamBody::new(half.chain(stream::pending())).boxed_unsync())
+                }
+                (Call::List, _) => list(&[object("a")]),
+                (Call::Watch, _) => lines(Vec::new(), Then::StaysOpen),
+            }
+        });
+        watch_for(secs, client).await;
+        assert_eq!(server.count(Call::List), expected, "after {secs} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
