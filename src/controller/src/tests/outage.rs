@@ -27,7 +27,8 @@ const AT_FIRST: SignedDuration = SignedDuration::from_mins(5);
 const LISTS_PER_HOUR_MAX: usize = 60;
 /// Whether the instance runs and what it may hold, asked each half hour.
 const QUESTIONS_PER_HOUR: usize = 4;
-const NOTICED_SECS_MAX: f64 = 60.0;
+/// A minute lies between two tries, and a try takes a moment.
+const NOTICED_SECS_MAX: f64 = 62.0;
 
 fn name(n: usize) -> String {
     format!("harbor-{n:04}")

@@ -119,7 +119,7 @@ enum Trouble {
 async fn a_connection_that_breaks_at_any_event_loses_nothing() {
     for (trouble, n_lists) in [
         (Trouble::Wire(Then::Ends), 1),
-        (Trouble::Wire(Then::EndsWithinLine), 2),
+        (Trouble::Wire(Then::EndsWithinLine), 1),
         (Trouble::Wire(Then::Breaks), 2),
         (Trouble::Gone, 2),
     ] {
