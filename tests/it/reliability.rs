@@ -163,10 +163,9 @@ fn is_test(text: &str, name: &str) -> bool {
 
 /// The file of a test and those of its modules, where its cases stand.
 fn around(path: &str) -> impl Iterator<Item = String> {
-    let modules = match path.strip_suffix("/main.rs") {
-        Some(folder) => folder.to_owned(),
-        None => path.trim_end_matches(".rs").to_owned(),
-    };
+    let of_folder = ["/main.rs", "/mod.rs"];
+    let folder = of_folder.iter().find_map(|name| path.strip_suffix(name));
+    let modules = folder.map_or_else(|| path.trim_end_matches(".rs").to_owned(), str::to_owned);
     let modules = match crate::architecture::root().join(&modules).is_dir() {
         true => files(&modules, "rs"),
         false => Vec::new(),

@@ -779,21 +779,6 @@ fn a_lost_tag_is_put_back_where_adoption_is_allowed() {
     assert!(matches!(verdict, Verdict::InSync { .. }), "{verdict:?}");
 }
 
-#[test]
-fn observing_writes_nothing_to_swr_and_no_finalizer() {
-    let mut world = World::new(|value| value["spec"]["mode"] = json!("Observe"));
-    assert_eq!(world.reconcile(), Verdict::MissingObserved);
-    world
-        .records
-        .insert(3, record(3, "harbor-dr", &owner().describe("")));
-    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
-    world.records.get_mut(&3).expect("there").url = "https://other.example.com".into();
-    let before = world.records.clone();
-    assert!(matches!(world.reconcile(), Verdict::DriftObserved(_)));
-    assert_eq!(world.records, before);
-    assert!(!world.object.expect("object").has_finalizer());
-}
-
 mod others;
 mod preview;
 mod read_only;

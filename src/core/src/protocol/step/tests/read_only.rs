@@ -1,4 +1,4 @@
-//! An installation that only reads (`--read-only`).
+//! What only reads: an installation (`--read-only`), an object (`mode: Observe`).
 
 use super::*;
 use crate::summary::Held;
@@ -132,4 +132,19 @@ fn an_object_that_only_observes_goes_because_nothing_is_written_for_it() {
         -> Released { removed: LeftAlone, clones: [] }
     "#]]);
     assert_eq!(world.records, records);
+}
+
+#[test]
+fn observing_writes_nothing_to_swr_and_no_finalizer() {
+    let mut world = World::new(|value| value["spec"]["mode"] = json!("Observe"));
+    assert_eq!(world.reconcile(), Verdict::MissingObserved);
+    world
+        .records
+        .insert(3, record(3, "harbor-dr", &owner().describe("")));
+    assert!(matches!(world.reconcile(), Verdict::InSync { .. }));
+    world.records.get_mut(&3).expect("there").url = "https://other.example.com".into();
+    let before = world.records.clone();
+    assert!(matches!(world.reconcile(), Verdict::DriftObserved(_)));
+    assert_eq!(world.records, before);
+    assert!(!world.object.expect("object").has_finalizer());
 }
