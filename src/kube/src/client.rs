@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service};
@@ -35,13 +35,12 @@ pub struct Connection {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The kubeconfig cannot be used.
-    #[error("failed to read kubeconfig {path}: {source}")]
+    #[error("failed to read kubeconfig {path}: {why}")]
     Kubeconfig {
         /// The file.
         path: String,
         /// What is wrong.
-        #[source]
-        source: kube::config::KubeconfigError,
+        why: String,
     },
     /// There is no service account.
     #[error("failed to read the pod's service account (outside a cluster, pass --kubeconfig): {0}")]
@@ -61,9 +60,9 @@ pub async fn connect(
 ) -> Result<Connection, ConnectionError> {
     let mut config = match kubeconfig {
         Some(path) => {
-            let error = |source| ConnectionError::Kubeconfig {
+            let error = |error| ConnectionError::Kubeconfig {
                 path: path.display().to_string(),
-                source,
+                why: without_excerpt(&error),
             };
             let kubeconfig = Kubeconfig::read_from(path).map_err(error)?;
             config_of(kubeconfig, None).await.map_err(error)?
@@ -89,7 +88,7 @@ pub async fn connect(
 pub(crate) async fn config_of(
     kubeconfig: Kubeconfig,
     context: Option<&str>,
-) -> Result<Config, kube::config::KubeconfigError> {
+) -> Result<Config, KubeconfigError> {
     let proxy_url = proxy_url(&kubeconfig, context);
     let options = KubeConfigOptions {
         context: context.map(str::to_owned),
@@ -98,6 +97,14 @@ pub(crate) async fn config_of(
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     config.proxy_url = proxy_url;
     Ok(config)
+}
+
+/// A parser shows the line that it stumbled over, which may hold a token.
+pub(crate) fn without_excerpt(error: &KubeconfigError) -> String {
+    if let KubeconfigError::Parse(error) = error {
+        return format!("it is no YAML: {}", error.without_snippet());
+    }
+    error.to_string()
 }
 
 /// Limits that kube 5.0 leaves open.

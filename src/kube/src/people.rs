@@ -12,7 +12,7 @@ use kube::core::{ApiResource, Resource as _};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::client::{config_of, harden};
+use super::client::{config_of, harden, without_excerpt};
 use super::secret::{KEY, KEY_SECRET, data};
 use super::{CALL_DEADLINE, names_missing};
 use swr_operator_api::account::SwrAccount;
@@ -370,14 +370,6 @@ impl Session {
             other => (Refusal::Other, root_of(other)),
         }
     }
-}
-
-/// A parser shows the line that it stumbled over, which may hold a token.
-fn without_excerpt(error: &KubeconfigError) -> String {
-    if let KubeconfigError::Parse(error) = error {
-        return format!("it is no YAML: {}", error.without_snippet());
-    }
-    error.to_string()
 }
 
 /// One for each cause, else one for the whole.

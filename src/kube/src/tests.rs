@@ -132,6 +132,20 @@ fn account() -> SwrAccount {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_that_cannot_be_read_is_told_of_without_its_lines() {
+    let kubeconfig = tempfile::NamedTempFile::new().expect("file");
+    let text = "users:\n- user:\n    token: canary-token-5d1e: [\n";
+    std::fs::write(kubeconfig.path(), text).expect("kubeconfig");
+    let error = connect(Some(kubeconfig.path()), Arc::new(Unobserved)).await;
+    let said = error.err().expect("no connection").to_string();
+    assert!(
+        said.contains("it is no YAML") && said.contains("line 3"),
+        "{said}"
+    );
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[tokio::test]
 async fn a_failing_request_is_sent_once_and_its_outcome_is_told_by_class() {
     let day: &[(&str, &str)] = &[("retry-after", "86400")];
     for (code, headers, write) in [
