@@ -531,7 +531,8 @@ pub struct Deleting {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemovingFinalizer {
     pub(crate) work: Work,
-    pub(crate) removed: Removed,
+    /// What became of the registry.
+    pub removed: Removed,
     /// Registries with a copy of our tag, which stay.
     pub(crate) clones: Vec<RegistryId>,
 }

@@ -67,7 +67,7 @@ impl Run {
         loop {
             match next {
                 Next::Do(effect) => next = self.execute(name, *effect, &mut secret)?,
-                Next::Finished(summary) => return self.end(name, &object.uid, upon, *summary),
+                Next::Finished(summary) => return self.end(name, upon, *summary),
             }
         }
     }
@@ -163,6 +163,10 @@ impl Run {
             }
             Effect::RemoveFinalizer { then } => {
                 let base = then.work().object().clone();
+                // Whether or not the answer comes back.
+                if matches!(then.removed, Removed::StillTagged | Removed::LeftAlone) {
+                    self.let_go.insert(base.uid.clone());
+                }
                 let change = Change::RemoveFinalizer;
                 let answer = self.kube_write(Point::RemoveFinalizer, base, change)?;
                 then.resume(answer.map(|_| ()), self.clock())
@@ -400,20 +404,9 @@ impl Run {
     }
 
     /// The end of a reconcile: the status, and when to look again.
-    fn end(
-        &mut self,
-        name: &str,
-        uid: &str,
-        upon: Option<Version>,
-        summary: Summary,
-    ) -> Result<(), Crashed> {
+    fn end(&mut self, name: &str, upon: Option<Version>, summary: Summary) -> Result<(), Crashed> {
         let now = self.clock();
         self.note(|| format!("  => {:?}", summary.verdict));
-        if let Verdict::Released { removed, .. } = &summary.verdict
-            && matches!(removed, Removed::StillTagged | Removed::LeftAlone)
-        {
-            self.let_go.insert(uid.to_owned());
-        }
         self.fought |= matches!(summary.verdict, Verdict::Fighting(_));
         let had_object = summary.object.is_some();
         let mut next = requeue(&summary, &self.windows, now);
