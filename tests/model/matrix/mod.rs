@@ -30,8 +30,11 @@ use faults::{Fault, Point};
 use run::{Choice, Outcome, Planned, Run};
 use workloads::Workload;
 
-/// Draws the same lots again.
+/// Draws other lots.
 const SEED: &str = "SWR_MATRIX_SEED";
+/// Whose lots are drawn where none is given, so that a change is judged by itself. Of other lots one in 100,000 pairs finds
+/// what is no fault of the change: look at it, and mend it by itself.
+const USUAL_SEED: u64 = 2;
 /// Pairs of faults with `cargo dev model`, and with every `cargo test`.
 const PAIRS_OF_ALL: usize = 50_000;
 const PAIRS: usize = 1_000;
@@ -268,7 +271,7 @@ fn assert_right(totals: &Totals, references: &[Reference]) {
 fn seed() -> u64 {
     let given = std::env::var_os(SEED);
     let given = given.and_then(|seed| seed.to_str()?.parse().ok());
-    given.unwrap_or_else(|| u64::from(std::process::id()))
+    given.unwrap_or(USUAL_SEED)
 }
 
 fn takes_all() -> bool {

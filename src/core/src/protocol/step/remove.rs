@@ -138,6 +138,9 @@ pub(super) fn shown(
                 if status.observed.is_none() || status.tag_not_kept {
                     // We made it, but cannot prove it: a person must remove it or let it go.
                     finish(work, Verdict::CannotDelete(Blocker::TagNotKept))
+                } else if let Some(until) = unbelieved(work, id, now) {
+                    // It may be shown as it was before it was adopted.
+                    finish(work, Verdict::DeletionSettling { until })
                 } else {
                     // Not ours any more, and so not ours to delete.
                     removal.leaves = true;
@@ -153,7 +156,8 @@ pub(super) fn shown(
     }
 }
 
-/// Rule 7: until when a 404 proves nothing, because the registry may not be visible yet.
+/// Rule 7: until when a 404 proves nothing, because the registry may not be visible yet; nor does another tag, because ours
+/// may not be.
 fn unbelieved(work: &Work, id: RegistryId, now: Timestamp) -> Option<Timestamp> {
     let known = work.reconcile.memory.id.filter(|(known, _)| *known == id);
     let believed_at = known.map(|(_, since)| after(since, work.reconcile.windows.settle_secs));
