@@ -130,10 +130,12 @@ impl MassDeletionGuard {
             scope: scope.clone(),
             state,
         };
+        // The last of many may have gone since the last judgement.
+        let still_paused = self.is_paused(scope) && self.waits(scope);
         self.deletions.insert(seen.key.clone(), entry);
         let is_allowed = self.allowed_until(scope, now).is_some();
         let instance = self.instances.entry(scope.clone()).or_default();
-        instance.is_paused |= *stage == Stage::Paused;
+        instance.is_paused = still_paused || *stage == Stage::Paused;
         if *stage == Stage::Begun || instance.is_paused || is_allowed {
             return false;
         }
@@ -307,6 +309,12 @@ impl MassDeletionGuard {
     fn is_paused(&self, scope: &Scope) -> bool {
         let instance = self.instances.get(scope);
         instance.is_some_and(|instance| instance.is_paused)
+    }
+
+    /// Whether a deletion of this instance waits or is paused.
+    fn waits(&self, scope: &Scope) -> bool {
+        let mut deletions = self.deletions.values();
+        deletions.any(|it| it.scope == *scope && matches!(it.state, State::Waiting { .. }))
     }
 
     /// When the next deletions have waited for long enough.

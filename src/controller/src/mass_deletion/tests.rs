@@ -313,3 +313,18 @@ fn without_the_guard_every_deletion_goes_on_at_once() {
     assert_eq!(bed.delete(0..40, 0), 0);
     assert_eq!((bed.judge(9), bed.says(0, 0)), ((0, None), GIVEN));
 }
+
+#[test]
+fn what_comes_after_the_last_of_many_went_is_judged_by_itself() {
+    let mut bed = Bed::new(40);
+    bed.delete(0..30, 0);
+    bed.judge(3);
+    assert_eq!(bed.paused(3), 30);
+    bed.allow(Some(100), 4);
+    bed.gone(0..30);
+    bed.allow(None, 5);
+    // No judgement has come between.
+    assert_eq!(bed.delete(30..32, 5), 2);
+    assert_eq!(bed.judge(8), (2, None));
+    assert_eq!(bed.says(30, 8), GIVEN);
+}
