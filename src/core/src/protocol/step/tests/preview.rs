@@ -78,7 +78,7 @@ fn kind(verdict: &Verdict) -> String {
 
 type Edit = fn(&mut serde_json::Value);
 type Edits = &'static [(&'static str, Edit)];
-type Deeds = &'static [(&'static str, fn(&mut World))];
+type Incidents = &'static [(&'static str, fn(&mut World))];
 
 const SPECS: Edits = &[
     ("as it is", |_| {}),
@@ -150,7 +150,7 @@ fn edited(world: &mut World, edit: impl FnOnce(&mut Record)) {
     }
 }
 
-const DEEDS: Deeds = &[
+const INCIDENTS: Incidents = &[
     ("nothing happened", |_| {}),
     ("url edited", |it| {
         edited(it, |its| its.url = "https://edited.example.com".into());
@@ -193,17 +193,17 @@ fn check(begin: impl Fn(&dyn Fn(&mut serde_json::Value)) -> World) -> usize {
     for (spec, edit_spec) in SPECS {
         for (policy, edit_policy) in POLICIES {
             for (life, edit_life) in LIVES {
-                for (deed, deeds) in DEEDS {
+                for (incident, happens) in INCIDENTS {
                     let mut world = begin(&|value| {
                         edit_spec(value);
                         edit_policy(value);
                         edit_life(value);
                     });
-                    deeds(&mut world);
+                    happens(&mut world);
                     let before = world.records.clone();
                     let told = world.previewed();
                     let done = world.done();
-                    let case = format!("{spec}, {policy}, {life}, {deed}");
+                    let case = format!("{spec}, {policy}, {life}, {incident}");
                     assert_eq!(told, done, "{case}: {:#?}", world.trace);
                     if let Some((_, fields)) =
                         told.split_once(": ").filter(|_| told.starts_with("Update"))
