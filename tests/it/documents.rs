@@ -499,7 +499,7 @@ impl Samples {
             let scope = Scope::of(registry);
             let account = self
                 .accounts
-                .get(&scope.account)
+                .get(&*scope.account)
                 .unwrap_or_else(|| panic!("{origin}: no account {:?}", scope.account));
             grant::check(
                 &account.spec.grants,
@@ -508,16 +508,12 @@ impl Samples {
                 &desired.registry,
             )
             .unwrap_or_else(|denied| panic!("{origin}: {}", denied.message));
-            let key = (namespace.to_owned(), desired.secret.name.clone());
+            let key = (namespace.to_owned(), desired.secret.name.to_string());
             let secret = self
                 .secrets
                 .get(&key)
                 .unwrap_or_else(|| panic!("{origin}: no Secret {key:?}"));
-            let keys = desired
-                .secret
-                .keys
-                .as_ref()
-                .map(|(k, s)| (k.as_str(), s.as_str()));
+            let keys = desired.secret.keys.as_ref().map(|(k, s)| (&**k, &**s));
             if let Err(rejected) = Credential::from_secret(secret, keys) {
                 panic!("{origin}: Secret {key:?}: {rejected}");
             }

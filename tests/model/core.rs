@@ -325,10 +325,7 @@ impl Core {
 
     fn reconcile(&self, uid: u8, process: &Controller, told: Told) -> Reconcile {
         Reconcile {
-            key: swr_operator_core::object::ObjectKey {
-                namespace: NAMESPACE.to_owned(),
-                name: NAME.to_owned(),
-            },
+            key: swr_operator_core::object::ObjectKey::new(NAMESPACE, NAME),
             uid: uid_text(uid),
             owner: self.owners[usize::from(uid)].clone(),
             windows: self.windows,

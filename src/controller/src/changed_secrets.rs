@@ -76,7 +76,10 @@ impl ChangedSecrets {
     }
 
     fn changed(&mut self, secret: &SeenSecret, now: Timestamp) {
-        let key = (secret.namespace.clone(), secret.name.clone());
+        let key = (
+            secret.namespace.as_str().into(),
+            secret.name.as_str().into(),
+        );
         let read_at = self.read_at.get(&key);
         let at = read_at.map_or(now, |at| time::after_wait(*at, GAP).max(now));
         self.due.entry(key).or_insert(at);

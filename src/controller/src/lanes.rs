@@ -3,6 +3,7 @@
 //! slow, or whose account is, hold up their own objects and no others.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::ObjectKey;
@@ -77,9 +78,9 @@ impl Instance {
 /// objects does not hold up one with few.
 #[derive(Debug, Default)]
 struct Line {
-    waiting: HashMap<String, VecDeque<ObjectKey>>,
+    waiting: HashMap<Arc<str>, VecDeque<ObjectKey>>,
     /// Namespaces that have something waiting, the next one first.
-    order: VecDeque<String>,
+    order: VecDeque<Arc<str>>,
 }
 
 impl Line {
@@ -145,7 +146,7 @@ impl Lanes {
             let Some(instance) = self.instances.get_mut(&scope) else {
                 continue;
             };
-            let account = scope.as_ref().map(|scope| scope.account.as_str());
+            let account = scope.as_ref().map(|scope| &*scope.account);
             let at_once = account.and_then(|account| self.at_once.get(account));
             let at_once = at_once.copied().unwrap_or(AT_ONCE_MIN);
             let may_begin = match instance.under_way < FEW {
@@ -206,16 +207,13 @@ mod tests {
 
     fn scope(instance: &str) -> Scope {
         Scope {
-            account: "account".to_owned(),
+            account: "account".into(),
             instance: InstanceId::new(instance.to_owned()),
         }
     }
 
     fn key(name: &str, n: usize) -> ObjectKey {
-        ObjectKey {
-            namespace: name.to_owned(),
-            name: n.to_string(),
-        }
+        ObjectKey::new(name, n.to_string())
     }
 
     #[test]
@@ -230,7 +228,7 @@ mod tests {
         let mut turns = Vec::new();
         while let Some((scope, key)) = lanes.pop() {
             lanes.begins(scope.as_ref());
-            turns.push(key.namespace);
+            turns.push(key.namespace.to_string());
         }
         assert_eq!(turns[..4], ["slow", "quick", "unfit", "slow"]);
         assert_eq!(turns.len(), AT_ONCE_MIN + 2);
@@ -280,7 +278,7 @@ mod tests {
         let begin = |lanes: &mut Lanes| {
             let (scope, key) = lanes.pop()?;
             lanes.begins(scope.as_ref());
-            Some(key.namespace)
+            Some(key.namespace.to_string())
         };
         let under_way = std::iter::from_fn(|| begin(&mut lanes)).count();
         assert_eq!(under_way, ALL_AT_ONCE);
@@ -299,7 +297,7 @@ mod tests {
             lanes.push(None, key(name, n), Lane::Change);
         }
         let turns = std::iter::from_fn(|| lanes.pop());
-        let turns: Vec<String> = turns.map(|(_, key)| key.name).collect();
+        let turns: Vec<String> = turns.map(|(_, key)| key.name.to_string()).collect();
         assert_eq!(turns, ["0", "4", "6", "1", "5", "2", "3"]);
     }
 
@@ -311,7 +309,7 @@ mod tests {
         }
         lanes.push(None, key("other", 0), Lane::Background);
         let turns: Vec<String> = std::iter::from_fn(|| lanes.pop())
-            .map(|(_, key)| key.namespace)
+            .map(|(_, key)| key.namespace.to_string())
             .collect();
         let at = turns.iter().position(|name| name == "other");
         assert_eq!((turns.len(), at), (21, Some(7)));

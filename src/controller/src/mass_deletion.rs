@@ -187,13 +187,13 @@ impl MassDeletionGuard {
             return Vec::new();
         }
         let waiting = self.deletions.iter().filter(|(_, entry)| {
-            entry.scope.account == account && matches!(entry.state, State::Waiting { .. })
+            *entry.scope.account == *account && matches!(entry.state, State::Waiting { .. })
         });
         waiting.map(|(key, _)| key.clone()).collect()
     }
 
     fn allowed_until(&self, scope: &Scope, now: Timestamp) -> Option<Timestamp> {
-        let until = self.allowed.get(&scope.account).copied();
+        let until = self.allowed.get(&*scope.account).copied();
         until.filter(|until| now < *until)
     }
 
@@ -252,7 +252,7 @@ impl MassDeletionGuard {
                 return counted.contains_key(scope) || !instance.gone.is_empty();
             }
             if allowed
-                .get(&scope.account)
+                .get(&*scope.account)
                 .is_some_and(|until| now < *until)
             {
                 instance.hold = None;
@@ -334,7 +334,7 @@ impl MassDeletionGuard {
         }
         paused.retain(|scope, _| self.is_paused(scope) && self.allowed_until(scope, now).is_none());
         let named = paused.into_iter().map(|(Scope { account, instance }, n)| {
-            ((account.clone(), instance.as_str().to_owned()), n)
+            ((account.to_string(), instance.as_str().to_owned()), n)
         });
         named.collect()
     }

@@ -264,11 +264,11 @@ pub(super) fn secrets_in_use(
         return in_use;
     }
     let resting = queue.all_resting();
-    let resting = resting.map(|it| (it.key, it.baseline.secret.name.as_str()));
+    let resting = resting.map(|it| (it.key, &it.baseline.secret.name));
     let waiting = queue.waiting();
-    let waiting = waiting.map(|(key, _, waiting)| (key, waiting.secret.name.as_str()));
+    let waiting = waiting.map(|(key, _, waiting)| (key, &waiting.secret.name));
     for (key, name) in resting.chain(waiting) {
-        if let Some(secret) = secrets.take(&(key.namespace.clone(), name.to_owned())) {
+        if let Some(secret) = secrets.take(&(key.namespace.clone(), name.clone())) {
             in_use.insert(secret);
         }
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod instances;
+mod remembered;
 mod watched;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::metrics::Waiting;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::{ObjectKey, Version};
-use swr_operator_core::reconcile::{Memory, Watched};
+use swr_operator_core::reconcile::Watched;
 use swr_operator_core::requeue::{Requeue, backoff_secs, may_be_of_instance};
 use swr_operator_core::summary::{Baseline, Verdict};
 use swr_operator_core::time;
@@ -23,6 +24,7 @@ use super::turn::{Ended, Turn};
 
 pub(super) use self::answers::{RestingObject, WaitingFor};
 use self::instances::Waiters;
+use self::remembered::Remembered;
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
@@ -43,7 +45,7 @@ struct Entry {
     /// Reconciles in a row that ended in a failure.
     failures: u32,
     due: Option<Timestamp>,
-    memory: Memory,
+    memory: Remembered,
     /// What polls compare with, and when the reconcile that left it ended.
     baseline: Option<(Baseline, Timestamp)>,
     waiting_for: Option<Box<WaitingFor>>,
@@ -157,7 +159,7 @@ impl Queue {
 
     /// Wakes every object of an account.
     pub(super) fn account_changed(&mut self, account: &str, now: Timestamp) {
-        self.wake_all(now, |_, scope| scope.account == account);
+        self.wake_all(now, |_, scope| *scope.account == *account);
     }
 
     /// Wakes the objects of a namespace whose account fits: its labels changed, by which that grants.
@@ -168,7 +170,7 @@ impl Queue {
         now: Timestamp,
     ) {
         self.wake_all(now, |key, scope| {
-            key.namespace == namespace && fits(&scope.account)
+            *key.namespace == *namespace && fits(&scope.account)
         });
     }
 
@@ -210,7 +212,7 @@ impl Queue {
                     load,
                     lane,
                     uid: entry.seen.uid.clone(),
-                    memory: entry.memory.clone(),
+                    memory: entry.memory.to_memory(),
                     scope: entry.seen.scope.clone(),
                     may_resend: std::mem::take(&mut entry.may_resend),
                     queued_at: since,
@@ -255,7 +257,7 @@ impl Queue {
             return;
         }
         let again_at = ended.again_at;
-        entry.memory = ended.memory;
+        entry.memory = ended.memory.into();
         entry.baseline = ended.baseline.map(|baseline| (baseline, now));
         let told = instances::told(&ended.verdict);
         let may_be_of_instance = may_be_of_instance(&ended.verdict);

@@ -47,8 +47,8 @@ pub(super) fn run(
         controller = "replicationregistry",
         controllerGroup = GROUP,
         controllerKind = "ReplicationRegistry",
-        namespace = turn.key.namespace,
-        name = turn.key.name,
+        namespace = &*turn.key.namespace,
+        name = &*turn.key.name,
         reconcileID = format!("{:016x}", u64::from_be_bytes(id)),
     );
     contained(context, turn, witness, clearance).instrument(span)

@@ -248,7 +248,7 @@ mod tests {
 
     fn scope(instance: &str) -> Scope {
         Scope {
-            account: "account".to_owned(),
+            account: "account".into(),
             instance: InstanceId::new(instance.to_owned()),
         }
     }

@@ -10,7 +10,7 @@ use swr_operator_kube::Secrets;
 use super::shared::{Load, SharedReads};
 
 /// Namespace and name of a Secret.
-pub(super) type SecretKey = (String, String);
+pub(super) type SecretKey = (Arc<str>, Arc<str>);
 
 /// A Secret as it was read; `None` if there is none.
 pub(super) type ReadSecret = Result<Option<Arc<SecretData>>, KubeFailure>;
@@ -31,7 +31,7 @@ impl SharedSecrets {
 
     /// A Secret as it is after this call.
     pub(super) async fn read(&self, namespace: &str, name: &str, load: Load) -> ReadSecret {
-        let key = (namespace.to_owned(), name.to_owned());
+        let key: SecretKey = (namespace.into(), name.into());
         let (secrets, (namespace, name)) = (self.secrets.clone(), key.clone());
         let read = async move || {
             let secret = secrets.read(&namespace, &name).await?;
@@ -46,7 +46,7 @@ pub(super) fn credential(
     secret: Option<&SecretData>,
     by: &SecretRef,
 ) -> Result<Credential, SecretProblem> {
-    let keys = by.keys.as_ref().map(|(k, s)| (k.as_str(), s.as_str()));
+    let keys = by.keys.as_ref().map(|(k, s)| (&**k, &**s));
     let secret = secret.ok_or(SecretProblem::NotFound)?;
     Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)
 }

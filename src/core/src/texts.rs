@@ -17,6 +17,11 @@ impl Texts {
         self.0.insert(Arc::clone(&text));
         text
     }
+
+    /// Keeps only what somebody else holds, too.
+    pub fn forget_unused(&mut self) {
+        self.0.retain(|text| Arc::strong_count(text) > 1);
+    }
 }
 
 #[cfg(test)]
@@ -31,5 +36,14 @@ mod tests {
             (&*one, Arc::ptr_eq(&one, &other), &*texts.shared("b")),
             ("a", true, "b")
         );
+    }
+
+    #[test]
+    fn a_text_that_nobody_holds_is_forgotten() {
+        let mut texts = Texts::default();
+        let held = texts.shared("held");
+        drop(texts.shared("dropped"));
+        texts.forget_unused();
+        assert_eq!(texts.0.into_iter().collect::<Vec<_>>(), [held]);
     }
 }

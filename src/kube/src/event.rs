@@ -86,7 +86,7 @@ impl Regarding {
             Regarding::Registry(key) => (
                 ReplicationRegistry::api_version(&()),
                 ReplicationRegistry::kind(&()),
-                Some(key.namespace.clone()),
+                Some(key.namespace.to_string()),
             ),
             Regarding::Account(_) => (SwrAccount::api_version(&()), SwrAccount::kind(&()), None),
         };

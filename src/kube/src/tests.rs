@@ -115,10 +115,7 @@ fn object() -> Object {
 }
 
 fn key() -> ObjectKey {
-    ObjectKey {
-        namespace: "images".to_owned(),
-        name: "a".to_owned(),
-    }
+    ObjectKey::new("images", "a")
 }
 
 fn account() -> SwrAccount {

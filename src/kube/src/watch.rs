@@ -22,8 +22,9 @@ use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
 use swr_operator_core::answer::Labels;
-use swr_operator_core::desired::{self, Scope};
+use swr_operator_core::desired::{self, InstanceId, Scope};
 use swr_operator_core::object::{Deletion, Object, ObjectKey, Version, requested_at};
+use swr_operator_core::texts::Texts;
 
 /// The API server ends a watch after this time, and a fresh one begins where it ended.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -77,10 +78,7 @@ impl Seen {
         let meta = guarded.meta();
         let cr = guarded.0.as_deref().ok();
         Some(Seen {
-            key: ObjectKey {
-                namespace: meta.namespace.clone()?,
-                name: meta.name.clone()?,
-            },
+            key: ObjectKey::new(meta.namespace.as_deref()?, meta.name.as_deref()?),
             uid: meta.uid.clone()?,
             version: Version(meta.resource_version.clone()?),
             generation: meta.generation.unwrap_or_default(),
@@ -121,6 +119,25 @@ fn seen(guarded: Guarded<ReplicationRegistry>) -> Option<Seen> {
         object: guarded.0.ok(),
         ..seen?
     })
+}
+
+/// Thousands of objects have one namespace, one account and one instance: each name is kept once.
+fn sharing(texts: &mut Texts, event: Event<Seen>) -> Event<Seen> {
+    match event {
+        Event::Applied(mut seen) => {
+            seen.key.namespace = texts.shared(&seen.key.namespace);
+            if let Some(scope) = &mut seen.scope {
+                scope.account = texts.shared(&scope.account);
+                scope.instance = InstanceId::new(texts.shared(scope.instance.as_str()));
+            }
+            Event::Applied(seen)
+        }
+        Event::Listed => {
+            texts.forget_unused();
+            Event::Listed
+        }
+        Event::Listing | Event::Deleted(_) | Event::Failing(_) => event,
+    }
 }
 
 /// What a watch tells.
@@ -167,7 +184,8 @@ pub fn watch_objects(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    shown(resilient(api), seen)
+    let mut texts = Texts::default();
+    shown(resilient(api), seen).map(move |event| sharing(&mut texts, event))
 }
 
 /// An account as a watch shows it.

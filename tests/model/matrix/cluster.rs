@@ -175,7 +175,7 @@ impl Cluster {
     ) -> Result<Object, KubeFailure> {
         let Write { base, change } = write;
         let version = self.version();
-        let Some(stored) = self.objects.get_mut(&base.key.name) else {
+        let Some(stored) = self.objects.get_mut(&*base.key.name) else {
             return Err(KubeFailure::NotFound);
         };
         let accepts_stale = self.lie == Lie::AcceptsStaleWrites;
@@ -213,7 +213,7 @@ impl Cluster {
             return Ok(new);
         }
         if new.deleting && new.finalizers.is_empty() {
-            self.objects.remove(&base.key.name);
+            self.objects.remove(&*base.key.name);
         } else {
             stored.previous = Some(old);
             stored.object = new.clone();

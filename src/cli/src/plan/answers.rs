@@ -175,10 +175,10 @@ impl Answers<'_> {
     }
 
     fn account(&self, subject: &Subject) -> Result<Account, AccountProblem> {
-        let reached = self.accounts.get(&subject.object.scope.account);
+        let reached = self.accounts.get(&*subject.object.scope.account);
         let reached = reached.ok_or(AccountProblem::NotFound)?;
         let account = &reached.as_ref().map_err(Clone::clone)?.account;
-        let labels = self.labels.get(&subject.object.key.namespace);
+        let labels = self.labels.get(&*subject.object.key.namespace);
         Ok(Account {
             namespace_labels: labels.cloned().unwrap_or_default(),
             ..account.clone()
@@ -221,16 +221,15 @@ impl Answers<'_> {
         secret: &SecretData,
         by: &SecretRef,
     ) -> Result<Sealed, SecretProblem> {
-        let keys = by
-            .keys
-            .as_ref()
-            .map(|(one, other)| (one.as_str(), other.as_str()));
+        let keys = by.keys.as_ref().map(|(one, other)| (&**one, &**other));
         let credential = Credential::from_secret(secret, keys).map_err(SecretProblem::Rejected)?;
         Ok(self.sealer.seal(&subject.object.uid, &credential))
     }
 
     async fn read_accounts(&mut self, subjects: &[Subject]) -> Result<(), Failure> {
-        let used = subjects.iter().map(|it| it.object.scope.account.clone());
+        let used = subjects
+            .iter()
+            .map(|it| it.object.scope.account.to_string());
         for name in used.collect::<BTreeSet<String>>() {
             let reached = self.reach(&name).await?;
             if let Ok(reached) = &reached
@@ -273,7 +272,9 @@ impl Answers<'_> {
         let Some(session) = self.session else {
             return Ok(());
         };
-        let namespaces = subjects.iter().map(|it| it.object.key.namespace.clone());
+        let namespaces = subjects
+            .iter()
+            .map(|it| it.object.key.namespace.to_string());
         let mut namespaces: BTreeSet<String> = namespaces.collect();
         namespaces.retain(|namespace| !self.labels.contains_key(namespace));
         for namespace in namespaces {
@@ -339,7 +340,7 @@ impl Answers<'_> {
         }
         let this = &*self;
         let lists = scopes.into_iter().map(|scope| async move {
-            let listed = match this.accounts.get(&scope.account) {
+            let listed = match this.accounts.get(&*scope.account) {
                 Some(Ok(reached)) => reached.reader.list(&scope.instance).await,
                 Some(Err(_)) | None => Err(SwrFailure::new(Class::Transient, Cause::Unreachable)),
             };
@@ -357,8 +358,8 @@ impl Answers<'_> {
 fn secret_key(subject: &Subject) -> Option<(String, String)> {
     let desired = subject.object.desired.as_ref().ok()?;
     Some((
-        subject.object.key.namespace.clone(),
-        desired.secret.name.clone(),
+        subject.object.key.namespace.to_string(),
+        desired.secret.name.to_string(),
     ))
 }
 

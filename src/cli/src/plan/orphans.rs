@@ -119,11 +119,13 @@ async fn find(args: &Args) -> Result<Report, Failure> {
         let name = account.metadata.name.clone().unwrap_or_default();
         let known = account.status.iter().flat_map(|status| &status.instances);
         scopes.extend(known.map(|instance| Scope {
-            account: name.clone(),
+            account: name.as_str().into(),
             instance: InstanceId::new(instance.id.clone()),
         }));
     }
-    scopes.retain(|scope| args.accounts.is_empty() || args.accounts.contains(&scope.account));
+    scopes.retain(|scope| {
+        args.accounts.is_empty() || args.accounts.iter().any(|it| **it == *scope.account)
+    });
     let sealer = Arc::new(random_sealer());
     let manifests = Manifests::default();
     let mut answers = Answers {
@@ -141,13 +143,16 @@ async fn find(args: &Args) -> Result<Report, Failure> {
         inventories: BTreeMap::new(),
         tags: Vec::new(),
     };
-    let names: BTreeSet<String> = scopes.iter().map(|scope| scope.account.clone()).collect();
+    let names: BTreeSet<String> = scopes
+        .iter()
+        .map(|scope| scope.account.to_string())
+        .collect();
     for name in names {
         let reached = answers.reach(&name).await?;
         answers.accounts.insert(name, reached);
     }
     // Of an account that is gone nothing can be asked.
-    scopes.retain(|scope| matches!(answers.accounts.get(&scope.account), Some(Ok(_))));
+    scopes.retain(|scope| matches!(answers.accounts.get(&*scope.account), Some(Ok(_))));
     let instances = scopes.len();
     answers.list(scopes).await;
     let mut orphans = Vec::new();
@@ -160,7 +165,7 @@ async fn find(args: &Args) -> Result<Report, Failure> {
             let is_orphan = tag.is_some_and(|tag| installation.wrote(tag) && !owned.contains(tag));
             if is_orphan {
                 orphans.push(Orphan {
-                    account: scope.account.clone(),
+                    account: scope.account.to_string(),
                     instance_id: scope.instance.as_str().to_owned(),
                     registry_id: record.id.0,
                     name: record.name.clone(),
@@ -179,7 +184,7 @@ async fn find(args: &Args) -> Result<Report, Failure> {
 fn scope_of(object: &Value) -> Option<Scope> {
     let account = object["spec"]["accountRef"]["name"].as_str();
     Some(Scope {
-        account: account.unwrap_or("default").to_owned(),
+        account: account.unwrap_or("default").into(),
         instance: InstanceId::new(object["spec"]["instanceId"].as_str()?),
     })
 }

@@ -203,10 +203,10 @@ impl Planned {
     ) -> Planned {
         let object = &subject.object;
         let mut planned = Planned {
-            namespace: object.key.namespace.clone(),
-            name: object.key.name.clone(),
+            namespace: object.key.namespace.to_string(),
+            name: object.key.name.to_string(),
             file: subject.file.clone(),
-            account: object.scope.account.clone(),
+            account: object.scope.account.to_string(),
             instance_id: object.scope.instance.as_str().to_owned(),
             action: Action::Unknown,
             registry_id: object.status.registry_id,

@@ -114,7 +114,7 @@ impl Subject {
             Ownership::ByName(installation) => installation.as_ref(),
         };
         let key = &self.object.key;
-        let (namespace, name) = (key.namespace.as_str(), key.name.as_str());
+        let (namespace, name) = (&*key.namespace, &*key.name);
         let tags = inventory.into_iter().flat_map(Inventory::tags);
         let mut owners: Vec<Owner> = tags
             .filter_map(|(tag, _)| Owner::named(tag, installation, namespace, name))

@@ -14,16 +14,13 @@ fn at(secs: i64) -> Timestamp {
 
 fn scope(instance: &str) -> Scope {
     Scope {
-        account: "account".to_owned(),
+        account: "account".into(),
         instance: InstanceId::new(instance),
     }
 }
 
 fn key(n: usize) -> ObjectKey {
-    ObjectKey {
-        namespace: "images".to_owned(),
-        name: n.to_string(),
-    }
+    ObjectKey::new("images", n.to_string())
 }
 
 fn seen(n: usize, deletion: Option<Deletion>) -> Seen {

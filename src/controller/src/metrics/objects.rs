@@ -64,13 +64,13 @@ pub struct Shown<'a> {
 #[derive(Clone, Default)]
 struct State(Arc<Mutex<Series>>);
 
-/// Copied at each scrape: ten thousand objects share what they can.
+/// Copied at each scrape: the copy shares the objects, and one that changes meanwhile is copied alone.
 #[derive(Clone, Default)]
 struct Series {
     /// Whether another process reconciles. Then what this one sees is not told: a scrape of both would count each
     /// object twice.
     stands_by: bool,
-    objects: HashMap<Arc<ObjectKey>, OfObject>,
+    objects: HashMap<ObjectKey, Arc<OfObject>>,
     /// Types and reasons of conditions.
     names: Texts,
     accounts: BTreeMap<String, Box<[OfCondition]>>,
@@ -192,6 +192,12 @@ impl Objects {
         self.state.locked()
     }
 
+    fn change<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut OfObject) -> T) -> Option<T> {
+        let mut series = self.locked();
+        let of = series.objects.get_mut(key).map(Arc::make_mut)?;
+        Some(change(of))
+    }
+
     /// The watch shows an object; `created_at` if that was while this process ran.
     pub fn seen(
         &self,
@@ -203,10 +209,7 @@ impl Objects {
         now: Timestamp,
     ) {
         let mut series = self.locked();
-        let object = match series.objects.get_mut(key) {
-            Some(object) => object,
-            None => series.objects.entry(Arc::new(key.clone())).or_default(),
-        };
+        let object = Arc::make_mut(series.objects.entry(key.clone()).or_default());
         let uid = tag::uid_bytes(uid);
         if object.uid != uid {
             *object = OfObject {
@@ -234,7 +237,7 @@ impl Objects {
     pub fn begin(&self) {
         let mut series = self.locked();
         series.stands_by = false;
-        for of in series.objects.values_mut() {
+        for of in series.objects.values_mut().map(Arc::make_mut) {
             of.new_since = None;
             of.changed_at = None;
         }
@@ -256,7 +259,8 @@ impl Objects {
         let mut series = self.locked();
         let Series { objects, names, .. } = &mut *series;
         let uid = tag::uid_bytes(&object.uid);
-        let Some(of) = objects.get_mut(&object.key).filter(|of| of.uid == uid) else {
+        let of = objects.get_mut(&object.key).filter(|of| of.uid == uid);
+        let Some(of) = of.map(Arc::make_mut) else {
             return;
         };
         let last = Last {
@@ -286,22 +290,18 @@ impl Objects {
 
     /// A poll found the object's registry as it was.
     pub fn verified(&self, key: &ObjectKey, now: Timestamp) {
-        if let Some(of) = self.locked().objects.get_mut(key)
-            && let Some(last) = &of.shown
-            && !last.is("Synced", ConditionStatus::Unknown)
-        {
-            of.last_success = Some(now);
-        }
+        self.change(key, |of| {
+            let last = of.shown.as_ref();
+            if last.is_some_and(|last| !last.is("Synced", ConditionStatus::Unknown)) {
+                of.last_success = Some(now);
+            }
+        });
     }
 
     /// Our finalizer is off.
     pub fn released(&self, key: &ObjectKey, now: Timestamp) {
-        let mut series = self.locked();
-        let since = series
-            .objects
-            .get_mut(key)
-            .and_then(|of| of.deleting_since.take());
-        if let Some(since) = since {
+        let since = self.change(key, |of| of.deleting_since.take());
+        if let Some(since) = since.flatten() {
             let kind = KindLabel { kind: OBJECT };
             self.deletion.get_or_create(&kind).observe(secs(since, now));
         }
@@ -313,23 +313,17 @@ impl Objects {
             let field = change.field.path();
             self.drift_fields.get_or_create(&FieldLabel { field }).inc();
         }
-        if let Some(of) = self.locked().objects.get_mut(key) {
-            of.drift_detected += 1;
-        }
+        self.change(key, |of| of.drift_detected += 1);
     }
 
     /// And SWR took them back.
     pub fn drift_corrected(&self, key: &ObjectKey) {
-        if let Some(of) = self.locked().objects.get_mut(key) {
-            of.drift_corrected += 1;
-        }
+        self.change(key, |of| of.drift_corrected += 1);
     }
 
     /// SWR took a credential that was changed in its Secret.
     pub fn credential_rotated(&self, key: &ObjectKey) {
-        if let Some(of) = self.locked().objects.get_mut(key) {
-            of.rotations += 1;
-        }
+        self.change(key, |of| of.rotations += 1);
     }
 
     /// An account has these conditions.
@@ -368,7 +362,7 @@ impl Objects {
 
 impl Series {
     fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &OfObject)> {
-        self.objects.iter().map(|(key, of)| (&**key, of))
+        self.objects.iter().map(|(key, of)| (key, &**of))
     }
 }
 
@@ -536,8 +530,7 @@ fn encode_conditions(
     )?;
     let objects = series.objects().flat_map(|(key, of)| {
         let conditions = of.shown.iter().flat_map(|last| &last.conditions);
-        conditions
-            .map(move |condition| (OBJECT, key.namespace.as_str(), key.name.as_str(), condition))
+        conditions.map(move |condition| (OBJECT, &*key.namespace, &*key.name, condition))
     });
     let accounts = series.accounts.iter().flat_map(|(name, conditions)| {
         conditions
@@ -584,7 +577,7 @@ fn counter<'a>(
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (key, value) in values {
-        let labels = [("namespace", &key.namespace), ("name", &key.name)];
+        let labels = [("namespace", &*key.namespace), ("name", &*key.name)];
         metric
             .encode_family(&labels)?
             .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
@@ -597,10 +590,7 @@ mod tests {
     use super::*;
 
     fn key() -> ObjectKey {
-        ObjectKey {
-            namespace: "images".to_owned(),
-            name: "harbor-dr".to_owned(),
-        }
+        ObjectKey::new("images", "harbor-dr")
     }
 
     fn at(secs: i64) -> Timestamp {

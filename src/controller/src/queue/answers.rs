@@ -69,7 +69,7 @@ impl Queue {
             .entries
             .values()
             .filter_map(|entry| entry.seen.scope.as_ref());
-        scopes.filter(|scope| scope.account == account).count()
+        scopes.filter(|scope| *scope.account == *account).count()
     }
 
     /// The objects of a scope that have a baseline.
@@ -104,7 +104,7 @@ impl Queue {
     pub(in super::super) fn running_in(&self, namespace: &str) -> Vec<ObjectKey> {
         let entries = self.entries.iter();
         let running = entries.filter(|(key, entry)| {
-            key.namespace == namespace && matches!(entry.state, State::Running { .. })
+            *key.namespace == *namespace && matches!(entry.state, State::Running { .. })
         });
         running.map(|(key, _)| key.clone()).collect()
     }
@@ -175,7 +175,7 @@ impl Queue {
             .values()
             .filter_map(|entry| entry.seen.scope.as_ref());
         scopes
-            .map(|scope| (scope.account.as_str(), scope.instance.as_str()))
+            .map(|scope| (&*scope.account, scope.instance.as_str()))
             .collect()
     }
 

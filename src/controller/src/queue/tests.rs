@@ -7,15 +7,13 @@ use super::watched::WATCHED_BYTES_MAX;
 use super::*;
 use swr_operator_core::desired::InstanceId;
 use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::reconcile::Memory;
 use swr_operator_core::summary::{Blocker, Operation};
 
 mod crowds;
 
 fn key(name: &str) -> ObjectKey {
-    ObjectKey {
-        namespace: "images".to_owned(),
-        name: name.to_owned(),
-    }
+    ObjectKey::new("images", name)
 }
 
 /// An object whose finalizer is on.
@@ -43,7 +41,7 @@ const WAITS: Requeue = Requeue::Instance {
 
 fn scope(instance: &str) -> Scope {
     Scope {
-        account: "account".to_owned(),
+        account: "account".into(),
         instance: InstanceId::new(instance.to_owned()),
     }
 }
@@ -72,7 +70,7 @@ fn ended(requeue: Requeue) -> Ended {
 }
 
 fn take(queue: &mut Queue, now: i64) -> Option<String> {
-    queue.next(at(now)).map(|turn| turn.key.name)
+    queue.next(at(now)).map(|turn| turn.key.name.to_string())
 }
 
 fn finish(queue: &mut Queue, name: &str, requeue: Requeue, now: i64) {
@@ -430,7 +428,7 @@ fn an_object_that_waits_for_its_secret_counts_until_it_does_no_more() {
     let missing = || Ended {
         verdict: Verdict::NoCredential {
             secret: SecretRef {
-                name: "login".to_owned(),
+                name: "login".into(),
                 keys: None,
             },
             problem: SecretProblem::NotFound,

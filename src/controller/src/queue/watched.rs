@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::object::{Object, ObjectKey, Version};
-use swr_operator_core::reconcile::{Memory, Watched};
+use swr_operator_core::reconcile::Watched;
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 
 use super::super::lanes::Lane;
+use super::remembered::Remembered;
 use super::{Entry, Queue, State};
 
 /// Changes of one object that are reconciled without delay within [`CHANGES_SECS`]; further ones
@@ -63,7 +64,7 @@ impl Queue {
                         state: State::Idle,
                         failures: 0,
                         due: None,
-                        memory: Memory::default(),
+                        memory: Remembered::default(),
                         baseline: None,
                         waiting_for: None,
                         needs: None,
@@ -163,7 +164,7 @@ impl Queue {
     /// A complete list of a namespace (of all, if `None`) begins.
     pub(in super::super) fn listing(&mut self, namespace: Option<&str>) {
         for (key, entry) in &mut self.entries {
-            if namespace.is_none_or(|namespace| key.namespace == namespace) {
+            if namespace.is_none_or(|namespace| *key.namespace == *namespace) {
                 entry.listed = false;
             }
         }
@@ -175,7 +176,7 @@ impl Queue {
             .entries
             .iter()
             .filter(|(key, entry)| {
-                !entry.listed && namespace.is_none_or(|namespace| key.namespace == namespace)
+                !entry.listed && namespace.is_none_or(|namespace| *key.namespace == *namespace)
             })
             .map(|(key, _)| key.clone())
             .collect();

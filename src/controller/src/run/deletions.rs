@@ -72,7 +72,7 @@ impl Loop {
         };
         let scope = &judgement.scope;
         tracing::warn!(
-            account = scope.account,
+            account = %scope.account,
             instance = %scope.instance,
             deleting,
             of,

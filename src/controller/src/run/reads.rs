@@ -61,7 +61,7 @@ impl Loop {
         });
         let Some((polled, differing, moves)) = compared else {
             tracing::error!(
-                account = scope.account,
+                account = %scope.account,
                 instance = %scope.instance,
                 "a read of an instance panicked; this is a bug, please report it"
             );
@@ -70,7 +70,7 @@ impl Loop {
             return;
         };
         tracing::debug!(
-            account = scope.account,
+            account = %scope.account,
             instance = %scope.instance,
             ?purpose,
             differing = differing.len(),
@@ -111,7 +111,7 @@ impl Loop {
     fn testifies(&mut self, scope: &Scope, testimony: Testimony) {
         if self.schedule.testifies(scope, testimony) {
             tracing::warn!(
-                account = scope.account,
+                account = %scope.account,
                 instance = %scope.instance,
                 "a change of a target's health moved updated_at: what is changed in SWR without showing is not noticed in this instance until the operator starts anew"
             );

@@ -264,15 +264,12 @@ impl Site {
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     fn key(&self, name: &str) -> ObjectKey {
-        ObjectKey {
-            namespace: NAMESPACE.to_owned(),
-            name: name.to_owned(),
-        }
+        ObjectKey::new(NAMESPACE, name)
     }
 
     pub(super) async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, KubeFailure> {
         tokio::time::sleep(KUBE_TAKES).await;
-        Ok(self.objects().all.get(&key.name).and_then(Object::from_cr))
+        Ok(self.objects().all.get(&*key.name).and_then(Object::from_cr))
     }
 
     /// A write that is bound to the version that was decided upon.
@@ -283,7 +280,7 @@ impl Site {
     ) -> Result<Object, KubeFailure> {
         tokio::time::sleep(KUBE_TAKES).await;
         let name = &decided_on.key.name;
-        let stands = self.objects().all.get(name).and_then(Object::from_cr);
+        let stands = self.objects().all.get(&**name).and_then(Object::from_cr);
         let stands = stands.ok_or(KubeFailure::NotFound)?;
         if stands.version != decided_on.version {
             return Err(KubeFailure::Conflict);

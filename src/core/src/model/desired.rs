@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,15 +16,16 @@ use crate::api::registry::{
 };
 use crate::url;
 
+// The objects of an instance hold its id many times, as they do account, Secret and namespace: a clone shares the text.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// From the text that a person or SWR gave.
-            pub fn new(text: impl Into<String>) -> Self {
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
                 $name(text.into())
             }
 
@@ -68,7 +70,7 @@ impl fmt::Display for RegistryId {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
     /// Name of the `SwrAccount`.
-    pub account: String,
+    pub account: Arc<str>,
     /// The instance that replicates.
     pub instance: InstanceId,
 }
@@ -77,7 +79,7 @@ impl Scope {
     /// The scope an object names, however invalid the rest of its spec is: a deletion needs it.
     pub fn of(object: &ReplicationRegistry) -> Self {
         Scope {
-            account: object.spec.account_ref.name.clone(),
+            account: object.spec.account_ref.name.as_str().into(),
             instance: InstanceId::new(object.spec.instance_id.clone()),
         }
     }
@@ -147,9 +149,9 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretRef {
     /// Name of the Secret in the object's namespace.
-    pub name: String,
+    pub name: Arc<str>,
     /// Keys of access key and access secret, if given.
-    pub keys: Option<(String, String)>,
+    pub keys: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// Everything an object asks for.
@@ -288,12 +290,13 @@ impl Desired {
                     target,
                 },
                 secret: SecretRef {
-                    name: spec.credential_secret_ref.name.clone(),
-                    keys: spec
-                        .credential_secret_ref
-                        .keys
-                        .as_ref()
-                        .map(|keys| (keys.access_key.clone(), keys.access_secret.clone())),
+                    name: spec.credential_secret_ref.name.as_str().into(),
+                    keys: spec.credential_secret_ref.keys.as_ref().map(|keys| {
+                        (
+                            keys.access_key.as_str().into(),
+                            keys.access_secret.as_str().into(),
+                        )
+                    }),
                 },
                 mode: spec.mode,
                 adoption,

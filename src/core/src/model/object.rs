@@ -1,6 +1,7 @@
 //! CR -> what a decision needs of it, once and whole. Knows no patch format.
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize as _;
@@ -11,13 +12,23 @@ use crate::api::{FINALIZER, REQUESTED_AT};
 use crate::credential::Fingerprint;
 use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope, Target};
 
-/// Namespace and name of an object.
+/// Namespace and name of an object. Queue, watch and metrics hold it many times: a clone shares the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of `namespace/name`.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        ObjectKey {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
 }
 
 impl fmt::Display for ObjectKey {
@@ -138,17 +149,14 @@ impl Object {
         let meta: ObjectMeta = serde_json::from_value(word("/metadata")).ok()?;
         let requested_at = requested_at(&meta);
         Some(Object {
-            key: ObjectKey {
-                namespace: meta.namespace?,
-                name: meta.name?,
-            },
+            key: ObjectKey::new(meta.namespace?, meta.name?),
             uid: meta.uid?,
             version: Version(meta.resource_version?),
             generation: meta.generation.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
             finalizers: meta.finalizers.unwrap_or_default(),
             scope: Scope {
-                account: text("/spec/accountRef/name").unwrap_or_else(|| "default".to_owned()),
+                account: text("/spec/accountRef/name").map_or("default".into(), Arc::from),
                 instance: InstanceId::new(text("/spec/instanceId").unwrap_or_default()),
             },
             desired: Err(vec![Invalid {
@@ -171,10 +179,7 @@ impl Object {
     pub fn from_cr(cr: &ReplicationRegistry) -> Option<Object> {
         let meta = &cr.metadata;
         Some(Object {
-            key: ObjectKey {
-                namespace: meta.namespace.clone()?,
-                name: meta.name.clone()?,
-            },
+            key: ObjectKey::new(meta.namespace.as_deref()?, meta.name.as_deref()?),
             uid: meta.uid.clone()?,
             version: Version(meta.resource_version.clone()?),
             generation: meta.generation.unwrap_or_default(),
@@ -356,7 +361,7 @@ mod tests {
             }])
         };
         let at = || serde_json::json!("2026-01-01T00:00:00Z");
-        let counted = |stage| Some(("default".to_owned(), stage));
+        let counted = |stage| Some(("default".into(), stage));
         assert_eq!(deletion(&|_| {}), counted(Stage::New));
         let begun = |value: &mut serde_json::Value| value["status"]["deletionAttemptedAt"] = at();
         assert_eq!(deletion(&begun), counted(Stage::Begun));

@@ -79,7 +79,7 @@ pub fn status(
     }
     if let Some((secret, fingerprint, at)) = &summary.sent {
         new.credential = Some(SentCredential {
-            secret_name: secret.clone(),
+            secret_name: secret.to_string(),
             fingerprint: fingerprint.as_str().to_owned(),
             sent_at: *at,
         });

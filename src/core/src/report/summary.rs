@@ -1,5 +1,7 @@
 //! What a reconcile found and did: the one value from which status, requeue and the next poll follow.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::answer::{AccountProblem, SecretProblem};
@@ -283,7 +285,7 @@ pub struct Summary {
     /// The remote identity of our registry.
     pub binding: Option<Binding>,
     /// The credential that was sent: name of its Secret, fingerprint, time.
-    pub sent: Option<(String, Fingerprint, Timestamp)>,
+    pub sent: Option<(Arc<str>, Fingerprint, Timestamp)>,
     /// What is known of our registry beyond what SWR shows.
     pub applied: Option<Applied>,
     /// Which registries carry our tag, if that was observed.

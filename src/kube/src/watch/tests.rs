@@ -173,7 +173,7 @@ async fn watch_for(secs: u64, client: Client) -> Vec<String> {
     let names = Mutex::new(Vec::new());
     let watch = watch_objects(client, None).for_each(|event| {
         if let Event::Applied(seen) = event {
-            names.lock().unwrap().push(seen.key.name);
+            names.lock().unwrap().push(seen.key.name.to_string());
         }
         futures::future::ready(())
     });

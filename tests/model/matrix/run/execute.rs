@@ -47,10 +47,7 @@ impl Run {
         }
         let upon = watched.as_ref().map(|it| it.object.version.clone());
         let reconcile = Reconcile {
-            key: ObjectKey {
-                namespace: NAMESPACE.to_owned(),
-                name: name.to_owned(),
-            },
+            key: ObjectKey::new(NAMESPACE, name),
             uid: object.uid.clone(),
             owner,
             windows: self.windows,
@@ -92,7 +89,7 @@ impl Run {
                 then.resume(answer, self.clock())
             }
             Effect::ReadSecret { secret: by, then } => {
-                if by.name != "login" {
+                if *by.name != *"login" {
                     self.wrong.push("S11 another Secret is read".to_owned());
                 }
                 let fault = self.point(Point::ReadSecret, name)?;

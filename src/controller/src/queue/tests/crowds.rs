@@ -71,7 +71,7 @@ fn a_namespace_with_few_objects_has_its_turn_among_ten_thousand() {
     let mut queue = Queue::default();
     let of = |namespace: &str, n: usize| {
         let mut seen = seen_in(&format!("o{n}"), "busy");
-        seen.key.namespace = namespace.to_owned();
+        seen.key.namespace = namespace.into();
         seen.uid = format!("uid-{namespace}-{n}");
         seen
     };
@@ -82,7 +82,8 @@ fn a_namespace_with_few_objects_has_its_turn_among_ten_thousand() {
     }
     queue.applied(of("few", 0), at(0));
     let turns = std::iter::from_fn(|| queue.next(at(0)));
-    let namespaces: Vec<String> = turns.map(|turn| turn.key.namespace).take(100).collect();
+    let namespaces = turns.map(|turn| turn.key.namespace.to_string());
+    let namespaces: Vec<String> = namespaces.take(100).collect();
     let few = namespaces.iter().position(|namespace| namespace == "few");
     assert_eq!(few, Some(10), "after one of each other");
     // The others share the rest alike.

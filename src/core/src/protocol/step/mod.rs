@@ -224,7 +224,7 @@ fn is_granted(work: &Work, account: &Account, desired: &Desired) -> bool {
 
 fn grant(work: &Work, account: &Account, desired: &Desired) -> Result<(), Denied> {
     let object = &work.object;
-    let namespace = (object.key.namespace.as_str(), &account.namespace_labels);
+    let namespace = (&*object.key.namespace, &account.namespace_labels);
     let instance = &object.scope.instance;
     grant::check(&account.grants, namespace, instance, &desired.registry)
 }

@@ -199,10 +199,7 @@ impl World {
 
     fn reconcile_from(&mut self, watched: Option<Watched>) -> Verdict {
         let reconcile = Reconcile {
-            key: ObjectKey {
-                namespace: "images".to_owned(),
-                name: "harbor-dr".to_owned(),
-            },
+            key: ObjectKey::new("images", "harbor-dr"),
             uid: UID.to_owned(),
             owner: owner(),
             windows: WINDOWS,

@@ -262,7 +262,7 @@ fn what_a_person_must_change_is_stalled_and_says_so() {
 fn a_missing_secret_passes_by_itself_and_a_bad_one_does_not() {
     let verdict = |problem| Verdict::NoCredential {
         secret: SecretRef {
-            name: "login".to_owned(),
+            name: "login".into(),
             keys: None,
         },
         problem,
@@ -307,7 +307,7 @@ fn a_secret_that_lacks_a_key_may_be_on_its_way_for_a_minute() {
         };
         let verdict = Verdict::NoCredential {
             secret: SecretRef {
-                name: "login".to_owned(),
+                name: "login".into(),
                 keys: None,
             },
             problem: SecretProblem::Rejected(rejected),

@@ -26,7 +26,7 @@ pub(super) fn account_message(account: &str, problem: &AccountProblem) -> String
 pub(super) fn conflict_message(object: &Object, foreign: Foreign) -> String {
     let name = match &object.desired {
         Ok(desired) => desired.registry.name.as_str(),
-        Err(_) => object.key.name.as_str(),
+        Err(_) => &object.key.name,
     };
     match foreign {
         Foreign::Untagged => format!(

@@ -81,13 +81,13 @@ impl Listener {
                 "listed".to_owned()
             }
             Event::Applied(seen) => {
-                let name = seen.key.name;
+                let name = seen.key.name.to_string();
                 let state = self.listed.as_mut().unwrap_or(&mut self.state);
                 state.insert(name.clone(), seen.generation);
                 name
             }
             Event::Deleted(seen) => {
-                self.state.remove(&seen.key.name);
+                self.state.remove(&*seen.key.name);
                 format!("-{}", seen.key.name)
             }
             Event::Failing(_) => "failing".to_owned(),
