@@ -61,6 +61,9 @@ pub fn mutants(shard: &str) -> Result<(), Error> {
             "swr-operator-core",
             "--shard",
             shard,
+            // Each part takes from every file, so that one is a sample of all.
+            "--sharding",
+            "round-robin",
         ])
         .args([
             "--output",
@@ -68,7 +71,9 @@ pub fn mutants(shard: &str) -> Result<(), Error> {
             "--no-shuffle",
             "--colors",
             "never",
-        ]);
+        ])
+        // A loop that a breakage makes endless is noticed; the tests take 10 s.
+        .args(["--timeout", "60", "--cargo-test-arg=--lib"]);
     cargo::stream(command)
 }
 
