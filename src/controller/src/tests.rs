@@ -1,6 +1,7 @@
-//! What several parts of the controller do together, in virtual time and without Kubernetes.
+//! What several parts of the controller do together, in virtual time and without a cluster.
 
+mod kubernetes;
 mod outage;
-mod reconcile;
+mod panics;
 mod shell;
 mod site;

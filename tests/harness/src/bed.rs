@@ -92,40 +92,30 @@ impl Bed {
             plane,
             folder,
         };
-        let port = match &plan.operator {
+        let metrics = match &plan.operator {
             Some(operator) => Some(bed.start_operator(operator, &executables, &token)?),
             None => None,
         };
-        bed.write_environment(&executables, port)?;
+        bed.write_environment(&executables, metrics)?;
         Ok(bed)
     }
 
-    /// Returns the port of the metrics.
+    /// Returns where its metrics are.
     fn start_operator(
         &mut self,
         plan: &OperatorPlan,
         executables: &Executables,
         token: &Path,
-    ) -> Result<u16, Error> {
-        let [health, metrics] = environment::free_ports()?;
-        let health = format!("127.0.0.1:{health}");
-        let metrics_address = format!("127.0.0.1:{metrics}");
-        let endpoint = self.simulator.endpoint().to_owned();
-        let flags = [
-            ("--namespace", NAMESPACE),
-            ("--swr-endpoint", &endpoint),
-            ("--iam-endpoint", &endpoint),
-            ("--poll-interval", plan.windows.poll_interval),
-            ("--settle", plan.windows.settle),
-            ("--write-deadline", "3s"),
-            ("--read-deadline", "5s"),
-            ("--health-address", &health),
-            ("--metrics-address", &metrics_address),
-        ];
-        let mut args: Vec<String> = flags
-            .iter()
-            .flat_map(|(flag, value)| [(*flag).into(), (*value).into()])
-            .collect();
+    ) -> Result<String, Error> {
+        let (mut args, addresses) = operator_flags(
+            &self.simulator,
+            &[
+                ("--poll-interval", plan.windows.poll_interval),
+                ("--settle", plan.windows.settle),
+                ("--write-deadline", "3s"),
+                ("--read-deadline", "5s"),
+            ],
+        )?;
         args.extend(plan.args.iter().cloned());
         let operator = self.operator.insert(Operator::spawn(&OperatorOptions {
             binary: executables.get("swr-operator")?.to_path_buf(),
@@ -133,8 +123,8 @@ impl Bed {
             args,
             log_path: self.folder.0.join("operator.log"),
         })?);
-        operator.await_ready(&format!("http://{health}/readyz"), OPERATOR_READY)?;
-        Ok(metrics)
+        operator.await_ready(&addresses.readyz, OPERATOR_READY)?;
+        Ok(addresses.metrics)
     }
 
     /// The file that a shell sources to talk with this bed.
@@ -142,7 +132,11 @@ impl Bed {
         self.folder.environment_file()
     }
 
-    fn write_environment(&self, executables: &Executables, port: Option<u16>) -> Result<(), Error> {
+    fn write_environment(
+        &self,
+        executables: &Executables,
+        metrics: Option<String>,
+    ) -> Result<(), Error> {
         let programs = self.link_programs(executables)?;
         let mut variables = vec![
             ("KUBECONFIG", self.plane.kubeconfig().display().to_string()),
@@ -166,12 +160,9 @@ impl Bed {
                 self.plane.audit_log().display().to_string(),
             ),
         ];
-        if let (Some(operator), Some(port)) = (&self.operator, port) {
+        if let (Some(operator), Some(metrics)) = (&self.operator, metrics) {
             variables.push(("OPERATOR_PID", operator.pid().to_string()));
-            variables.push((
-                "OPERATOR_METRICS",
-                format!("http://127.0.0.1:{port}/metrics"),
-            ));
+            variables.push(("OPERATOR_METRICS", metrics));
         }
         let mut text = String::from("# Of the running `cargo dev`; source it in sh.\n");
         for (name, value) in variables {
@@ -257,6 +248,37 @@ pub fn simulator_options(binary: &Path, folder: &Path) -> SimulatorOptions {
         switches: Vec::new(),
         log_path: folder.join("simulator.log"),
     }
+}
+
+/// Where an operator of a bed answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) readyz: String,
+    pub(crate) metrics: String,
+}
+
+/// Flags of an operator that finds this simulator and listens where nobody else does, and these.
+pub(crate) fn operator_flags(
+    simulator: &Simulator,
+    more: &[(&str, &str)],
+) -> Result<(Vec<String>, Addresses), Error> {
+    let [health, metrics] = environment::free_ports()?;
+    let [health, metrics] = [health, metrics].map(|port| format!("127.0.0.1:{port}"));
+    let endpoint = simulator.endpoint();
+    let flags = [
+        ("--namespace", NAMESPACE),
+        ("--swr-endpoint", endpoint),
+        ("--iam-endpoint", endpoint),
+        ("--health-address", &health),
+        ("--metrics-address", &metrics),
+    ];
+    let words = flags.iter().chain(more);
+    let words = words.flat_map(|(flag, value)| [*flag, *value].map(str::to_owned));
+    let addresses = Addresses {
+        readyz: format!("http://{health}/readyz"),
+        metrics: format!("http://{metrics}/metrics"),
+    };
+    Ok((words.collect(), addresses))
 }
 
 /// The account `default`, which grants everything, and its key.

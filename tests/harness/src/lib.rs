@@ -17,6 +17,7 @@
 //! | [`suite`] | `cargo dev test`, `cargo dev faults` |
 //! | [`scenarios`] | what of `docs/reliability.md` passed |
 //! | [`bench`] | `cargo dev bench` |
+//! | [`soak`] | `cargo dev soak` |
 //! | [`fuzz`] | `cargo dev fuzz` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
@@ -50,6 +51,7 @@ pub mod proxy;
 pub mod sbom;
 pub mod scenarios;
 pub mod simulator;
+pub mod soak;
 pub mod suite;
 pub mod tools;
 pub mod wait;

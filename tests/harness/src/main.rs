@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, bench, demo, environment, fuzz, image, sbom, suite, tools};
+use harness::{Error, bench, demo, environment, fuzz, image, sbom, soak, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -44,6 +44,8 @@ enum Command {
     Model,
     /// Measure what the operator costs, beside the floor and other operators; writes target/bench/bench.json
     Bench(bench::Options),
+    /// Let the operator reconcile a hundred thousand times while SWR fails, and judge what it holds and what it left
+    Soak(soak::Options),
     /// Start everything, print `ready`, and stay until Ctrl-C; `target/dev/env` tells a shell where things are
     Up {
         /// Everything but the operator
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::Faults => suite::faults(),
         Command::Model => suite::model(),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Up {
             no_operator,
             install,

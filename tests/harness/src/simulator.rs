@@ -51,6 +51,13 @@ impl Request {
     }
 }
 
+/// So many requests of so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    pub struck: u64,
+    pub of: u64,
+}
+
 #[derive(Debug)]
 pub struct Simulator {
     process: Process,
@@ -162,6 +169,32 @@ impl Simulator {
     pub fn clear_journal(&self) -> Result<(), Error> {
         self.http
             .delete(&format!("{}/_simulator/journal", self.endpoint))
+    }
+
+    /// From now on requests that match are struck by this.
+    pub fn fault(&self, fault: &Value) -> Result<(), Error> {
+        self.http.post_json(&self.faults(), fault).map(drop)
+    }
+
+    /// What the faults in force have struck so far, each of which was for every request.
+    pub fn struck(&self) -> Result<Struck, Error> {
+        let answer = self.http.get_json(&self.faults())?;
+        let of = |field: &'static str| {
+            let faults = answer["faults"].as_array().into_iter().flatten();
+            faults.map(move |fault| fault[field].as_u64().unwrap_or_default())
+        };
+        Ok(Struck {
+            struck: of("struck").sum(),
+            of: of("matched").max().unwrap_or_default(),
+        })
+    }
+
+    pub fn clear_faults(&self) -> Result<(), Error> {
+        self.http.delete(&self.faults())
+    }
+
+    fn faults(&self) -> String {
+        format!("{}/_simulator/faults", self.endpoint)
     }
 
     fn url(&self, path: &str, instance_id: &str) -> String {

@@ -45,10 +45,10 @@ pub(super) const SCENARIOS: [Scenario; 18] = [
             "sigterm_during_a_write_ends_in_time_and_loses_nothing",
         )],
     ),
-    not_covered(
+    shown(
         "P06",
         "A reconcile, a decoder or a destructor panics: it costs one attempt of one object, and the process goes on.",
-        "no test makes the loop of the controller panic",
+        &[test("a_panic_costs_one_attempt_of_one_object_and_is_told")],
     ),
     shown(
         "P07",

@@ -18,6 +18,9 @@ pub(super) struct Stored {
     pub(super) object: Object,
     /// Before its last change.
     pub(super) previous: Option<Object>,
+    /// The generation that was last written into the status of this very object. What a backup brings may name a higher
+    /// one: under another uid generations are counted anew.
+    observed: i64,
 }
 
 /// What a write to an object changes.
@@ -89,6 +92,7 @@ impl Cluster {
             spec,
             object,
             previous: None,
+            observed: 0,
         };
         self.objects.insert(name.to_owned(), stored);
     }
@@ -157,6 +161,7 @@ impl Cluster {
         let version = self.version();
         if let Some(stored) = self.objects.get_mut(name) {
             stored.previous = None;
+            stored.observed = stored.observed.min(status.observed_generation);
             stored.object.status = status;
             stored.object.version = version;
         }
@@ -199,7 +204,7 @@ impl Cluster {
             }
             Change::Status(status) => {
                 new.status = ReplicationRegistryStatus::clone(status);
-                wrong.extend(wrong_status(&old, &new).map(str::to_owned));
+                wrong.extend(wrong_status(&old, &new, stored.observed).map(str::to_owned));
             }
         }
         self.n_writes += 1;
@@ -215,6 +220,9 @@ impl Cluster {
         if new.deleting && new.finalizers.is_empty() {
             self.objects.remove(&*base.key.name);
         } else {
+            if matches!(change, Change::Status(_)) {
+                stored.observed = new.status.observed_generation;
+            }
             stored.previous = Some(old);
             stored.object = new.clone();
         }
@@ -222,15 +230,14 @@ impl Cluster {
     }
 }
 
-/// What S9 forbids.
-fn wrong_status(old: &Object, new: &Object) -> Option<&'static str> {
+/// What S9 forbids, where `seen` is the generation that was last written of this object.
+fn wrong_status(old: &Object, new: &Object, seen: i64) -> Option<&'static str> {
     let (before, after) = (&old.status, &new.status);
     let observed = after.observed_generation;
     if before == after {
         return Some("S9 a status is written that changes nothing");
     }
-    // A restored object may count its generations anew.
-    if observed < before.observed_generation.min(old.generation) || observed > new.generation {
+    if observed < seen || observed > new.generation {
         return Some("S9 observedGeneration goes back or ahead");
     }
     let moves = after.conditions.iter().any(|its| {

@@ -71,7 +71,7 @@ fn drifts(site: &Site, name: &str) {
 
 /// Whether SWR holds what the objects ask for, and each says so.
 fn is_right(site: &Site) -> bool {
-    let names = site.names();
+    let names = site.kubernetes.names();
     let truth = site.truth();
     names.iter().all(|name| site.is_ready(name))
         && truth.len() == names.len()

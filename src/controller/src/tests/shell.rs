@@ -9,17 +9,18 @@ use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_clock as clock;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::{Object, ObjectKey};
-use swr_operator_core::reconcile::Witness;
+use swr_operator_core::reconcile::{Clearance, Witness};
 use swr_operator_core::time;
 use swr_operator_kube::Seen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::reconcile::reconcile;
-use super::site::{Shown, Site, WINDOWS};
+use super::kubernetes::Shown;
+use super::site::{Site, WINDOWS};
 use crate::lanes::Lane;
 use crate::poll::{self, Polled};
 use crate::queue::Queue;
+use crate::reconcile;
 use crate::schedule::{Purpose, Schedule};
 use crate::turn::Ended;
 
@@ -91,16 +92,18 @@ impl Shell {
                 is_believed: testimony.is_some_and(|testimony| testimony.is_believed),
                 may_send: turn.may_resend,
             };
-            let site = Arc::clone(&self.site);
-            self.reconciles.spawn(Box::pin(async move {
+            // What the guard holds back has its own tests.
+            let clearance = Clearance::Given { until: None };
+            let context = Arc::clone(&self.site.context);
+            self.reconciles.spawn(async move {
                 let (key, uid, lane) = (turn.key.clone(), turn.uid.clone(), turn.lane.clone());
                 EndedReconcile {
-                    ended: reconcile(&site, turn, witness).await,
+                    ended: Box::pin(reconcile::run(context, turn, witness, clearance)).await,
                     lane,
                     key,
                     uid,
                 }
-            }));
+            });
         }
         if self.round_at > now {
             return;
@@ -113,11 +116,11 @@ impl Shell {
             .waited_for(self.queue.instances_waited_for(), now);
         for (scope, purpose) in self.schedule.due(now) {
             self.schedule.begins(&scope);
-            let site = Arc::clone(&self.site);
+            let usable = self.site.usable();
             self.reads.spawn(async move {
                 let begun = clock::now();
-                let reader = site.client.reader();
-                let read = poll::observe(&reader, &site.snapshots, &scope.instance, purpose);
+                let reader = usable.client.reader();
+                let read = poll::observe(&reader, &usable.snapshots, &scope.instance, purpose);
                 Polled {
                     observation: read.await,
                     scope,
@@ -149,7 +152,7 @@ impl Shell {
         let moves = poll::moves(&self.queue, polled, before);
         let moved: Vec<ObjectKey> = moves.moved.into_iter().cloned().collect();
         let (testimony, may_send) = (moves.testimony, moves.may_send);
-        let differing = poll::differing(&self.site.sealer, &self.queue, polled);
+        let differing = poll::differing(&self.site.context.sealer, &self.queue, polled);
         match &polled.observation {
             Some(Err(failure)) => {
                 self.schedule.fails(scope, failure, now);

@@ -1,34 +1,34 @@
-//! One account with one instance, and what of the operator stands between the objects and SWR: the real queue, schedule,
-//! observations, client, limiter, step, status and requeue. SWR is the simulator on loopback, in the same runtime, whose
-//! paused clock goes on only when nothing is under way.
-//!
-//! What is not here is what holds a client of Kubernetes: `run`, `reconcile` and `execute`. Their order of events is kept
-//! in short; objects are read and written at once, each write bound to a version.
+//! One account with one instance, and what reconciles its objects: the real `reconcile` and `execute` and all that they
+//! share, the client of SWR and its limiter included. SWR is the simulator on loopback, in the same runtime, whose paused
+//! clock goes on only when nothing is under way.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use swr_operator_api::account::{Grant, Targets};
-use swr_operator_api::registry::{ReplicationRegistry, ReplicationRegistryStatus};
+use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
-use swr_operator_core::answer::{Account, KubeFailure, Labels};
-use swr_operator_core::credential::{Sealer, Sensitive};
-use swr_operator_core::desired::{InstanceId, ProjectId, Region};
-use swr_operator_core::object::{Object, ObjectKey};
+use swr_operator_core::credential::Sealer;
 use swr_operator_core::reconcile::Windows;
 use swr_operator_core::tag::Installation;
 use swr_operator_core::time;
-use swr_operator_swr::{
-    AccessKey, Authentication, Authenticator, Circuitry, Client, Endpoint, Limiter, Limits,
-    ObserveRequests, Settings, Source, Transport, Unobserved,
-};
+use swr_operator_kube::{Objects, Secrets, Standing, publisher};
+use swr_operator_swr::{Endpoint, Endpoints, NodeUrl, ObserveRequests, Settings, Transport};
 use swr_simulator::{Options, Server, serve};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::snapshots::Snapshots;
+use super::kubernetes::{Kubernetes, Shown};
+use crate::accounts::{Accounts, Usable};
+use crate::context::Context;
+use crate::identity::Identity;
+use crate::leadership::Fence;
+use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
+use crate::present::Present;
+use crate::secrets::SharedSecrets;
 
 pub(super) const WINDOWS: Windows = Windows {
     settle_secs: 120,
@@ -40,10 +40,9 @@ pub(super) const WINDOWS: Windows = Windows {
 /// As by default.
 pub(super) const RATE: f64 = 10.0;
 pub(super) const BURST: u32 = 20;
-/// A request to Kubernetes.
-const KUBE_TAKES: Duration = Duration::from_millis(5);
 
-pub(super) const NAMESPACE: &str = "images";
+/// The only one.
+const ACCOUNT: &str = "default";
 
 /// A request that was sent to SWR.
 #[derive(Clone, Copy, Debug)]
@@ -72,103 +71,101 @@ impl ObserveRequests for Requests {
     }
 }
 
-/// What reconciles share.
+/// What reconciles share, and what it stands between.
 pub(super) struct Site {
     pub(super) server: Server,
+    pub(super) kubernetes: Arc<Kubernetes>,
+    pub(super) context: Arc<Context>,
     requests: Arc<Requests>,
-    pub(super) client: Client,
-    pub(super) snapshots: Snapshots,
-    pub(super) sealer: Arc<Sealer>,
-    pub(super) installation: Installation,
-    pub(super) instance: InstanceId,
-    pub(super) account: Account,
-    objects: Mutex<Objects>,
-    shown: mpsc::UnboundedSender<Shown>,
-}
-
-/// What the watch shows.
-pub(super) enum Shown {
-    Applied(Box<ReplicationRegistry>),
-    Deleted(ObjectKey, String),
-}
-
-#[derive(Default)]
-struct Objects {
-    all: BTreeMap<String, ReplicationRegistry>,
-    versions: u64,
+    instance: String,
 }
 
 impl Site {
     pub(super) async fn new(shown: mpsc::UnboundedSender<Shown>) -> Self {
         let options = Options::default();
         let (project, keys) = (options.project.clone(), options.keys.clone());
-        let instance = InstanceId::new(options.instances[0].clone());
+        let instance = options.instances[0].clone();
         let server = serve(options).await.expect("a simulator");
         let requests = Arc::<Requests>::default();
-        let settings = Settings {
+        let transport = Transport::new(Settings {
             requests: Arc::clone(&requests) as Arc<dyn ObserveRequests>,
             ..Settings::default()
-        };
-        let transport = Transport::new(settings).expect("a transport");
-        let key = AccessKey {
-            access_key: keys.access_key,
-            secret_key: Sensitive::new(keys.secret_key),
-            security_token: None,
-        };
-        let authenticator = Arc::new(Authenticator::new(
-            Source::Given(Arc::new(Authentication::AccessKey(key))),
-            transport.clone(),
-            Circuitry {
-                using: Arc::default(),
-                issuing: Arc::default(),
-            },
-        ));
-        let limits = Limits {
-            requests_per_second: RATE,
-            burst: BURST,
-            ..Limits::default()
-        };
-        let limiter = Limiter::of(limits, &authenticator);
-        let sealer = Arc::new(Sealer::new(vec![7; 32]));
-        let project = ProjectId::new(project);
-        let all = || vec!["*".to_owned()];
-        Site {
-            client: Client::new(
-                transport,
-                Endpoint::parse(&server.url()).expect("an endpoint"),
-                project.clone(),
-                authenticator,
-                limiter,
-                Arc::clone(&sealer),
-                Arc::new(Unobserved),
-            ),
-            server,
-            requests,
-            snapshots: Snapshots::new(WINDOWS.settle_secs, RATE),
-            sealer,
-            installation: Installation::from_configured("outage"),
-            account: Account {
-                region: Region::new("cn-north-4"),
-                project,
-                grants: vec![Grant {
-                    namespaces: all(),
-                    namespace_selector: None,
-                    instances: all(),
-                    targets: Targets {
-                        hosts: all(),
-                        ..Targets::default()
-                    },
-                }],
-                namespace_labels: Labels::new(),
-            },
-            instance,
-            objects: Mutex::default(),
+        });
+        let endpoint = Endpoint::parse(&server.url()).expect("an endpoint");
+        let (key, secret) = (&keys.access_key, &keys.secret_key);
+        let kubernetes = Kubernetes::new(
+            &[
+                ("cloud", [("accessKey", key), ("secretKey", secret)]),
+                (
+                    "login",
+                    [("accessKey", "robot"), ("accessSecret", "canary-outage")],
+                ),
+            ],
             shown,
+        );
+        let client = kubernetes.client();
+        let leads = Standing::Leads {
+            until: Timestamp::MAX,
+        };
+        let standing = watch::channel(leads).1;
+        let metrics = Metrics::default();
+        let context = Context {
+            installation: Installation::from_configured("outage"),
+            windows: WINDOWS,
+            read_only: false,
+            started_at: clock::now(),
+            objects: Objects::new(client.clone(), standing.clone()),
+            secrets: SharedSecrets::new(Secrets::new(client.clone())),
+            // Nobody takes them.
+            events: publisher(client, String::new()).0,
+            sealer: Arc::new(Sealer::new(vec![7; 32])),
+            accounts: Accounts::new(
+                Vec::new(),
+                "operator".to_owned(),
+                Identity {
+                    metadata_url: NodeUrl::parse(NodeUrl::METADATA).expect("a URL"),
+                    oidc_token_file: PathBuf::new(),
+                    pod_identity: Ok(None),
+                },
+                Endpoints {
+                    swr: HashMap::from([(String::new(), endpoint)]),
+                    ..Endpoints::default()
+                },
+                transport.expect("a transport"),
+                WINDOWS.settle_secs,
+                metrics.accounts.clone(),
+            ),
+            metrics,
+            namespaces: Namespaces::default(),
+            present: Present::default(),
+            fence: Fence::new(standing),
+        };
+        let Context {
+            secrets,
+            sealer,
+            namespaces,
+            ..
+        } = &context;
+        let account = account(&project);
+        let refreshed = context
+            .accounts
+            .refresh(&account, secrets, sealer, namespaces);
+        refreshed.await;
+        Site {
+            server,
+            kubernetes,
+            context: Arc::new(context),
+            requests,
+            instance,
         }
     }
 
-    fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The account.
+    pub(super) fn usable(&self) -> Arc<Usable> {
+        self.context
+            .accounts
+            .get(ACCOUNT)
+            .expect("the account can be used")
     }
 
     /// Every request since a time.
@@ -178,7 +175,7 @@ impl Site {
     }
 
     pub(super) fn instance_id(&self) -> &str {
-        self.instance.as_str()
+        &self.instance
     }
 
     /// What SWR holds.
@@ -191,118 +188,49 @@ impl Site {
 
     /// Somebody creates an object.
     pub(super) fn create(&self, name: &str) {
-        let cr = json!({
-            "apiVersion": "swr.huaweicloud.com/v1alpha1",
-            "kind": "ReplicationRegistry",
-            "metadata": {
-                "namespace": NAMESPACE, "name": name, "uid": format!("uid-{name}"), "generation": 1,
-            },
-            "spec": {
-                "instanceId": self.instance_id(), "type": "swr-pro",
-                "url": format!("https://{name}.example.com"), "insecure": false,
-                "description": "first", "credentialSecretRef": {"name": "login"},
-            },
+        let spec = json!({
+            "instanceId": self.instance_id(), "type": "swr-pro",
+            "url": format!("https://{name}.example.com"), "insecure": false,
+            "description": "first", "credentialSecretRef": {"name": "login"},
         });
-        let cr = serde_json::from_value(cr).expect("an object");
-        self.objects().all.insert(name.to_owned(), cr);
-        self.change(name, |_| {});
+        self.kubernetes.create(name, &spec);
     }
 
     pub(super) fn describe(&self, name: &str, description: &str) {
-        self.change(name, |cr| {
-            cr.spec.description = Some(description.to_owned());
-            cr.metadata.generation = cr.metadata.generation.map(|it| it + 1);
-        });
+        let patch = json!({"spec": {"description": description}});
+        self.kubernetes.edit(name, patch);
     }
 
     pub(super) fn delete(&self, name: &str) {
-        self.change(name, |cr| {
-            let at = json!(clock::now().to_string());
-            cr.metadata.deletion_timestamp = serde_json::from_value(at).expect("a time");
-            cr.metadata.generation = cr.metadata.generation.map(|it| it + 1);
-        });
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        self.objects().all.keys().cloned().collect()
+        let at = clock::now().to_string();
+        let patch = json!({"metadata": {"deletionTimestamp": at}});
+        self.kubernetes.edit(name, patch);
     }
 
     /// Whether the status says that the newest spec is what SWR holds.
     pub(super) fn is_ready(&self, name: &str) -> bool {
-        let objects = self.objects();
-        let Some(cr) = objects.all.get(name) else {
-            return false;
-        };
-        let status = cr.status.as_ref();
-        status.is_some_and(|status| {
-            let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
-            Some(status.observed_generation) == cr.metadata.generation
-                && ready.is_some_and(|ready| ready.status.as_str() == "True")
+        self.kubernetes.object(name).is_some_and(|object| {
+            let status = &object["status"];
+            let ready = status["conditions"].as_array().into_iter().flatten();
+            let mut ready = ready.filter(|it| it["type"] == "Ready" && it["status"] == "True");
+            status["observedGeneration"] == object["metadata"]["generation"]
+                && ready.next().is_some()
         })
     }
+}
 
-    /// Changes an object; it goes when nothing holds it.
-    fn change(&self, name: &str, change: impl FnOnce(&mut ReplicationRegistry)) {
-        let mut objects = self.objects();
-        objects.versions += 1;
-        let version = objects.versions.to_string();
-        let cr = objects.all.get_mut(name).expect("an object");
-        change(cr);
-        cr.metadata.resource_version = Some(version);
-        let (cr, key) = (Box::new(cr.clone()), self.key(name));
-        let finalizers = cr.metadata.finalizers.as_deref().unwrap_or_default();
-        let shown = if cr.metadata.deletion_timestamp.is_some() && finalizers.is_empty() {
-            objects.all.remove(name);
-            Shown::Deleted(key, cr.metadata.uid.unwrap_or_default())
-        } else {
-            Shown::Applied(cr)
-        };
-        drop(objects);
-        // Nobody looks any more when the test ends.
-        let _ = self.shown.send(shown);
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
-    fn key(&self, name: &str) -> ObjectKey {
-        ObjectKey::new(NAMESPACE, name)
-    }
-
-    pub(super) async fn read(&self, key: &ObjectKey) -> Result<Option<Object>, KubeFailure> {
-        tokio::time::sleep(KUBE_TAKES).await;
-        Ok(self.objects().all.get(&*key.name).and_then(Object::from_cr))
-    }
-
-    /// A write that is bound to the version that was decided upon.
-    pub(super) async fn write(
-        &self,
-        decided_on: &Object,
-        change: impl FnOnce(&mut ReplicationRegistry),
-    ) -> Result<Object, KubeFailure> {
-        tokio::time::sleep(KUBE_TAKES).await;
-        let name = &decided_on.key.name;
-        let stands = self.objects().all.get(&**name).and_then(Object::from_cr);
-        let stands = stands.ok_or(KubeFailure::NotFound)?;
-        if stands.version != decided_on.version {
-            return Err(KubeFailure::Conflict);
-        }
-        let mut written = None;
-        self.change(name, |cr| {
-            change(cr);
-            written = Some(cr.clone());
-        });
-        let object = written.and_then(|mut cr| {
-            cr.metadata.resource_version = Some(self.objects().versions.to_string());
-            Object::from_cr(&cr)
-        });
-        object.ok_or(KubeFailure::NotFound)
-    }
-
-    pub(super) async fn write_status(
-        &self,
-        decided_on: &Object,
-        status: &ReplicationRegistryStatus,
-    ) -> Result<Object, KubeFailure> {
-        let status = status.clone();
-        self.write(decided_on, |cr| cr.status = Some(status)).await
-    }
+fn account(project: &str) -> SwrAccount {
+    let account = json!({
+        "apiVersion": "swr.huaweicloud.com/v1alpha1",
+        "kind": "SwrAccount",
+        "metadata": {"name": ACCOUNT},
+        "spec": {
+            "region": "cn-north-4",
+            "projectId": project,
+            "auth": {"accessKeySecretRef": {"name": "cloud"}},
+            "grants": [{"namespaces": ["*"], "instances": ["*"], "targets": {"hosts": ["*"]}}],
+            "limits": {"requestsPerSecond": RATE, "burst": BURST},
+        },
+    });
+    serde_json::from_value(account).expect("an account")
 }

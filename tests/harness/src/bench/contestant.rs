@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::objects::Kind;
-use crate::bed::{self, ACCESS_KEY, INSTANCE_IDS, NAMESPACE, PROJECT_ID, REGION, SECRET_KEY};
-use crate::http::Http;
+use crate::bed::{self, ACCESS_KEY, INSTANCE_IDS, PROJECT_ID, REGION, SECRET_KEY, operator_flags};
 use crate::process::{Process, tethered};
 use crate::wait::{Look, until};
 use crate::{Error, Operator, OperatorOptions, Simulator, environment};
@@ -97,27 +96,14 @@ impl Contestant {
 }
 
 fn build(binary: &Path, world: &World<'_>, poll: &str) -> Result<Running, Error> {
-    let [health, metrics] = environment::free_ports()?;
-    let health = format!("127.0.0.1:{health}");
-    let endpoint = world.simulator.endpoint();
-    let flags = [
-        ("--namespace", NAMESPACE),
-        ("--swr-endpoint", endpoint),
-        ("--iam-endpoint", endpoint),
-        ("--poll-interval", poll),
-        ("--health-address", &health),
-        ("--metrics-address", &format!("127.0.0.1:{metrics}")),
-    ];
+    let (args, addresses) = operator_flags(world.simulator, &[("--poll-interval", poll)])?;
     let operator = Operator::spawn(&OperatorOptions {
         binary: binary.to_path_buf(),
         kubeconfig: world.kubeconfig.to_path_buf(),
-        args: flags
-            .iter()
-            .flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()])
-            .collect(),
+        args,
         log_path: world.log_path.clone(),
     })?;
-    Ok(Running::Build(operator, format!("http://{health}/readyz")))
+    Ok(Running::Build(operator, addresses.readyz))
 }
 
 fn peer(command: &str, world: &World<'_>, poll: &str) -> Result<Running, Error> {
@@ -194,9 +180,7 @@ impl Profile {
     /// Makes this simulator behave so.
     pub(crate) fn set(self, simulator: &Simulator) -> Result<(), Error> {
         if self == Self::Delayed {
-            let url = format!("{}/_simulator/faults", simulator.endpoint());
-            let fault = json!({"kind": "delay", "delayMs": DELAY_MS});
-            Http::default().post_json(&url, &fault)?;
+            simulator.fault(&json!({"kind": "delay", "delayMs": DELAY_MS}))?;
         }
         Ok(())
     }

@@ -15,20 +15,20 @@
 //! | `page`, `plot` | the figures, as docs/performance.md has them |
 
 mod actors;
-mod audit;
-mod client;
-mod contestant;
+pub(crate) mod audit;
+pub(crate) mod client;
+pub(crate) mod contestant;
 mod derive;
-mod journal;
+pub(crate) mod journal;
 mod meter;
-mod objects;
-mod observer;
+pub(crate) mod objects;
+pub(crate) mod observer;
 mod page;
 mod plot;
-mod proc;
+pub(crate) mod proc;
 mod raw;
 pub mod report;
-mod stage;
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 mod workloads;
@@ -111,15 +111,19 @@ A peer is any program that serves a kind of its own:
   - It is killed once, with all objects in sync, and started again.
 A workload that it does not finish in time is noted, and the next one is measured.";
 
-/// Builds what is measured, the operator as it ships, and the client that measures, all optimised: a slow client would be
-/// a high floor. Then lets the optimised client go on.
 pub fn run(options: &Options) -> Result<(), Error> {
     if let Some(file) = &options.render {
         return render(file);
     }
-    if let [operator, simulator] = &options.built[..] {
-        return bench(options, operator, simulator);
+    match &options.built[..] {
+        [operator, simulator] => bench(options, operator, simulator),
+        _ => run_optimised(),
     }
+}
+
+/// Builds what is measured, the operator as it ships, and the client that measures, all optimised: a slow client would be
+/// a high floor. Then lets the optimised client go on with the command that this process was given.
+pub(crate) fn run_optimised() -> Result<(), Error> {
     say("building operator, simulator and client, optimised");
     let operator = image::operator()?;
     let built = cargo::build(&[

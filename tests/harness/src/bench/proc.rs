@@ -62,6 +62,11 @@ fn memory_of(status: &str) -> Memory {
     }
 }
 
+/// How many files, sockets and the like a process has open. 0 for one that has ended.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// Starts the peak of a process's RSS anew. See `clear_refs` in proc(5): 5 resets VmHWM.
 pub(crate) fn forget_peak(pid: u32) {
     // A kernel that refuses keeps the peak since the start, which is then what the figure says.
@@ -155,11 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_memory() {
+    fn this_process_has_memory_and_files() {
         let pid = std::process::id();
         let sampler = AnonPeak::of(pid);
         assert!(memory(pid).rss > 0);
         assert!(cpu_seconds(pid) >= 0.0);
+        assert!(open_files(pid) > 2);
         drop(sampler);
     }
 }
