@@ -13,7 +13,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::metrics::Waiting;
 use swr_operator_core::desired::Scope;
 use swr_operator_core::object::{ObjectKey, Version};
-use swr_operator_core::reconcile::Watched;
 use swr_operator_core::requeue::{Requeue, backoff_secs, may_be_of_instance};
 use swr_operator_core::summary::{Baseline, Verdict};
 use swr_operator_core::time;
@@ -25,6 +24,7 @@ use super::turn::{Ended, Turn};
 pub(super) use self::answers::{RestingObject, WaitingFor};
 use self::instances::Waiters;
 use self::remembered::Remembered;
+use self::watched::WaitingObject;
 
 /// A lost compare-and-swap means that somebody just wrote: give them this time to finish, and
 /// twice that if they are not.
@@ -62,7 +62,7 @@ struct Entry {
     /// The version that the watch showed and that stands as long as it shows no other.
     upon: Option<Version>,
     /// The object as the watch showed it, for the reconcile that it asks for.
-    watched: Option<Box<Watched>>,
+    watched: Option<WaitingObject>,
 }
 
 /// The objects, and whose turn it is.
@@ -220,6 +220,7 @@ impl Queue {
                 };
                 self.needs_no_more(&turn.key, needed.as_ref());
                 let watched = self.take_watched(&turn.key);
+                let watched = watched.and_then(WaitingObject::into_watched);
                 return Some(Turn { watched, ..turn });
             }
         }

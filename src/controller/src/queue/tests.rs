@@ -7,6 +7,7 @@ use super::watched::WATCHED_BYTES_MAX;
 use super::*;
 use swr_operator_core::desired::InstanceId;
 use swr_operator_core::failure::{Cause, Class, Failure};
+use swr_operator_core::object::Object;
 use swr_operator_core::reconcile::Memory;
 use swr_operator_core::summary::{Blocker, Operation};
 
@@ -364,8 +365,8 @@ fn shown(name: &str, version: &str, description: usize) -> Seen {
     }
 }
 
-fn version_of(turn: Option<Turn>) -> Option<String> {
-    Some(turn?.watched?.object.version.0)
+fn object_of(turn: Option<Turn>) -> Option<Object> {
+    Some(turn?.watched?.object)
 }
 
 #[test]
@@ -373,7 +374,11 @@ fn what_the_watch_shows_last_before_a_turn_comes_along_and_what_it_shows_during_
     let mut queue = Queue::default();
     queue.applied(shown("a", "1", 0), at(0));
     queue.applied(shown("a", "2", 0), at(0));
-    assert_eq!(version_of(queue.next(at(0))).as_deref(), Some("2"));
+    let newest = shown("a", "2", 0)
+        .object
+        .as_deref()
+        .and_then(Object::from_cr);
+    assert_eq!(object_of(queue.next(at(0))), newest);
     let edit = Seen {
         generation: 2,
         ..shown("a", "3", 0)

@@ -10,7 +10,7 @@ use crate::api::reason::Reason;
 use crate::api::registry::{DeletionPolicy, Mode, ReplicationRegistry, ReplicationRegistryStatus};
 use crate::api::{FINALIZER, REQUESTED_AT};
 use crate::credential::Fingerprint;
-use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope, Target};
+use crate::desired::{self, Desired, InstanceId, Invalid, RegistryId, Scope};
 
 /// Namespace and name of an object. Queue, watch and metrics hold it many times: a clone shares the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -205,34 +205,6 @@ impl Object {
                 version: version.clone(),
                 ..other.clone()
             }
-    }
-
-    /// About what it takes in memory, for who keeps many: the fixed part once, and for each text its
-    /// length and the 16 bytes that an allocator adds.
-    pub fn bytes(&self) -> usize {
-        let text = |text: &str| text.len() + 16;
-        let of_status = |status: &ReplicationRegistryStatus| {
-            let conditions = status.conditions.iter();
-            let conditions = conditions
-                .map(|it| size_of_val(it) + text(&it.reason) + text(&it.message) + text(&it.type_));
-            conditions.sum::<usize>()
-        };
-        let of_spec = |desired: &Desired| {
-            let registry = &desired.registry;
-            let hosts = match &registry.target {
-                Target::Harbor { dns_hosts } => Some(dns_hosts),
-                Target::SwrEnterprise { .. } | Target::SwrBasic => None,
-            };
-            let hosts = hosts.into_iter().flatten();
-            let hosts = hosts.map(|(host, address)| text(host) + size_of_val(address) + 48);
-            text(&registry.url) + text(&registry.description) + hosts.sum::<usize>()
-        };
-        size_of::<Self>()
-            // Names, ids and what else is short.
-            + 512
-            + self.finalizers.iter().map(|name| text(name)).sum::<usize>()
-            + self.desired.as_ref().map_or(0, of_spec)
-            + of_status(&self.status)
     }
 
     /// Whether our finalizer is on.
