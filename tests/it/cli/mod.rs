@@ -4,6 +4,7 @@ mod ask;
 mod from_terraform;
 mod import;
 mod manners;
+mod pipelines;
 mod place;
 mod plan;
 mod plan_in_a_cluster;
