@@ -1,6 +1,7 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
 mod ask;
+mod bad_input;
 mod from_terraform;
 mod import;
 mod manners;

@@ -287,9 +287,19 @@ impl Answers<'_> {
     }
 
     async fn read_secrets(&mut self, keys: BTreeSet<(String, String)>) -> Result<(), Failure> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let text = format!("reading {}", counted(keys.len(), "Secret"));
+        // Those of manifests are at hand.
+        let progress = (self.session).map(|_| self.manners.begin(&text, keys.len()));
+        let progress = progress.as_ref();
         let this = &*self;
         let reads = keys.into_iter().map(|key| async move {
             let found = this.find(&key.0, &key.1).await?;
+            if let Some(progress) = progress {
+                progress.one_is_done();
+            }
             Ok::<_, Failure>((key, found))
         });
         let read: Vec<_> = stream::iter(reads)
@@ -340,7 +350,7 @@ impl Answers<'_> {
         }
         let n = counted(scopes.len(), "instance");
         let text = format!("listing the registries of {n}");
-        self.manners.progress(&text);
+        let progress = &self.manners.begin(&text, scopes.len());
         let this = &*self;
         let lists = scopes.into_iter().map(|(scope, n)| async move {
             let listed = match this.accounts.get(&scope.account) {
@@ -352,6 +362,7 @@ impl Answers<'_> {
                 owners: Owners::of(inventory.tags().map(|(tag, _)| tag)),
                 whole: Arc::new(inventory),
             });
+            progress.one_is_done();
             (scope, listed)
         });
         let listed = join_all(lists).await;
