@@ -15,7 +15,7 @@ fn bomb() -> String {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..10 {
         let below = format!("*a{}", n - 1);
-        let ten = vec![below.as_str(); 10].join(", ");
+        let ten = [below.as_str(); 10].join(", ");
         writeln!(text, "a{n}: &a{n} [{ten}]").expect("a String takes everything");
     }
     format!("apiVersion: v1\nkind: ConfigMap\n{text}")
