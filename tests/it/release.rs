@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::architecture::{files, read, root};
 
@@ -76,12 +76,12 @@ fn versions(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_argo_cd_and_flux_follow_is_pinned_to_the_same_version() {
+fn what_argo_cd_flux_and_krew_follow_is_pinned_to_the_same_version() {
     assert_eq!(
         versions("a:v1.2.3 10.0.0.1, 4.5.6. v1alpha1 1.2"),
         ["1.2.3", "4.5.6"]
     );
-    let folders = ["deploy/argocd/applications", "deploy/flux"];
+    let folders = ["deploy/argocd/applications", "deploy/flux", "deploy/krew"];
     let mut n_pins = BTreeMap::new();
     for path in folders.iter().flat_map(|folder| files(folder, "yaml")) {
         let text = read(&path);
@@ -99,6 +99,7 @@ fn what_argo_cd_and_flux_follow_is_pinned_to_the_same_version() {
         ("flux/kustomizations.yaml", 1),
         ("flux/source-oci.yaml", 3),
         ("flux/source.yaml", 1),
+        ("krew/swr.yaml", 5),
     ];
     let wanted = wanted.map(|(path, n)| (format!("deploy/{path}"), n));
     assert_eq!(n_pins, BTreeMap::from(wanted));
@@ -184,14 +185,93 @@ fn scripts_of_the_release_are_programs_that_the_shell_can_read() {
         let runs = Command::new("test").arg("-x").arg(&path).status();
         assert!(runs.expect("test").success(), "{}", path.display());
     }
-    let named = ["binary", "fetch", "name-image", "root"].map(str::to_owned);
+    let named = ["binary", "fetch", "krew", "name-image", "root"].map(str::to_owned);
     assert_eq!(names, BTreeSet::from(named));
+}
+
+#[test]
+fn krew_is_told_of_the_archives_of_a_release() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = |arch: &str| format!("swr-operator-{VERSION}-linux-{arch}.tar.gz");
+    let named = || {
+        let script = root().join("release/krew");
+        let mut command = Command::new(script);
+        command.arg("https://git.example.com/team/swr-operator");
+        let output = command.arg(folder.path()).output().expect("sh");
+        output.status.success()
+    };
+    std::fs::write(folder.path().join(name("amd64")), "amd64").expect("written");
+    assert!(!named(), "an archive is missing");
+    std::fs::write(folder.path().join(name("arm64")), "arm64").expect("written");
+    assert!(named());
+
+    // What the workflow makes, and puts into each.
+    let workflow = read(".github/workflows/release.yaml");
+    for line in [
+        "for machine in amd64:x86_64 arm64:aarch64; do",
+        "install -D -m 0755 \"root/linux_$arch/usr/local/bin/swr-operator\" \"archive/$arch/swr-operator\"",
+        "cp LICENSE \"archive/$arch/\"",
+        "gzip --no-name > \"dist/swr-operator-$VERSION-linux-$arch.tar.gz\"",
+        "release/krew \"$GITHUB_SERVER_URL/$GITHUB_REPOSITORY\" dist",
+    ] {
+        assert!(workflow.contains(line), "{line}");
+    }
+    let text = std::fs::read_to_string(folder.path().join("swr.yaml")).expect("a manifest");
+    let manifest: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let platform = |arch: &str, sum: &str| {
+        json!({
+            "selector": {"matchLabels": {"os": "linux", "arch": arch}},
+            "uri": format!(
+                "https://git.example.com/team/swr-operator/releases/download/v{VERSION}/{}",
+                name(arch)
+            ),
+            "sha256": sum,
+            "files": [
+                {"from": "./swr-operator", "to": "kubectl-swr"},
+                {"from": "./LICENSE", "to": "."},
+            ],
+            "bin": "kubectl-swr",
+        })
+    };
+    assert_eq!(
+        manifest["spec"]["platforms"],
+        json!([
+            platform(
+                "amd64",
+                "5861314d7fccb39c2192173240eab44fa35ca66426201ca2acd0630a6258dd51"
+            ),
+            platform(
+                "arm64",
+                "f69162950f235e3cdbbad33f1f912d1a504be90d8a37d002c735d6f3e3882265"
+            ),
+        ])
+    );
+    assert_eq!(
+        [
+            &manifest["apiVersion"],
+            &manifest["kind"],
+            &manifest["metadata"]["name"]
+        ],
+        [
+            "krew.googlecontainertools.github.com/v1alpha2",
+            "Plugin",
+            "swr"
+        ]
+    );
+    let short = manifest["spec"]["shortDescription"].as_str().expect("text");
+    // krew's index takes no more.
+    assert!(short.len() <= 80, "{short}");
 }
 
 #[test]
 fn actions_are_named_by_commit_and_each_by_one() {
     let mut commits: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, _) in workflows() {
+    let examples = ["deploy/ci/github.yaml".to_owned()];
+    for path in workflows()
+        .into_iter()
+        .map(|(path, _)| path)
+        .chain(examples)
+    {
         let text = read(&path);
         let lines = text.lines().filter_map(|line| line.split_once("uses: "));
         for (_, used) in lines {
@@ -220,7 +300,7 @@ fn actions_are_named_by_commit_and_each_by_one() {
 #[test]
 fn jobs_have_a_deadline_and_only_the_permissions_that_they_name() {
     for (path, workflow) in workflows() {
-        assert_eq!(workflow["permissions"], serde_json::json!({}), "{path}");
+        assert_eq!(workflow["permissions"], json!({}), "{path}");
     }
     let writes = |job: &Value| {
         let permissions = job["permissions"].as_object().expect("permissions");

@@ -12,6 +12,7 @@ use swr_operator_kube::Session;
 use crate::cluster::{ObjectArgs, duration, refused};
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Tone, print_as, progress};
+use crate::progress::Progress;
 
 /// Between two looks at an object. Its status changes in less than a second where SWR is quick.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -124,6 +125,7 @@ pub(crate) async fn run(ask: Ask, args: AskArgs) -> Result<Exit, Failure> {
     if args.no_wait {
         return Ok(Exit::Done);
     }
+    let waiting = &Progress::begin(args.quiet, "waiting for the operator", args.names.len());
     let waited = tokio::time::timeout(args.timeout, async {
         let mut exit = Exit::Done;
         for name in &args.names {
@@ -135,7 +137,9 @@ pub(crate) async fn run(ask: Ask, args: AskArgs) -> Result<Exit, Failure> {
                 }
             };
             let title = tone.paint(&format!("{sign} {namespace}/{name}"));
-            print_as(&format!("{title}  {said}\n"), args.color.choice())?;
+            let line = format!("{title}  {said}\n");
+            waiting.beside(|| print_as(&line, args.color.choice()))?;
+            waiting.one_is_done();
         }
         Ok(exit)
     });

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use swr_operator_api::account::{AuthSource, SwrAccount, SwrAccountSpec};
+use swr_operator_clock as clock;
 use swr_operator_core::answer::{Account, Labels};
 use swr_operator_core::credential::{self, Rejected, Sealer, SecretData};
-use swr_operator_core::desired::{ProjectId, Region};
+use swr_operator_core::desired::{InstanceId, ProjectId, Region};
+use swr_operator_core::failure::{Cause, Failure as SwrFailure};
 use swr_operator_swr::{
     AccessKey, Authentication, Authenticator, Circuitry, Client, Endpoint, Endpoints, Limiter,
     Limits, Login, Proxy, Reader, Scope, Settings, Source, Transport, Unobserved, project_of,
@@ -68,6 +70,13 @@ impl std::fmt::Debug for CloudArgs {
             .field("project_id", &self.project_id)
             .finish_non_exhaustive()
     }
+}
+
+/// For where nothing is compared with fingerprints of another process, so that any key will do.
+pub(crate) fn any_sealer() -> Sealer {
+    let mut key = vec![0; 32];
+    clock::random(&mut key);
+    Sealer::new(key)
 }
 
 fn regional(text: &str) -> Result<(String, Endpoint), String> {
@@ -287,6 +296,24 @@ impl Cloud {
             },
             reader: client.reader(),
         })
+    }
+}
+
+/// What a person can do about an answer of SWR, or the want of one, whose words do not say it.
+pub(crate) fn hint_of(cause: &Cause) -> Option<&'static str> {
+    let is_of_way = matches!(
+        cause,
+        Cause::Unreachable | Cause::NotConnected(_) | Cause::TimedOut | Cause::ApiNotFound
+    );
+    is_of_way.then_some("check region, --swr-endpoint and --proxy, and the network")
+}
+
+/// That the registries of an instance could not be listed.
+pub(crate) fn not_listed(instance: &InstanceId, failure: &SwrFailure) -> Failure {
+    let why = format!("failed to list the registries of instance {instance}: {failure}");
+    match hint_of(&failure.cause) {
+        Some(hint) => Failure::new(why).hint(hint),
+        None => Failure::new(why),
     }
 }
 

@@ -62,6 +62,14 @@ impl Failure {
         }
     }
 
+    /// What else helps, if anything does.
+    pub(crate) fn or(self, other: &str) -> Self {
+        Failure {
+            hint: self.hint.map(|hint| format!("{hint}, or {other}")),
+            ..self
+        }
+    }
+
     /// It ends with another code than 1.
     pub(crate) fn exits(self, exit: Exit) -> Self {
         Failure { exit, ..self }

@@ -14,6 +14,7 @@ mod import;
 mod manifest;
 mod output;
 mod plan;
+mod progress;
 mod validate;
 
 use clap::Subcommand;

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
 
 /// What every verb for people takes.
 #[derive(Debug, Args)]
@@ -120,9 +121,9 @@ impl Manners {
         print_as(text, self.color.choice())
     }
 
-    /// Says what is going on.
-    pub(crate) fn progress(&self, text: &str) {
-        progress(self.quiet, text);
+    /// Begins to tell of something that takes a while.
+    pub(crate) fn begin(&self, text: &str, n: usize) -> Progress {
+        Progress::begin(self.quiet, text, n)
     }
 }
 

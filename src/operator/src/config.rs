@@ -357,10 +357,19 @@ impl RunArgs {
     }
 }
 
+/// Whether kubectl asks what completes `kubectl swr`: it runs `kubectl_complete-swr` with the words so far.
+pub(crate) fn completes() -> bool {
+    is_called("kubectl_complete-swr")
+}
+
 /// Whether kubectl called us: it runs `kubectl-swr` for `kubectl swr`.
 fn is_plugin() -> bool {
+    is_called("kubectl-swr")
+}
+
+fn is_called(name: &str) -> bool {
     let called = std::env::args_os().next().map(PathBuf::from);
-    called.is_some_and(|path| path.file_stem() == Some(OsStr::new("kubectl-swr")))
+    called.is_some_and(|path| path.file_stem() == Some(OsStr::new(name)))
 }
 
 /// The command line, in which a variable that is set to nothing, or to blanks, counts as unset: that is how

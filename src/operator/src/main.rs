@@ -23,6 +23,9 @@ use config::{Cli, Verb};
 use swr_operator_cli::Exit;
 
 fn main() -> ExitCode {
+    if config::completes() {
+        return verbs::complete().unwrap_or(ExitCode::FAILURE);
+    }
     let parsed = config::command()
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));

@@ -1,5 +1,6 @@
 //! The verbs of the command line, each from its arguments to its exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -206,6 +207,39 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Faile
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
     std::io::stdout().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// After the candidates no file names are wanted (cobra's `ShellCompDirectiveNoFileComp`).
+const NO_FILES: u8 = 4;
+/// A folder is completed further (cobra's `ShellCompDirectiveNoSpace`).
+const NO_SPACE: u8 = 2;
+
+/// Prints what completes the last word of the command line, as kubectl reads it from a plugin: a candidate and what it
+/// is on each line, and a directive of cobra's at the end.
+///
+/// # Errors
+/// When stdout is closed.
+pub(crate) fn complete() -> Result<ExitCode, Failed> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let last = words.len().saturating_sub(1);
+    let folder = std::env::current_dir().ok();
+    let mut command = config::command();
+    let found = clap_complete::engine::complete(&mut command, words, last, folder.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    let mut directive = if found.is_empty() { 0 } else { NO_FILES };
+    for candidate in found {
+        let value = candidate.get_value().to_string_lossy();
+        if value.ends_with('/') {
+            directive |= NO_SPACE;
+        }
+        let help = candidate.get_help().map(ToString::to_string);
+        match help.iter().flat_map(|help| help.lines()).next() {
+            Some(help) => writeln!(out, "{value}\t{help}")?,
+            None => writeln!(out, "{value}")?,
+        }
+    }
+    writeln!(out, ":{directive}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -229,12 +229,13 @@ impl Account {
         self.meter.circuit_is(self.limiter.circuit_is_open());
     }
 
-    fn guess(&self, instance: &InstanceId) -> usize {
+    /// Where the end was the last time.
+    fn guess(&self, instance: &InstanceId) -> Option<usize> {
         let pages = self
             .last_pages
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        pages.get(instance).copied().unwrap_or(0)
+        pages.get(instance).copied()
     }
 
     /// Remembers only what SWR has listed, so there are no more entries than instances.

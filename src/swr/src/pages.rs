@@ -13,9 +13,9 @@
 //! their earliest and fullest: a registry that was behind it then may have moved into a part that
 //! was read before.
 //!
-//! The last page is guessed, from the last time, and looked for upwards if the guess is low. A
-//! list whose number of pages is as guessed costs exactly its pages; one that grew by pages costs
-//! one more, because page 0, which was then read first, is read again.
+//! The last page is guessed, from the last time or from what the caller expects. It is looked for
+//! upwards if the guess is low; if it is high, the empty page says where it is. A list whose number
+//! of pages is as guessed costs exactly its pages, any other one more: the page that was read first.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ pub(super) struct List {
 }
 
 impl Pages {
-    /// Begins where the end was the last time.
+    /// Begins where the end is thought to be: `guess` of a list, or of [`guess`].
     pub(super) fn new(guess: usize, total_counts_all: bool) -> Self {
         let at = guess.min(PAGES_MAX - 1);
         Pages {
@@ -184,6 +184,14 @@ impl Pages {
                 self.parts.push(Part::page(last));
                 return;
             }
+            // An empty page that tells of registries: all are before it, and can only move on
+            // towards page 0.
+            if length == 0 && total.is_some() && last < self.at {
+                self.at = last;
+                self.direction = Direction::Down;
+                self.parts.push(Part::page(last));
+                return;
+            }
         }
         match self.at.checked_sub(1) {
             Some(before) => {
@@ -203,16 +211,20 @@ impl Pages {
         if self.total_min.is_some_and(|total| n < total) {
             return None;
         }
-        let guess = match n {
-            // The one length whose total can be in doubt: begin with the empty page behind it.
-            PAGE_LENGTH if !self.total_counts_all => 1,
-            n => n.saturating_sub(1) / PAGE_LENGTH,
-        };
         Some(List {
             records: self.records,
             gaps: self.gaps,
-            guess,
+            guess: guess(n, self.total_counts_all),
         })
+    }
+}
+
+/// Where to begin a list of this length.
+pub(super) fn guess(n_registries: usize, total_counts_all: bool) -> usize {
+    match n_registries {
+        // The one length whose total can be in doubt: begin with the empty page behind it.
+        PAGE_LENGTH if !total_counts_all => 1,
+        n => n.saturating_sub(1) / PAGE_LENGTH,
     }
 }
 
@@ -330,7 +342,7 @@ mod tests {
     const ABSENT: fn(usize, usize) -> Option<usize> = |_, _| None;
 
     #[test]
-    fn a_list_costs_its_pages_and_one_more_when_it_grew() {
+    fn a_list_costs_its_pages_and_one_more_when_the_guess_is_wrong() {
         for (n, total, guess, asked, next_guess) in [
             (0, ALL, 0, vec![0], 0),
             (1, ALL, 0, vec![0], 0),
@@ -343,6 +355,9 @@ mod tests {
             (250, ALL, 0, vec![0, 2, 1, 0], 2),
             (250, ALL, 1, vec![1, 2, 1, 0], 2),
             (150, ALL, 2, vec![2, 1, 0], 1),
+            (150, ALL, 9, vec![9, 1, 0], 1),
+            (150, OF_PAGE, 4, vec![4, 3, 2, 1, 0], 1),
+            (1_000, ALL, 9, vec![9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 9),
             (0, ALL, 1, vec![1, 0], 0),
             (250, OF_PAGE, 2, vec![2, 1, 0], 2),
             (250, OF_PAGE, 0, vec![0, 1, 2, 1, 0], 2),

@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -132,6 +134,37 @@ impl Bed {
         self.folder.environment_file()
     }
 
+    /// Runs a verb for people as an administrator of this cluster, and returns its standard output.
+    pub fn swr_operator(&self, args: &[&str], stdin: &str) -> Result<String, Error> {
+        let program = self.folder.0.join("bin/swr-operator");
+        let mut child = Command::new(&program)
+            .args(args)
+            // Keys of another cloud may be in the person's environment.
+            .env_clear()
+            .env("KUBECONFIG", self.plane.kubeconfig())
+            .env("SWR_OPERATOR_SWR_ENDPOINTS", self.simulator.endpoint())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(Error::io(format!("run {}", program.display())))?;
+        if let Some(mut pipe) = child.stdin.take() {
+            // What ends without reading tells why by itself.
+            let _ = pipe.write_all(stdin.as_bytes());
+        }
+        let output = child
+            .wait_with_output()
+            .map_err(Error::io("wait for swr-operator"))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(Error::Command {
+                command: format!("swr-operator {}", args.join(" ")),
+                status: output.status,
+                output: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }),
+        }
+    }
+
     fn write_environment(
         &self,
         executables: &Executables,
@@ -142,6 +175,15 @@ impl Bed {
             ("KUBECONFIG", self.plane.kubeconfig().display().to_string()),
             ("SWR_ENDPOINT", self.simulator.endpoint().to_owned()),
             ("SWR_SIMULATOR", self.simulator.endpoint().to_owned()),
+            // So that the verbs for people reach it, too.
+            (
+                "SWR_OPERATOR_SWR_ENDPOINTS",
+                self.simulator.endpoint().to_owned(),
+            ),
+            (
+                "SWR_OPERATOR_IAM_ENDPOINTS",
+                self.simulator.endpoint().to_owned(),
+            ),
             ("SWR_REGION", REGION.to_owned()),
             ("SWR_PROJECT_ID", PROJECT_ID.to_owned()),
             ("SWR_INSTANCE_IDS", INSTANCE_IDS.join(",")),
@@ -178,7 +220,8 @@ impl Bed {
         Ok(())
     }
 
-    /// kubectl, helm and the operator under their names; as `kubectl-swr` it is a plugin of kubectl.
+    /// kubectl, helm and the operator under their names; as `kubectl-swr` it is a plugin of kubectl, as
+    /// `kubectl_complete-swr` its completion.
     fn link_programs(&self, executables: &Executables) -> Result<PathBuf, Error> {
         let folder = self.folder.0.join("bin");
         if folder.exists() {
@@ -191,6 +234,7 @@ impl Bed {
             ("kubectl", self.plane.kubectl()),
             ("swr-operator", operator),
             ("kubectl-swr", operator),
+            ("kubectl_complete-swr", operator),
         ];
         programs.extend(self.plane.helm().map(|helm| ("helm", helm)));
         for (name, program) in programs {

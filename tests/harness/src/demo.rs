@@ -1,4 +1,4 @@
-//! The story that `cargo dev demo` tells: six chapters, each an act, what kubectl shows after it, and what SWR saw.
+//! The story that `cargo dev demo` tells: seven chapters, each an act, what kubectl shows after it, and what SWR saw.
 //! A chapter that goes otherwise than told is an error, so the demo is a test, too.
 
 #![expect(clippy::print_stdout, reason = "the story is what the reader came for")]
@@ -66,6 +66,7 @@ pub fn stay_up(bed: &Bed) -> Result<(), Error> {
     println!("\nThe samples are back, and everything stays up until Ctrl-C. In another terminal:");
     println!("   source target/dev/env");
     println!("   kubectl get rreg --all-namespaces");
+    println!("   swr-operator plan --all-namespaces");
     println!("   curl \"$SWR_SIMULATOR/_simulator/registries?instance=${{SWR_INSTANCE_IDS%%,*}}\"");
     Ok(())
 }
@@ -147,6 +148,7 @@ struct Story<'a> {
 
 impl Story<'_> {
     fn tell(&mut self, samples: &Path) -> Result<(), Error> {
+        self.planned(samples)?;
         self.declared(samples)?;
         let objects = self.objects()?;
         self.edited_here(of_type(&objects, "huawei-SWR")?)?;
@@ -154,6 +156,32 @@ impl Story<'_> {
         self.rotated(of_type(&objects, "swr-pro-internal")?, &objects)?;
         self.foreign(of_type(&objects, "swr-pro")?)?;
         self.deleted(&objects)
+    }
+
+    fn planned(&mut self, samples: &Path) -> Result<(), Error> {
+        let started = self.open(
+            "A plan, before anything is applied",
+            "kubectl kustomize deploy/samples | swr-operator plan -f -",
+        )?;
+        let folder = samples.display().to_string();
+        let manifests = kubectl_stdout(&self.bed.plane, &["kustomize", &folder], None)?;
+        let plan = self.bed.swr_operator(&["plan", "-f", "-"], &manifests)?;
+        for line in plan.lines() {
+            println!("   {line}");
+        }
+        let n_objects = manifests.matches("\nkind: ReplicationRegistry\n").count();
+        let expected =
+            format!("Plan: {n_objects} to create, 0 to update, 0 to adopt, 0 to delete.");
+        if !plan.contains(&expected) {
+            return Err(unexpected(expected, plan));
+        }
+        let writes = self.writes()?;
+        if !writes.is_empty() || !self.objects()?.is_empty() {
+            return Err(unexpected("nothing applied and no write", list(&writes)));
+        }
+        let took = seconds_since(started);
+        println!("\n   SWR saw: {}   ({took})", list(&writes));
+        Ok(())
     }
 
     fn declared(&mut self, samples: &Path) -> Result<(), Error> {

@@ -3,11 +3,12 @@
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use harness::Operator;
+use harness::{Operator, eventually_blocking};
 use serde_json::json;
 
-use super::{Ran, typed};
+use super::{Ran, Typed, interrupted, typed};
 use crate::bed::with_site;
+use crate::cloud::PATIENCE;
 use crate::site::Site;
 
 #[test]
@@ -29,7 +30,10 @@ fn the_operator_takes_up_what_a_person_asks_for() {
         );
         assert_eq!(
             ran.stderr,
-            format!("{}/it: spec.suspend is true\n", site.name)
+            format!(
+                "{}/it: spec.suspend is true\nwaiting for the operator\n",
+                site.name
+            )
         );
         assert_eq!(site.object("it")["spec"]["suspend"], json!(true));
 
@@ -82,6 +86,7 @@ fn the_operator_takes_up_what_a_person_asks_for() {
         );
 
         bed.terminate();
+        assert_interrupted(site);
         let ran = ask(site, &["suspend", "it", "--timeout", "1s"]);
         assert_eq!(
             (ran.code, ran.stdout.as_str()),
@@ -103,9 +108,33 @@ fn the_operator_takes_up_what_a_person_asks_for() {
 }
 
 fn ask(site: &Site, args: &[&str]) -> Ran {
+    asking(site, args).run()
+}
+
+fn asking(site: &Site, args: &[&str]) -> Typed {
     let kubeconfig = site.cluster.plane.kubeconfig().display().to_string();
     let place = ["--kubeconfig", &kubeconfig, "--namespace", &site.name];
-    typed([args, &place].concat()).run()
+    typed([args, &place].concat())
+}
+
+/// Who presses Ctrl-C while no operator answers is told how things are left.
+fn assert_interrupted(site: &Site) {
+    let child = asking(site, &["suspend", "it"]).spawn();
+    eventually_blocking(PATIENCE, "the field is written", || {
+        match site.object("it")["spec"]["suspend"] == json!(true) {
+            true => Ok(()),
+            false => Err("not yet".to_owned()),
+        }
+    });
+    let ran = interrupted(child);
+    let left = "interrupted; what was asked for stands, and the operator goes on\n";
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(130), ""),
+        "{}",
+        ran.shown()
+    );
+    assert!(ran.stderr.ends_with(left), "{}", ran.stderr);
 }
 
 #[test]
@@ -137,19 +166,58 @@ fn shells_complete_it_man_explains_it_and_kubectl_runs_it() {
         Some(1)
     );
 
-    symlink(Operator::executable(), folder.path().join("kubectl-swr")).expect("a link");
-    let kubectl = crate::cluster::Cluster::shared().plane.kubectl();
-    let output = Command::new(kubectl)
-        .args(["swr", "validate"])
-        .env_clear()
-        .env("HOME", folder.path())
-        .env("PATH", folder.path())
-        .output();
-    let ran = Ran::of(output.expect("kubectl runs"));
+    for name in ["kubectl-swr", "kubectl_complete-swr"] {
+        symlink(Operator::executable(), folder.path().join(name)).expect("a link");
+    }
+    let kubectl = |args: &[&str]| {
+        let kubectl = crate::cluster::Cluster::shared().plane.kubectl();
+        let output = Command::new(kubectl)
+            .args(args)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("PATH", folder.path())
+            .output();
+        Ran::of(output.expect("kubectl runs"))
+    };
+    let ran = kubectl(&["swr", "validate"]);
     assert_eq!(ran.code, Some(64), "{}", ran.shown());
     assert!(
         ran.stderr.contains("nothing to validate was named"),
         "{}",
         ran.shown()
     );
+
+    // What kubectl's own completion of a shell asks it, and gives to the shell.
+    std::fs::create_dir(folder.path().join("registries")).expect("a folder");
+    for (words, completed) in [
+        (
+            &["pl"][..],
+            "plan\tShow what the operator would do in SWR, and write nothing\n:4\n",
+        ),
+        (
+            &["plan", "--no-cl"],
+            "--no-cluster\tDo not ask a cluster, even if there is a kubeconfig. A registry then counts as an object's own if its tag names namespace and name of the object\n:4\n",
+        ),
+        (
+            &["import", "li"],
+            "list\tEvery registry of an SWR instance that carries no operator's tag\n:4\n",
+        ),
+        (&["validate", "-f", "reg"], "registries/\n:6\n"),
+        (&["plan", "--no-such-flag"], ":0\n"),
+    ] {
+        let ran = kubectl(&[&["__complete", "swr"], words].concat());
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(0), completed),
+            "{words:?}"
+        );
+    }
+    let ran = kubectl(&["__complete", "swr", "plan", "-o", ""]);
+    let values = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.split('\t').next());
+    let values: Vec<&str> = values.collect();
+    assert_eq!(values, ["human", "json", "yaml", "name", ":4"]);
 }

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::Operator;
+use harness::{Operator, environment};
 use serde_json::{Value, json};
 
+use super::Ran;
 use crate::architecture::read;
-use crate::bed::{Bed, with_site};
+use crate::bed::{Bed, say, with_site};
 use crate::canary::Login;
 use crate::documents::blocks;
 use crate::manifest::{self, TYPES};
@@ -17,12 +18,35 @@ use crate::site::{Site, registry_id};
 
 const N_REGISTRIES: usize = 40;
 
+/// Path of terraform, and a folder of providers in the layout of its flag -plugin-dir: with both, the state is also one
+/// that the real provider wrote.
+const TERRAFORM: &str = "SWR_TEST_TERRAFORM";
+const PROVIDERS: &str = "SWR_TEST_TERRAFORM_PROVIDERS";
+
 #[test]
 fn forty_registries_move_from_terraform_with_forty_updates_and_one_moves_back() {
-    with_site("terraform", |bed, site| {
+    moves("terraform", |site, _| state(site).to_string());
+}
+
+#[test]
+fn the_same_holds_of_a_state_that_the_real_provider_wrote() {
+    let given = [TERRAFORM, PROVIDERS].map(environment::variable);
+    let [Some(terraform), Some(providers)] = given.map(|it| it.map(PathBuf::from)) else {
+        say(&format!(
+            "not run: {TERRAFORM} and {PROVIDERS} are not set, so no real provider wrote a state"
+        ));
+        return;
+    };
+    moves("terraform-real", |site, at| {
+        state_of_provider(site, &at.join("terraform"), &terraform, &providers)
+    });
+}
+
+fn moves(name: &str, state: impl FnOnce(&Site, &Path) -> String) {
+    with_site(name, |bed, site| {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
-        fs::write(at.join("state.json"), state(site).to_string()).expect("written");
+        fs::write(at.join("state.json"), state(site, at)).expect("written");
         programs(bed, at);
         let before = site.cloud.registries(&site.cloud.instances[0]);
         let mark = site.cloud.mark();
@@ -75,26 +99,36 @@ fn without_tag(registry: &Value) -> Value {
     registry
 }
 
+/// What SWR gets of each registry, and the login of its target.
+fn bodies(site: &Site) -> Vec<(Value, Login)> {
+    let bodies = (0..N_REGISTRIES).map(|n| {
+        let kind = TYPES[n % TYPES.len()];
+        let name = format!("registry-{n:02}");
+        let mut object = site.registry(&name, kind);
+        // Some have names that Kubernetes does not take, and some no description.
+        object["spec"]["name"] = match n % 4 {
+            1 => json!(format!("Registry_{n:02}")),
+            _ => json!(name),
+        };
+        if n % 5 == 0 {
+            object["spec"]["description"] = json!("");
+        }
+        let login = site.login();
+        let mut body = manifest::body(&object, &login);
+        let text = body["description"].as_str().unwrap_or_default();
+        body["description"] = json!(text.replace("[tag]", "").trim_end());
+        (body, login)
+    });
+    bodies.collect()
+}
+
 /// A state as the provider writes it, of registries that are in SWR.
 fn state(site: &Site) -> Value {
     let instance = &site.cloud.instances[0];
-    let instances: Vec<Value> = (0..N_REGISTRIES)
-        .map(|n| {
-            let kind = TYPES[n % TYPES.len()];
-            let name = format!("registry-{n:02}");
-            let mut object = site.registry(&name, kind);
-            // Some have names that Kubernetes does not take, and some no description.
-            object["spec"]["name"] = match n % 4 {
-                1 => json!(format!("Registry_{n:02}")),
-                _ => json!(name),
-            };
-            if n % 5 == 0 {
-                object["spec"]["description"] = json!("");
-            }
-            let login = site.login();
-            let mut body = manifest::body(&object, &login);
-            let text = body["description"].as_str().unwrap_or_default().replace("[tag]", "");
-            body["description"] = json!(text.trim_end());
+    let instances: Vec<Value> = bodies(site)
+        .into_iter()
+        .enumerate()
+        .map(|(n, (body, login))| {
             let id = site.cloud.console_create(instance, &body);
             json!({"index_key": n, "schema_version": 0, "attributes": attributes(site, id, &body, &login)})
         })
@@ -106,6 +140,77 @@ fn state(site: &Site) -> Value {
             "provider": "provider[\"registry.terraform.io/huaweicloud/huaweicloud\"]",
             "instances": instances
         }]
+    })
+}
+
+/// The state that the provider writes when it creates the same registries.
+fn state_of_provider(site: &Site, at: &Path, terraform: &Path, providers: &Path) -> String {
+    fs::create_dir(at).expect("a folder");
+    let configuration = configuration(site).to_string();
+    fs::write(at.join("main.tf.json"), configuration).expect("written");
+    let run = |args: &[&str]| {
+        let output = Command::new(terraform)
+            .args(args)
+            .current_dir(at)
+            .env_clear()
+            .env("HOME", at)
+            .env("PATH", "/usr/bin:/bin")
+            .env("CHECKPOINT_DISABLE", "1")
+            .output()
+            .expect("terraform runs");
+        let ran = Ran::of(output);
+        assert_eq!(ran.code, Some(0), "terraform {args:?}: {}", ran.shown());
+        ran.stdout
+    };
+    let plugins = format!("-plugin-dir={}", providers.display());
+    run(&["init", "-input=false", &plugins]);
+    run(&["apply", "-input=false", "-auto-approve"]);
+    run(&["state", "pull"])
+}
+
+fn configuration(site: &Site) -> Value {
+    let registries: serde_json::Map<String, Value> = bodies(site)
+        .into_iter()
+        .map(|(body, login)| {
+            let mut registry = body;
+            registry["login"] = json!([login.access_key, login.access_secret]);
+            let hosts = registry.pointer("/dns_conf/hosts").cloned();
+            registry["hosts"] = hosts.unwrap_or(Value::Null);
+            for field in ["project_id", "region_id", "instance_id"] {
+                let value = registry.get(field).cloned();
+                registry[field] = value.unwrap_or(Value::Null);
+            }
+            (
+                registry["name"].as_str().expect("a name").to_owned(),
+                registry,
+            )
+        })
+        .collect();
+    let each = |field: &str| format!("${{each.value.{field}}}");
+    let url = format!("{}/", site.cloud.url());
+    json!({
+        "terraform": {"required_providers": {"huaweicloud": {"source": "huaweicloud/huaweicloud"}}},
+        "provider": {"huaweicloud": {
+            "region": site.cloud.region, "project_id": site.cloud.project,
+            "access_key": site.keys.access_key, "secret_key": site.keys.secret_key,
+            "auth_url": format!("{url}v3"), "endpoints": {"swr": url, "iam": url},
+        }},
+        "locals": {"registries": registries},
+        "resource": {"huaweicloud_swr_enterprise_instance_registry": {"target": {
+            "for_each": "${local.registries}",
+            "instance_id": site.cloud.instances[0],
+            "name": each("name"), "type": each("type"), "url": each("url"),
+            "insecure": each("insecure"), "description": each("description"),
+            "project_id": each("project_id"), "region_id": each("region_id"),
+            "target_instance_id": each("instance_id"),
+            "credential": [{
+                "type": "basic", "access_key": each("login[0]"), "access_secret": each("login[1]"),
+            }],
+            "dynamic": {"dns_conf": {
+                "for_each": "${each.value.hosts == null ? [] : [each.value.hosts]}",
+                "content": {"hosts": "${dns_conf.value}"},
+            }},
+        }}},
     })
 }
 

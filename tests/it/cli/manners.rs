@@ -1,8 +1,13 @@
 //! What holds for every verb: help, streams, colour, exit codes.
 
-use expect_test::expect_file;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use super::{transcript, typed};
+use expect_test::expect_file;
+use serde_json::json;
+
+use super::place::{Place, object};
+use super::{Ran, transcript, typed};
 
 #[test]
 fn every_verb_has_its_help() {
@@ -47,7 +52,7 @@ fn a_wrong_command_line_ends_with_64_and_says_what_is_right() {
 const BAD: &str = "apiVersion: swr.huaweicloud.com/v1alpha1\nkind: Registry\n";
 
 /// An escape byte, in either stream.
-fn is_coloured(ran: &super::Ran) -> bool {
+fn is_coloured(ran: &Ran) -> bool {
     ran.stdout.contains('\u{1b}') || ran.stderr.contains('\u{1b}')
 }
 
@@ -83,6 +88,123 @@ fn a_pipe_gets_colour_only_when_it_is_asked_for() {
     }
 }
 
+/// What keeps escapes away even from a terminal; the last does not.
+const ENVIRONMENTS: [&[(&str, &str)]; 3] = [
+    &[("TERM", "xterm-256color"), ("NO_COLOR", "1")],
+    &[("TERM", "dumb")],
+    &[("TERM", "xterm-256color")],
+];
+
+#[test]
+fn no_verb_prints_an_escape_into_a_pipe_or_where_nobody_wants_one() {
+    let help = typed(["--help"]).run().stdout;
+    let verbs = help.split_once("Commands:\n").expect("verbs").1;
+    let verbs = verbs.lines().take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(
+        verbs.contains(&"plan") && verbs.contains(&"version"),
+        "{verbs:?}"
+    );
+    for verb in verbs {
+        for flag in ["--help", "--no-such-flag"] {
+            for (environment, is_wanted) in ENVIRONMENTS.into_iter().zip([false, false, true]) {
+                let mut command = typed([verb, flag]);
+                for (name, value) in environment {
+                    command = command.env(name, value);
+                }
+                let seen = on_terminal(&command.command(), None);
+                assert_eq!(
+                    seen.contains('\u{1b}'),
+                    is_wanted,
+                    "{verb} {flag} {environment:?}: {seen}"
+                );
+                let mut command = typed([verb, flag]);
+                for (name, value) in environment {
+                    command = command.env(name, value);
+                }
+                let ran = command.run();
+                assert!(
+                    !is_coloured(&ran),
+                    "{verb} {flag} {environment:?}: {}",
+                    ran.shown()
+                );
+            }
+        }
+    }
+}
+
+/// What a terminal gets of both streams, or of stderr alone where stdout goes to a file.
+fn on_terminal(command: &Command, stdout: Option<&Path>) -> String {
+    let quoted = |text: &std::ffi::OsStr| {
+        let text = text.to_str().expect("UTF-8");
+        format!("'{}'", text.replace('\'', "'\\''"))
+    };
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let mut line: Vec<String> = words.map(quoted).collect();
+    if let Some(path) = stdout {
+        line.push(format!("> {}", quoted(path.as_os_str())));
+    }
+    let mut script = Command::new("script");
+    script
+        .args(["--quiet", "--command", &line.join(" "), "/dev/null"])
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .env("PATH", "/usr/bin:/bin")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null());
+    if let Some(folder) = command.get_current_dir() {
+        script.current_dir(folder);
+    }
+    let output = script.output().expect("script of util-linux runs");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_terminal_shows_counts_while_somebody_waits_and_they_never_reach_stdout() {
+    let place = Place::new();
+    let mut elsewhere = object("elsewhere");
+    elsewhere["spec"]["instanceId"] = json!("another");
+    place.write("two.yaml", &[object("here"), elsewhere]);
+    place.cloud.fault(&json!({
+        "match": {"operation": "ListInstanceRegistries"}, "phase": "before",
+        "kind": "delay", "delayMs": 400,
+    }));
+    let stdout = place.at().join("plan.txt");
+    let plan = |more: &[&str], environment: &[(&str, &str)]| {
+        let mut typed = place.typed(&[&["-f", "two.yaml"], more].concat());
+        for (name, value) in environment {
+            typed = typed.env(name, value);
+        }
+        let seen = on_terminal(&typed.command(), Some(&stdout));
+        let printed = std::fs::read_to_string(&stdout).expect("a plan");
+        assert!(printed.contains("\nPlan: 2 to create, "), "{printed}");
+        assert!(
+            !printed.contains("listing") && !printed.contains('\u{1b}'),
+            "{printed}"
+        );
+        seen
+    };
+    let [no_color, dumb, wanted] = ENVIRONMENTS;
+    let plain = "listing the registries of 2 instances\r\n";
+    assert_eq!(plan(&[], no_color), plain);
+    assert_eq!(plan(&[], dumb), plain);
+    assert_eq!(plan(&["--quiet"], wanted), "");
+    let seen = plan(&[], wanted);
+    assert!(
+        seen.contains("listing the registries of 2 instances: 0 of 2"),
+        "{seen:?}"
+    );
+    // The line goes when the plan is there.
+    assert!(seen.ends_with("\u{1b}[2K"), "{seen:?}");
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let mut command = typed(["plan", "--help"]).command();
@@ -92,6 +214,6 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         .spawn()
         .expect("it starts");
     drop(child.stdout.take());
-    let ran = super::Ran::of(child.wait_with_output().expect("it ends"));
+    let ran = Ran::of(child.wait_with_output().expect("it ends"));
     assert_eq!(ran.stderr, "");
 }

@@ -1,9 +1,11 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
 mod ask;
+mod bad_input;
 mod from_terraform;
 mod import;
 mod manners;
+mod pipelines;
 mod place;
 mod plan;
 mod plan_in_a_cluster;
@@ -12,7 +14,7 @@ mod validate;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use harness::Operator;
 
@@ -60,8 +62,7 @@ impl Typed {
     /// With this on stdin.
     pub(crate) fn fed(mut self, text: &str) -> Ran {
         self.0.stdin(Stdio::piped());
-        self.0.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.0.spawn().expect("it starts");
+        let mut child = self.spawn();
         let mut stdin = child.stdin.take().expect("a pipe");
         // Who refuses the flags does not read.
         let _ = stdin.write_all(text.as_bytes());
@@ -69,9 +70,23 @@ impl Typed {
         Ran::of(child.wait_with_output().expect("it ends"))
     }
 
+    /// Starts it, and reads along.
+    pub(crate) fn spawn(mut self) -> Child {
+        self.0.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.0.spawn().expect("it starts")
+    }
+
     pub(crate) fn command(self) -> Command {
         self.0
     }
+}
+
+/// How a command ends at which somebody presses Ctrl-C.
+pub(crate) fn interrupted(child: Child) -> Ran {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill runs").success());
+    Ran::of(child.wait_with_output().expect("it ends"))
 }
 
 impl Ran {

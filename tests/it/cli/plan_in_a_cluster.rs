@@ -1,6 +1,6 @@
 //! `plan` against a cluster, beside the operator: what it says is what the operator then does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use harness::{environment, eventually_blocking, service_account_kubeconfig};
@@ -8,14 +8,20 @@ use serde_json::{Value, json};
 
 use super::{Ran, typed};
 use crate::bed::{Bed, say, with_site};
+use crate::canary::Login;
 use crate::cloud::PATIENCE;
 use crate::cluster::{Audit, OPERATOR};
 use crate::manifest::{TYPES, split_tag};
-use crate::site::{Site, condition, name_of, registry_id};
+use crate::site::{Site, condition, name_of, registry_id, state};
 
 /// Draws the same edits again.
 const SEED: &str = "SWR_PLAN_SEED";
-const N_OBJECTS: usize = 30;
+
+/// Pairs of a spec and a registry. Six pages of SWR.
+const N_OBJECTS: usize = 510;
+
+/// Names of fields by the name of their object.
+type Fields = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
 fn what_a_plan_names_is_what_the_operator_reports_and_then_writes() {
@@ -25,54 +31,117 @@ fn what_a_plan_names_is_what_the_operator_reports_and_then_writes() {
     say(&format!("{SEED}={seed}"));
     with_site("plan", |bed, site| {
         let mut random = Random(seed | 1);
+        site.cloud.switch(&json!({"registry_quota": N_OBJECTS}));
+        // Each object has its own Secret, several the same login.
+        let logins: Vec<Login> = (0..8).map(|_| site.login()).collect();
+        let others: Vec<Login> = (0..8).map(|_| site.login()).collect();
         let mut objects: Vec<Value> = (0..N_OBJECTS)
-            .map(|n| site.registry(&format!("o{n:02}"), TYPES[n % TYPES.len()]))
+            .map(|n| site.registry(&format!("o{n:03}"), TYPES[n % TYPES.len()]))
             .collect();
-        for object in &objects {
-            site.put_login(name_of(object), &site.login());
+        for (n, object) in objects.iter().enumerate() {
+            site.put_login(name_of(object), &logins[n % logins.len()]);
             site.create(object);
         }
-        for object in &objects {
-            site.await_ready(name_of(object));
-        }
+        let created = all(site, "ready", |object| {
+            state(object, "Ready") == "True Available"
+        });
         at_rest(bed, site);
 
         bed.terminate();
-        let mut before = Vec::new();
-        for object in &mut objects {
-            edit(site, object, &mut random);
-            before.push(site.held(&site.object(name_of(object))));
+        for (n, object) in objects.iter_mut().enumerate() {
+            let id = registry_id(&created[name_of(object)]);
+            edit(site, object, id, &others[n % others.len()], &mut random);
         }
+        let before = registries(site);
         let file = write(site, &objects);
         let (mark, audit) = (site.cloud.mark(), site.cluster.audit());
         let report = plan(bed, site, &["-f", &file, "-o", "json"]).json();
         assert_reads_only(site, mark, &audit);
-        let planned: Vec<BTreeSet<String>> = objects
-            .iter()
-            .map(|object| changes_of(&report, name_of(object)))
-            .collect();
+        let planned = changes(&report);
+        assert_eq!(planned.len(), N_OBJECTS);
+        let n_changed = planned.values().filter(|fields| !fields.is_empty()).count();
+        assert!(
+            (N_OBJECTS / 2..N_OBJECTS).contains(&n_changed),
+            "{n_changed}"
+        );
 
-        for object in &objects {
-            let spec = json!({"spec": object["spec"]});
-            site.patch(name_of(object), &spec);
+        for object in &mut objects {
+            object["spec"]["mode"] = json!("Observe");
+            site.patch(name_of(object), &json!({"spec": object["spec"]}));
         }
-        bed.start_operator_with(&["--read-only"]);
-        for (object, planned) in objects.iter().zip(&planned) {
-            let reported = reported(site, name_of(object), planned);
-            assert_eq!(reported, *planned, "{}", name_of(object));
-        }
-        bed.terminate();
-        let mark = site.cloud.mark();
         bed.start_operator();
-        for ((object, planned), before) in objects.iter().zip(&planned).zip(&before) {
-            let object = site.await_ready(name_of(object));
-            let written = written(site, mark, registry_id(&object), before);
-            assert_eq!(written, *planned, "{}: {before:#}", name_of(&object));
+        let observed = all(site, "observed", |object| {
+            // What is in sync says nothing new.
+            let reason = match planned[name_of(object)].is_empty() {
+                true => "Available",
+                false => "DriftObserved",
+            };
+            condition(object, "Ready")["reason"] == reason
+        });
+        assert_same(&planned, &observed, |object| {
+            let diff = object["status"]["diff"].as_array().into_iter().flatten();
+            diff.map(|it| text(&it["field"])).collect()
+        });
+
+        let mark = site.cloud.mark();
+        for object in &objects {
+            site.patch(name_of(object), &json!({"spec": {"mode": "Enforce"}}));
         }
-        let n_changed = planned.iter().filter(|fields| !fields.is_empty()).count();
-        assert!(n_changed > N_OBJECTS / 2, "{planned:?}");
+        let enforced = all(site, "ready again", |object| {
+            state(object, "Ready") == "True Available"
+        });
+        let written = written(site, mark, &before);
+        assert_eq!(written.len(), n_changed, "each by one PUT");
+        assert_same(&planned, &enforced, |object| {
+            let fields = written.get(&registry_id(object));
+            fields.cloned().unwrap_or_default()
+        });
         rights(site);
     });
+}
+
+/// Waits until this holds of all objects as they are, and gives them by name.
+fn all(site: &Site, what: &str, holds: impl Fn(&Value) -> bool) -> BTreeMap<String, Value> {
+    eventually_blocking(PATIENCE, what, || {
+        let objects = site.objects();
+        let is_newest =
+            |it: &Value| it["status"]["observedGeneration"] == it["metadata"]["generation"];
+        let lagging = objects.iter().find(|it| !(is_newest(it) && holds(it)));
+        match lagging {
+            None => Ok(objects
+                .into_iter()
+                .map(|it| (name_of(&it).to_owned(), it))
+                .collect()),
+            Some(object) => Err(format!("{}: {}", name_of(object), object["status"])),
+        }
+    })
+}
+
+/// What a plan names for each object is what is seen of it.
+fn assert_same(
+    planned: &Fields,
+    objects: &BTreeMap<String, Value>,
+    seen: impl Fn(&Value) -> BTreeSet<String>,
+) {
+    let seen: Fields = objects
+        .iter()
+        .map(|(name, object)| (name.clone(), seen(object)))
+        .collect();
+    let differing = planned
+        .iter()
+        .filter(|(name, fields)| seen[*name] != **fields);
+    let differing: Vec<String> = differing
+        .map(|(name, fields)| format!("{name}: planned {fields:?}, seen {:?}", seen[name]))
+        .collect();
+    assert_eq!(differing, Vec::<String>::new());
+}
+
+/// What SWR holds, by id.
+fn registries(site: &Site) -> BTreeMap<i64, Value> {
+    let all = site.cloud.registries(&site.cloud.instances[0]);
+    all.into_iter()
+        .map(|it| (it["id"].as_i64().expect("an id"), it))
+        .collect()
 }
 
 /// A cluster at rest, and what its deletion would come to.
@@ -146,12 +215,12 @@ fn plan(bed: &Bed, site: &Site, args: &[&str]) -> Ran {
 
 fn assert_reads_only(site: &Site, mark: u64, audit: &Audit) {
     let asked = site.cloud.requests(mark);
-    let asked: Vec<&str> = asked.iter().map(|entry| entry.operation.as_str()).collect();
-    assert_eq!(
-        asked,
-        ["ListInstanceRegistries"],
-        "30 registries are one page"
-    );
+    let asked: Vec<(&str, &str)> = asked
+        .iter()
+        .map(|entry| (entry.method.as_str(), entry.operation.as_str()))
+        .collect();
+    let n_pages = N_OBJECTS.div_ceil(100);
+    assert_eq!(asked, vec![("GET", "ListInstanceRegistries"); n_pages]);
     let writes: Vec<String> = audit
         .in_namespace(&site.name)
         .iter()
@@ -171,101 +240,93 @@ fn write(site: &Site, objects: &[Value]) -> String {
     path.display().to_string()
 }
 
-/// Changes fields of the manifest, of the registry in SWR and of the Secret, at random.
-fn edit(site: &Site, object: &mut Value, random: &mut Random) {
+/// Changes fields of the manifest, of the registry in SWR and of the Secret, at random. In SWR only what a list shows: of
+/// hosts and project only the operator knows that somebody changed them.
+fn edit(site: &Site, object: &mut Value, id: i64, other: &Login, random: &mut Random) {
     let name = name_of(object).to_owned();
-    let kind = object["spec"]["type"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let kind = text(&object["spec"]["type"]);
     let spec = &mut object["spec"];
-    if random.one_in(3) {
+    if random.one_in(4) {
         spec["url"] = json!(format!("https://new-{name}.dr.example.com"));
     }
-    if random.one_in(3) && kind != "swr-pro-internal" {
+    if random.one_in(4) && kind != "swr-pro-internal" {
         spec["insecure"] = json!(false);
     }
-    if random.one_in(3) {
+    if random.one_in(4) {
         spec["description"] = json!("Other words");
     }
-    if random.one_in(4) {
+    if random.one_in(5) {
         spec["name"] = json!(format!("{name}-renamed"));
     }
-    if random.one_in(3) && kind == "swr-pro" {
+    if random.one_in(4) && kind == "swr-pro" {
         spec["dnsConf"]["hosts"]["b.example.com"] = json!("192.0.2.11");
     }
-    if random.one_in(3) && kind == "swr-pro-internal" {
+    if random.one_in(4) && kind == "swr-pro-internal" {
         spec["target"]["projectId"] = json!("00000000000000000000000000000000");
     }
-    if random.one_in(4) {
-        site.put_login(&name, &site.login());
+    if random.one_in(5) {
+        site.put_login(&name, other);
     }
-    let instance = &site.cloud.instances[0];
-    let id = registry_id(&site.object(&name));
-    if random.one_in(4) {
-        let url = json!("https://edited.example.com");
-        site.cloud.console_edit(instance, id, "/url", url);
+    let console = |field: &str, value: Value| {
+        let instance = &site.cloud.instances[0];
+        site.cloud.console_edit(instance, id, field, value);
+    };
+    if random.one_in(6) {
+        console("/url", json!("https://edited.example.com"));
     }
-    if random.one_in(5) && kind != "swr-pro-internal" {
-        site.cloud
-            .console_edit(instance, id, "/insecure", json!(false));
+    if random.one_in(6) {
+        console("/name", json!(format!("{name}-edited")));
+    }
+    // To what the spec asks for would be a change that nothing shows but `updated_at`.
+    if random.one_in(6) && kind != "swr-pro-internal" && spec["insecure"] == true {
+        console("/insecure", json!(false));
     }
 }
 
-/// The fields that a plan names for an object.
-fn changes_of(report: &Value, name: &str) -> BTreeSet<String> {
+/// The fields that a plan names for each object.
+fn changes(report: &Value) -> Fields {
     let objects = report["objects"].as_array().expect("objects");
-    let planned = objects.iter().find(|it| it["name"] == name);
-    let planned = planned.unwrap_or_else(|| panic!("no plan for {name}: {report:#}"));
-    let fields = planned["changes"].as_array().expect("changes").iter();
-    let fields: BTreeSet<String> = fields.map(|it| text(&it["field"])).collect();
-    let action = if fields.is_empty() {
-        "unchanged"
-    } else {
-        "update"
-    };
-    assert_eq!(planned["action"], action, "{planned:#}");
-    fields
+    let changes = objects.iter().map(|planned| {
+        let fields = planned["changes"].as_array().expect("changes").iter();
+        let fields: BTreeSet<String> = fields.map(|it| text(&it["field"])).collect();
+        let action = match fields.is_empty() {
+            true => "unchanged",
+            false => "update",
+        };
+        assert_eq!(planned["action"], action, "{planned:#}");
+        (text(&planned["name"]), fields)
+    });
+    changes.collect()
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The fields in `status.diff` of an operator that only reads. What is in sync says nothing new, so nothing is
-/// expected of it but that it stays so.
-fn reported(site: &Site, name: &str, planned: &BTreeSet<String>) -> BTreeSet<String> {
-    let what = format!("{name} is judged");
-    let object = eventually_blocking(PATIENCE, &what, || {
-        let object = site.object(name);
-        let ready = condition(&object, "Ready");
-        let reason = if planned.is_empty() {
-            "Available"
-        } else {
-            "ReadOnly"
-        };
-        let is_judged = ready["observedGeneration"] == object["metadata"]["generation"]
-            && ready["reason"] == reason;
-        match is_judged {
-            true => Ok(object),
-            false => Err(object["status"].to_string()),
-        }
-    });
-    let diff = object["status"]["diff"].as_array().into_iter().flatten();
-    diff.map(|it| text(&it["field"])).collect()
+/// By id, the fields in which the body of each PUT differs from the registry before it. Knows SWR's names, not the
+/// operator's.
+fn written(
+    site: &Site,
+    mark: u64,
+    before: &BTreeMap<i64, Value>,
+) -> BTreeMap<i64, BTreeSet<String>> {
+    let puts = site.cloud.asked(mark, "UpdateInstanceRegistry");
+    assert_eq!(site.cloud.writes(mark).len(), puts.len(), "only PUTs");
+    let n_puts = puts.len();
+    let written: BTreeMap<i64, BTreeSet<String>> = puts
+        .iter()
+        .map(|put| {
+            let id = put.path.rsplit('/').next().and_then(|id| id.parse().ok());
+            let id: i64 = id.expect("an id");
+            let body = serde_json::from_str(&put.request_body).expect("JSON");
+            (id, differing(body, before[&id].clone()))
+        })
+        .collect();
+    assert_eq!(written.len(), n_puts, "one PUT for each registry");
+    written
 }
 
-/// The fields in which the body of the PUT differs from the registry before it. Knows SWR's names, not the operator's.
-fn written(site: &Site, mark: u64, id: i64, before: &Value) -> BTreeSet<String> {
-    let puts = site.cloud.asked(mark, "UpdateInstanceRegistry");
-    let put = puts
-        .iter()
-        .find(|entry| entry.path.ends_with(&format!("/{id}")));
-    let Some(put) = put else {
-        return BTreeSet::new();
-    };
-    let mut body: Value = serde_json::from_str(&put.request_body).expect("JSON");
-    let mut before = before.clone();
+fn differing(mut body: Value, mut before: Value) -> BTreeSet<String> {
     split_tag(&mut body);
     split_tag(&mut before);
     let fields = [

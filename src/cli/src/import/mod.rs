@@ -10,14 +10,12 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use swr_operator_clock as clock;
-use swr_operator_core::credential::Sealer;
 use swr_operator_core::desired::InstanceId;
 
 use self::found::{Found, Names};
-use crate::cloud::CloudArgs;
+use crate::cloud::{CloudArgs, any_sealer, not_listed};
 use crate::exit::{Exit, Failure};
-use crate::manifest::read_text;
+use crate::manifest::{API_VERSION, read_text};
 use crate::output::{counted, print, progress};
 
 /// What is imported.
@@ -138,19 +136,13 @@ pub(crate) async fn run(args: ImportArgs) -> Result<Exit, Failure> {
 }
 
 async fn list(cloud: &CloudArgs, instance: &str) -> Result<Vec<Found>, Failure> {
-    // Nothing is compared, so that any key will do.
-    let mut key = vec![0; 32];
-    clock::random(&mut key);
     let reached = cloud
-        .cloud(Arc::new(Sealer::new(key)))?
+        .cloud(Arc::new(any_sealer()))?
         .of_environment()
         .await?;
-    let listed = reached.reader.list(&InstanceId::new(instance)).await;
-    let listed = listed.map_err(|failure| {
-        Failure::new(format!(
-            "failed to list the registries of instance {instance}: {failure}"
-        ))
-    })?;
+    let id = InstanceId::new(instance);
+    let listed = reached.reader.list(&id).await;
+    let listed = listed.map_err(|failure| not_listed(&id, &failure))?;
     Ok(listed
         .records()
         .map(|record| Found::of_record(instance, record))
@@ -225,7 +217,7 @@ impl Into {
             spec["accountRef"] = json!({"name": self.account});
         }
         json!({
-            "apiVersion": "swr.huaweicloud.com/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": "ReplicationRegistry",
             "metadata": {"name": name, "namespace": self.namespace},
             "spec": spec,

@@ -14,6 +14,9 @@ use crate::output::counted;
 
 pub(crate) use node::{Kind, Node, Place};
 
+/// The version of the kinds that this binary knows.
+pub(crate) const API_VERSION: &str = "swr.huaweicloud.com/v1alpha1";
+
 /// A manifest of 1,000 objects has 600 KiB.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
@@ -170,6 +173,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 
 fn cannot_read(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(format!("failed to read {what}: {error}"))
+        .hint("check that it is there, that you may read it, and that it is text in UTF-8")
 }
 
 fn read(from: impl std::io::Read, what: &str) -> Result<String, Failure> {
@@ -186,6 +190,16 @@ fn read(from: impl std::io::Read, what: &str) -> Result<String, Failure> {
 }
 
 impl Manifests {
+    /// The documents of a kind.
+    pub(crate) fn of_kind<'a>(
+        &'a self,
+        api_version: &'static str,
+        kind: &'static str,
+    ) -> impl Iterator<Item = &'a Document> {
+        let is_it = move |it: &&Document| it.api_version == api_version && it.kind == kind;
+        self.documents.iter().filter(is_it)
+    }
+
     /// Takes in the text of one file.
     pub(crate) fn parse(&mut self, file: &str, text: &str) {
         self.n_files += 1;
@@ -201,7 +215,7 @@ impl Manifests {
                 file: file.to_owned(),
                 at: error.location().map_or(Place::START, Place::of),
                 field: String::new(),
-                message: format!("is no YAML: {}", told(error.without_snippet())),
+                message: told(error.without_snippet()),
             }),
         }
     }
@@ -241,17 +255,25 @@ impl Manifests {
                 "the manifests have {}:{}",
                 counted(findings.len(), "finding"),
                 lines.concat()
-            ))),
+            ))
+            .hint("correct them; swr-operator validate checks them without cluster and cloud")),
         }
     }
 }
 
 /// The words of a parser's error in one line, without the place that is said already.
 fn told(error: &serde_saphyr::Error) -> String {
+    let mut cause = error;
+    while let serde_saphyr::Error::AliasError { error, .. } = cause {
+        cause = error.without_snippet();
+    }
+    if let serde_saphyr::Error::Budget { .. } = cause {
+        return "holds more than any manifest, with what its aliases stand for".to_owned();
+    }
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.split(" at line ").next().unwrap_or(line);
-    line.trim_start_matches("error: ").to_owned()
+    format!("is no YAML: {}", line.trim_start_matches("error: "))
 }
 
 #[cfg(test)]

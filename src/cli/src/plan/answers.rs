@@ -19,27 +19,18 @@ use swr_operator_core::failure::{Cause, Class, Failure as SwrFailure};
 use swr_operator_core::grant;
 use swr_operator_core::observed::{Inventory, Record};
 use swr_operator_core::preview::{Known, Preview, World, preview};
-use swr_operator_core::reconcile::Windows;
-use swr_operator_kube::{Refusal, Session};
+use swr_operator_core::tag::Owners;
+use swr_operator_kube::{Refusal, Refused, Session};
 use zeroize::Zeroizing;
 
-use super::gather::{Whose, of_kind, refused};
-use super::report::Planned;
+use super::report::{Planned, WINDOWS};
 use super::subject::{Subject, unknown_credential};
+use super::whose::Whose;
 use crate::cloud::{Cloud, Reached, secret_of};
 use crate::cluster::AT_ONCE;
 use crate::exit::Failure;
-use crate::manifest::Manifests;
+use crate::manifest::{API_VERSION, Document, Manifests};
 use crate::output::{Manners, counted};
-
-/// The operator's defaults. A plan waits for none of them; it only says how long the operator would.
-pub(super) const WINDOWS: Windows = Windows {
-    settle_secs: 120,
-    write_secs: 20,
-    grace_secs: 300,
-    poll_secs: 600,
-    orphan_secs: 600,
-};
 
 /// A preview asks for the Secret, then for the registries, and then it is made.
 const ROUNDS_MAX: usize = 3;
@@ -48,6 +39,8 @@ const ROUNDS_MAX: usize = 3;
 pub(super) struct Answers<'a> {
     pub(super) cloud: Cloud,
     pub(super) session: Option<&'a Session>,
+    /// How a refusal of the cluster is told.
+    pub(super) refused: fn(Refused) -> Failure,
     pub(super) operator_namespace: &'a str,
     pub(super) sealer: &'a Sealer,
     /// Whether the sealer is that of the installation, so that its fingerprints can be compared.
@@ -80,6 +73,8 @@ pub(super) enum Found {
 pub(super) struct Listed {
     whole: Arc<Inventory>,
     without_keys: Arc<Inventory>,
+    /// Of all of them, by what they name.
+    owners: Owners,
 }
 
 impl Listed {
@@ -107,12 +102,14 @@ impl Answers<'_> {
     ) -> Result<Vec<Planned>, Failure> {
         self.read_accounts(&subjects).await?;
         for _ in 0..ROUNDS_MAX {
-            let (mut secrets, mut scopes) = (BTreeSet::new(), BTreeSet::new());
+            let mut secrets = BTreeSet::new();
+            let mut scopes: BTreeMap<Scope, usize> = BTreeMap::new();
             for subject in &mut subjects {
                 match self.preview(subject, whose).0 {
                     Preview::NeedsSecret => secrets.extend(secret_key(subject)),
                     Preview::NeedsInventory => {
-                        scopes.insert(subject.object.scope.clone());
+                        let n = scopes.entry(subject.object.scope.clone()).or_default();
+                        *n = n.saturating_add(1);
                     }
                     Preview::Writes(_) | Preview::Ends(_) => {}
                 }
@@ -141,8 +138,9 @@ impl Answers<'_> {
     fn preview(&self, subject: &mut Subject, whose: &Whose) -> (Preview, Option<String>) {
         let scope = subject.object.scope.clone();
         let listed = self.inventories.get(&scope);
-        let whole = listed.and_then(|it| it.as_ref().ok()).map(|it| &*it.whole);
-        let owner = subject.owner(&whose.ownership(subject), whole);
+        let known = listed.and_then(|it| it.as_ref().ok());
+        let whole = known.map(|it| &*it.whole);
+        let owner = subject.owner(&whose.ownership(subject), known.map(|it| &it.owners));
         let own = self.own(subject);
         let not_compared = own.as_ref().and_then(|own| own.not_compared.clone());
         if let Some(Ok(sealed)) = own.as_ref().map(|own| &own.answer) {
@@ -246,12 +244,13 @@ impl Answers<'_> {
         &self,
         name: &str,
     ) -> Result<Result<Reached, AccountProblem>, Failure> {
-        let of_manifests = of_kind(self.manifests, "SwrAccount").find(|it| it.name() == name);
+        let mut accounts = self.manifests.of_kind(API_VERSION, "SwrAccount");
+        let of_manifests = accounts.find(|it| it.name() == name);
         let account = match (of_manifests, self.session) {
             (Some(document), _) => {
                 Some(SwrAccount::deserialize(document.to_json()).map_err(Failure::new)?)
             }
-            (None, Some(session)) => session.account(name).await.map_err(refused)?,
+            (None, Some(session)) => session.account(name).await.map_err(self.refused)?,
             (None, None) => return Ok(Ok(self.cloud.of_environment().await?)),
         };
         let Some(account) = account else {
@@ -278,7 +277,10 @@ impl Answers<'_> {
         let mut namespaces: BTreeSet<String> = namespaces.collect();
         namespaces.retain(|namespace| !self.labels.contains_key(namespace));
         for namespace in namespaces {
-            let found = session.namespace_named(&namespace).await.map_err(refused)?;
+            let found = session
+                .namespace_named(&namespace)
+                .await
+                .map_err(self.refused)?;
             let labels = found.map(|(_, labels)| labels).unwrap_or_default();
             self.labels.insert(namespace, labels);
         }
@@ -286,9 +288,19 @@ impl Answers<'_> {
     }
 
     async fn read_secrets(&mut self, keys: BTreeSet<(String, String)>) -> Result<(), Failure> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let text = format!("reading {}", counted(keys.len(), "Secret"));
+        // Those of manifests are at hand.
+        let progress = (self.session).map(|_| self.manners.begin(&text, keys.len()));
+        let progress = progress.as_ref();
         let this = &*self;
         let reads = keys.into_iter().map(|key| async move {
             let found = this.find(&key.0, &key.1).await?;
+            if let Some(progress) = progress {
+                progress.one_is_done();
+            }
             Ok::<_, Failure>((key, found))
         });
         let read: Vec<_> = stream::iter(reads)
@@ -304,11 +316,11 @@ impl Answers<'_> {
 
     /// A Secret of the manifests, else of the cluster.
     async fn find(&self, namespace: &str, name: &str) -> Result<Found, Failure> {
-        let is_it = |document: &&crate::manifest::Document| {
+        let is_it = |document: &&Document| {
             let its = document.namespace().unwrap_or(self.default_namespace);
-            document.api_version == "v1" && document.name() == name && its == namespace
+            document.name() == name && its == namespace
         };
-        if let Some(document) = of_kind(self.manifests, "Secret").find(is_it) {
+        if let Some(document) = self.manifests.of_kind("v1", "Secret").find(is_it) {
             let secret = Secret::deserialize(document.to_json());
             // Without the parser's words, which may be of the value.
             let secret = secret.map_err(|_| {
@@ -327,27 +339,31 @@ impl Answers<'_> {
             Err(error) if error.refusal == Refusal::Forbidden => {
                 Ok(Found::Unknown(format!("you may not read Secret {name}")))
             }
-            Err(error) => Err(refused(error)),
+            Err(error) => Err((self.refused)(error)),
         }
     }
 
-    /// One list per instance, all at once.
-    pub(super) async fn list(&mut self, scopes: BTreeSet<Scope>) {
-        if !scopes.is_empty() {
-            let n = counted(scopes.len(), "instance");
-            self.manners
-                .progress(&format!("listing the registries of {n}"));
+    /// One list per instance, all at once. With how many registries to expect in each: an operator's instance holds
+    /// about as many as there are objects for it.
+    pub(super) async fn list(&mut self, scopes: BTreeMap<Scope, usize>) {
+        if scopes.is_empty() {
+            return;
         }
+        let n = counted(scopes.len(), "instance");
+        let text = format!("listing the registries of {n}");
+        let progress = &self.manners.begin(&text, scopes.len());
         let this = &*self;
-        let lists = scopes.into_iter().map(|scope| async move {
+        let lists = scopes.into_iter().map(|(scope, n)| async move {
             let listed = match this.accounts.get(&*scope.account) {
-                Some(Ok(reached)) => reached.reader.list(&scope.instance).await,
+                Some(Ok(reached)) => reached.reader.list_expecting(&scope.instance, n).await,
                 Some(Err(_)) | None => Err(SwrFailure::new(Class::Transient, Cause::Unreachable)),
             };
             let listed = listed.map(|inventory| Listed {
                 without_keys: Arc::new(without_keys(&inventory)),
+                owners: Owners::of(inventory.tags().map(|(tag, _)| tag)),
                 whole: Arc::new(inventory),
             });
+            progress.one_is_done();
             (scope, listed)
         });
         let listed = join_all(lists).await;

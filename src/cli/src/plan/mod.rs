@@ -7,6 +7,7 @@ mod human;
 pub(crate) mod orphans;
 mod report;
 mod subject;
+mod whose;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,8 +31,17 @@ pub struct Args {
     #[command(flatten)]
     pub(crate) sources: Sources,
 
+    /// Namespace of objects that name none, and of those that are listed. Default: the context's.
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+
+    /// Do not ask a cluster, even if there is a kubeconfig. A registry then counts as an object's own if its
+    /// tag names namespace and name of the object.
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
+    pub(crate) no_cluster: bool,
 
     /// Without manifests: the objects of all namespaces.
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "paths"])]
@@ -85,10 +95,6 @@ Examples:
 /// Where the cluster is, and whose operator's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ClusterArgs {
-    /// Namespace of objects that name none, and of those that are listed. Default: the context's.
-    #[arg(short, long)]
-    pub(crate) namespace: Option<String>,
-
     /// Kubeconfig. Default: KUBECONFIG, else ~/.kube/config.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -96,11 +102,6 @@ pub(crate) struct ClusterArgs {
     /// Context of the kubeconfig.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-
-    /// Do not ask a cluster, even if there is a kubeconfig. A registry then counts as an object's own if its
-    /// tag names namespace and name of the object.
-    #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
-    pub(crate) no_cluster: bool,
 
     /// Namespace of the operator, whose installation owns the registries.
     #[arg(long, value_name = "NAME", default_value = "swr-operator")]
@@ -112,14 +113,10 @@ pub(crate) struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// The cluster, for what cannot do without.
-    async fn session(&self) -> Result<Session, Failure> {
+    /// The cluster, if there is a kubeconfig.
+    async fn open(&self) -> Result<Option<Session>, Failure> {
         let opened = Session::open(self.kubeconfig.as_deref(), self.context.as_deref()).await;
-        let opened =
-            opened.map_err(|error| Failure::new(error).hint("name another with --kubeconfig"))?;
-        opened.filter(|_| !self.no_cluster).ok_or_else(|| {
-            Failure::new("there is no cluster to ask").hint("name a kubeconfig with --kubeconfig")
-        })
+        opened.map_err(|error| Failure::new(error).hint("name another with --kubeconfig"))
     }
 }
 

@@ -11,9 +11,9 @@ use swr_operator_core::desired::{InstanceId, Scope};
 use swr_operator_core::tag;
 
 use super::answers::Answers;
-use super::gather::{Whose, random_sealer, refused};
+use super::whose::{Whose, refused};
 use super::{ClusterArgs, timed_out};
-use crate::cloud::CloudArgs;
+use crate::cloud::{CloudArgs, any_sealer, not_listed};
 use crate::cluster::duration;
 use crate::exit::{Exit, Failure};
 use crate::manifest::Manifests;
@@ -102,9 +102,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn find(args: &Args) -> Result<Report, Failure> {
-    let session = args.cluster.session().await?;
+    let session =
+        args.cluster.open().await?.ok_or_else(|| {
+            Failure::new("there is no kubeconfig").hint("name one with --kubeconfig")
+        })?;
     let mut notes = Vec::new();
-    let whose = Whose::of(Some(&session), &args.cluster, &mut notes).await?;
+    let whose = Whose::of(Some(&session), &args.cluster, &mut notes).await;
+    let whose = whose.map_err(refused)?;
     let Whose::Known(installation) = &whose else {
         return Err(Failure::new(
             "namespace kube-system, whose uid names the installation, may not be read",
@@ -114,23 +118,32 @@ async fn find(args: &Args) -> Result<Report, Failure> {
     let objects = session.registries(None, None).await.map_err(refused)?;
     let accounts = session.accounts().await.map_err(refused)?;
     let owned: BTreeSet<String> = objects.iter().filter_map(|it| whose.tag_of(it)).collect();
-    let mut scopes: BTreeSet<Scope> = objects.iter().filter_map(scope_of).collect();
+    let mut scopes: BTreeMap<Scope, usize> = BTreeMap::new();
+    for scope in objects.iter().filter_map(scope_of) {
+        let n = scopes.entry(scope).or_default();
+        *n = n.saturating_add(1);
+    }
     for account in &accounts {
         let name = account.metadata.name.clone().unwrap_or_default();
         let known = account.status.iter().flat_map(|status| &status.instances);
-        scopes.extend(known.map(|instance| Scope {
-            account: name.as_str().into(),
-            instance: InstanceId::new(instance.id.clone()),
-        }));
+        for instance in known {
+            let scope = Scope {
+                account: name.as_str().into(),
+                instance: InstanceId::new(instance.id.clone()),
+            };
+            let n = instance.registries.and_then(|n| usize::try_from(n).ok());
+            scopes.insert(scope, n.unwrap_or_default());
+        }
     }
-    scopes.retain(|scope| {
+    scopes.retain(|scope, _| {
         args.accounts.is_empty() || args.accounts.iter().any(|it| **it == *scope.account)
     });
-    let sealer = Arc::new(random_sealer());
+    let sealer = Arc::new(any_sealer());
     let manifests = Manifests::default();
     let mut answers = Answers {
         cloud: args.cloud.cloud(Arc::clone(&sealer))?,
         session: Some(&session),
+        refused,
         operator_namespace: &args.cluster.operator_namespace,
         sealer: &sealer,
         has_key: false,
@@ -144,7 +157,7 @@ async fn find(args: &Args) -> Result<Report, Failure> {
         tags: Vec::new(),
     };
     let names: BTreeSet<String> = scopes
-        .iter()
+        .keys()
         .map(|scope| scope.account.to_string())
         .collect();
     for name in names {
@@ -152,14 +165,14 @@ async fn find(args: &Args) -> Result<Report, Failure> {
         answers.accounts.insert(name, reached);
     }
     // Of an account that is gone nothing can be asked.
-    scopes.retain(|scope| matches!(answers.accounts.get(&*scope.account), Some(Ok(_))));
+    scopes.retain(|scope, _| matches!(answers.accounts.get(&*scope.account), Some(Ok(_))));
     let instances = scopes.len();
     answers.list(scopes).await;
     let mut orphans = Vec::new();
     for (scope, listed) in &answers.inventories {
         let listed = listed
             .as_ref()
-            .map_err(|failure| Failure::new(format!("instance {}: {failure}", scope.instance)))?;
+            .map_err(|failure| not_listed(&scope.instance, failure))?;
         for record in listed.whole().records() {
             let tag = tag::split(&record.description).1;
             let is_orphan = tag.is_some_and(|tag| installation.wrote(tag) && !owned.contains(tag));

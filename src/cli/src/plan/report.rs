@@ -9,12 +9,21 @@ use swr_operator_core::effect::RegistryWrite;
 use swr_operator_core::observed::Record;
 use swr_operator_core::plan::Foreign;
 use swr_operator_core::preview::{Preview, What, Write};
-use swr_operator_core::reconcile::Removed;
+use swr_operator_core::reconcile::{Removed, Windows};
 use swr_operator_core::status;
 use swr_operator_core::summary::{Blocker, Summary, Verdict};
 
-use super::answers::WINDOWS;
 use super::subject::Subject;
+use crate::cloud;
+
+/// The operator's defaults. A plan waits for none of them; it only says how long the operator would.
+pub(super) const WINDOWS: Windows = Windows {
+    settle_secs: 120,
+    write_secs: 20,
+    grace_secs: 300,
+    poll_secs: 600,
+    orphan_secs: 600,
+};
 
 /// The result of `plan`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -398,6 +407,11 @@ fn action_of(verdict: &Verdict) -> Action {
 fn hint_of(verdict: &Verdict) -> Option<&'static str> {
     if let Verdict::NotGranted(_) = verdict {
         return Some("ask an administrator for a grant in the SwrAccount");
+    }
+    if let Verdict::Swr { failure, .. } | Verdict::CannotDelete(Blocker::Swr { failure, .. }) =
+        verdict
+    {
+        return cloud::hint_of(&failure.cause);
     }
     let Verdict::Conflict(foreign) = verdict else {
         return None;

@@ -7,7 +7,7 @@ use swr_operator_api::registry::{ReplicationRegistry, SentCredential};
 use swr_operator_core::credential::{Fingerprint, Sealed};
 use swr_operator_core::object::Object;
 use swr_operator_core::observed::Inventory;
-use swr_operator_core::tag::{self, Installation, Owner};
+use swr_operator_core::tag::{self, Installation, Owner, Owners};
 
 use crate::exit::Failure;
 
@@ -108,24 +108,24 @@ pub(super) enum Ownership {
 
 impl Subject {
     /// The owner; by name only if SWR shows a single tag that names the object.
-    pub(super) fn owner(&self, ownership: &Ownership, inventory: Option<&Inventory>) -> Owner {
+    pub(super) fn owner(&self, ownership: &Ownership, owners: Option<&Owners>) -> Owner {
         let installation = match ownership {
             Ownership::Known(owner) => return owner.clone(),
             Ownership::ByName(installation) => installation.as_ref(),
         };
         let key = &self.object.key;
         let (namespace, name) = (&*key.namespace, &*key.name);
-        let tags = inventory.into_iter().flat_map(Inventory::tags);
-        let mut owners: Vec<Owner> = tags
-            .filter_map(|(tag, _)| Owner::named(tag, installation, namespace, name))
+        let owners = owners.into_iter();
+        let mut owners: Vec<&Owner> = owners
+            .flat_map(|owners| owners.named(installation, namespace, name))
             .collect();
         if self.is_live {
             let uid = tag::uid_bytes(&self.object.uid);
             owners.retain(|owner| tag::uid_of(owner.tag()) == Some(uid));
         }
-        match <[Owner; 1]>::try_from(owners) {
-            Ok([owner]) => owner,
-            Err(_) => {
+        match owners.as_slice() {
+            [owner] => (*owner).clone(),
+            _ => {
                 let unknown =
                     Installation::from_configured("an installation that nobody configured");
                 let installation = installation.unwrap_or(&unknown);

@@ -16,11 +16,8 @@ use swr_operator_kube::Session;
 
 use crate::cluster::{AT_ONCE, ObjectArgs, refused};
 use crate::exit::{Exit, Failure};
-use crate::manifest::{Document, Finding, Manifests, Sources};
+use crate::manifest::{API_VERSION, Document, Finding, Manifests, Sources};
 use crate::output::{Manners, Tone, counted};
-
-/// The version of the kinds that this binary knows.
-const API_VERSION: &str = "swr.huaweicloud.com/v1alpha1";
 
 /// Which manifests.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! Owner -> tag -> description, and back. The tag is how a registry in SWR says whose it is
 //! (rule 3). Knows no wire format and no Kubernetes type.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -60,26 +61,10 @@ impl Owner {
     /// The owner `namespace/name` with this uid, in this installation.
     pub fn new(installation: &Installation, uid: &str, namespace: &str, name: &str) -> Self {
         let uid = URL_SAFE_NO_PAD.encode(uid_bytes(uid));
-        let name = &short_id(&["name", namespace, name])[..NAME_CHARS];
+        let name = short_name(namespace, name);
         Owner {
             tag: format!("{TAG_OPENING}{}/{uid}/{name}]", installation.0),
         }
-    }
-
-    /// The owner whose tag this is, if that can be an object `namespace/name` of this installation: for who reads
-    /// SWR without the cluster, and so knows no uid. Without an installation any will do.
-    pub fn named(
-        tag: &str,
-        installation: Option<&Installation>,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Owner> {
-        let name = &short_id(&["name", namespace, name])[..NAME_CHARS];
-        let [its_installation, _, its_name] = parts(tag)?;
-        let is_of_it = installation.is_none_or(|it| it.0 == its_installation);
-        (is_of_it && its_name == name).then(|| Owner {
-            tag: tag.to_owned(),
-        })
     }
 
     /// Whether this tag is that of an earlier object of the same namespace and name, in the same
@@ -106,6 +91,38 @@ impl Owner {
         } else {
             format!("{text} {}", self.tag)
         }
+    }
+}
+
+/// Owners by the object that each can be: for who reads SWR without the cluster, and so knows no uid.
+#[derive(Clone, Debug, Default)]
+pub struct Owners(BTreeMap<String, Vec<Owner>>);
+
+impl Owners {
+    /// The owners whose tags these are.
+    pub fn of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut owners: BTreeMap<String, Vec<Owner>> = BTreeMap::new();
+        for tag in tags {
+            if let Some([_, _, name]) = parts(tag) {
+                let same = owners.entry(name.to_owned()).or_default();
+                same.push(Owner {
+                    tag: tag.to_owned(),
+                });
+            }
+        }
+        Owners(owners)
+    }
+
+    /// Those that can be an object `namespace/name` of this installation. Without an installation any will do.
+    pub fn named<'a>(
+        &'a self,
+        installation: Option<&'a Installation>,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Owner> {
+        let same = self.0.get(&short_name(namespace, name));
+        let is_of_it = move |owner: &&Owner| installation.is_none_or(|it| it.wrote(owner.tag()));
+        same.into_iter().flatten().filter(is_of_it)
     }
 }
 
@@ -162,6 +179,12 @@ pub fn uid_bytes(uid: &str) -> [u8; 16] {
 pub fn uid_of(tag: &str) -> Option<[u8; 16]> {
     let [_, uid, _] = parts(tag)?;
     URL_SAFE_NO_PAD.decode(uid).ok()?.try_into().ok()
+}
+
+fn short_name(namespace: &str, name: &str) -> String {
+    let mut id = short_id(&["name", namespace, name]);
+    id.truncate(NAME_CHARS);
+    id
 }
 
 fn short_id(parts: &[&str]) -> String {
@@ -230,8 +253,8 @@ mod tests {
         let installation = Installation::from_cluster("a-uid", "swr-operator");
         let other = Installation::from_configured("other");
         let tag = owner().tag().to_owned();
-        let named =
-            |installation, name| Owner::named(&tag, installation, "images", name) == Some(owner());
+        let owners = Owners::of([tag.as_str(), "no tag"]);
+        let named = |installation, name| owners.named(installation, "images", name).eq([&owner()]);
         assert_eq!(
             [
                 named(None, "harbor-dr"),
@@ -241,7 +264,6 @@ mod tests {
             ],
             [true, true, false, false]
         );
-        assert_eq!(Owner::named("no tag", None, "images", "harbor-dr"), None);
     }
 
     #[test]
