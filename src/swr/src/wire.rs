@@ -275,7 +275,7 @@ pub(super) fn decode_offer(body: &[u8]) -> Option<bool> {
 
 /// JSON that is an object. serde would take an array for an object's fields in order, and `[[]]`
 /// is no list of registries.
-fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
+pub(super) fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
     match body.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(body).map_err(|_| Malformed),
         Some(_) | None => Err(Malformed),

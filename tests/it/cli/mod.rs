@@ -1,12 +1,16 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
+mod apply;
 mod ask;
+pub(crate) mod check;
+mod contract;
 mod from_terraform;
 mod import;
 mod manners;
 mod place;
 mod plan;
 mod plan_in_a_cluster;
+mod status;
 mod validate;
 
 use std::ffi::OsStr;

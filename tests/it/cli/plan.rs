@@ -238,8 +238,10 @@ fn an_instance_costs_one_list_with_a_hundred_registries_in_each_request() {
 
 #[test]
 fn the_schemas_of_the_reports_are_committed_and_hold() {
-    let orphans = typed(["orphans", "--schema"]).run();
-    crate::documents::compare("docs/schemas/orphans.json", &orphans.stdout);
+    for verb in ["orphans", "apply", "check", "status"] {
+        let schema = typed([verb, "--schema"]).run();
+        crate::documents::compare(&format!("docs/schemas/{verb}.json"), &schema.stdout);
+    }
     let place = Place::new();
     place.write("new.yaml", &[object("new")]);
     for (verb, ran) in [
