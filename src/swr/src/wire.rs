@@ -1,5 +1,5 @@
-//! Registry -> request body, answer -> records. The only place that knows SWR's JSON names, and
-//! with the signature the only one that exposes a secret. Never reads a secret back.
+//! Registry -> request body, answer -> records. With `shape` the only place that knows SWR's JSON
+//! names, and with it and the signature the only one that exposes a secret. Never reads a secret back.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -52,7 +52,7 @@ fn a_cluster_and_its_accounts_are_ready_or_every_line_says_what_is_missing() {
         let lists = asked
             .iter()
             .filter(|it| it.operation == "ListInstanceRegistries");
-        assert_eq!(lists.filter(|it| it.target.contains("limit=1&")).count(), 1);
+        assert_eq!(lists.filter(|it| it.query.contains("limit=1&")).count(), 1);
         assert!(asked.iter().all(|it| it.method == "GET"));
         runs.push(("as JSON", at(&[&one[..], &["-o", "json"]].concat())));
         runs.push((

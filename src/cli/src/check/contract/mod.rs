@@ -4,6 +4,7 @@
 mod human;
 mod probe;
 mod read;
+mod rounds;
 mod rows;
 
 use schemars::JsonSchema;
