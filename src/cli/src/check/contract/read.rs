@@ -1,6 +1,6 @@
 //! What an instance shows of itself, by GETs.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use swr_operator_clock as clock;
 use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::Failure;
@@ -9,6 +9,9 @@ use swr_operator_swr::{Echo, Listing, Look, Member, Portion, Sight};
 
 use super::rows::Findings;
 use crate::cloud::Reached;
+
+/// Times may count whole seconds, so those that are nearer may come in any order.
+const TICK: SignedDuration = SignedDuration::from_secs(2);
 
 /// No id of SWR's is near.
 const NO_ID_ABOVE: i64 = 1_000_003;
@@ -168,7 +171,7 @@ async fn of_lists(
     if let Some(stamps) = stamps {
         findings.note(
             "list.newest",
-            match stamps.is_sorted_by(|one, other| one >= other) {
+            match stamps.is_sorted_by(|one, other| other.duration_since(*one) < TICK) {
                 true => "newest first",
                 false => "in another order",
             },
