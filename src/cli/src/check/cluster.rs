@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_fields_of_a_definition_have_paths() {
-        let [registry, account] = crds();
+        let [account, registry] = crds();
         let (registry, account) = (
             paths_of(&registry, "v1alpha1"),
             paths_of(&account, "v1alpha1"),
