@@ -420,8 +420,11 @@ fn who_says(word: &str, home: &str) -> Vec<String> {
 fn one_place_writes_to_swr_one_drives_the_steps_and_one_knows_patches() {
     assert_eq!(
         who_says("client.writer(", "src/swr/"),
-        ["src/controller/src/execute.rs"],
-        "a write to SWR is only ever made from an Effect"
+        [
+            "src/cli/src/check/contract/probe.rs",
+            "src/controller/src/execute.rs"
+        ],
+        "a write to SWR is only ever made from an Effect, or to a scratch registry that a person names"
     );
     assert_eq!(
         who_says("step::start", "src/core/"),

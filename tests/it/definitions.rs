@@ -115,12 +115,23 @@ fn is_missing(bed: &Bed, site: &Site) {
     bed.terminate();
     delete(bed);
     await_gone(bed);
+    told(bed, "problem", "not installed");
     let logged = bed.log().len();
     let waiting = bed.launch(&bed.cluster.operator_kubeconfig, &[]);
     bed.await_log(logged, "the watch of objects begins anew");
     install(bed);
     bed.take(await_ready(waiting));
     site.ready("first");
+}
+
+/// `swr-operator check` says it, too.
+fn told(bed: &Bed, state: &str, found: &str) {
+    let told = crate::cli::check::of_definition(bed.cluster);
+    assert_eq!(
+        (&told["state"], &told["found"]),
+        (&json!(state), &json!(found)),
+        "{told:#}"
+    );
 }
 
 /// A registry that the operator could make, and does not; its log says why.
@@ -161,6 +172,7 @@ fn has_no_status(bed: &Bed, site: &Site) {
     with(bed, change, is_served, || {
         let why = "the definition of ReplicationRegistry has no status: apply the CustomResourceDefinitions";
         stays_unmade(bed, site, "unwritten", why);
+        told(bed, "problem", "it has no status");
     });
     is_made_once(site, mark, "unwritten");
 }
@@ -188,6 +200,8 @@ fn has_no_intent(bed: &Bed, site: &Site) {
     with(bed, change, is_served, || {
         let why = "does not keep these fields of the status: apply the CustomResourceDefinitions";
         stays_unmade(bed, site, "unrecorded", why);
+        let lacks = "older than this version: it lacks status.createIntent and 2 more";
+        told(bed, "problem", lacks);
     });
     is_made_once(site, mark, "unrecorded");
 }
@@ -231,6 +245,7 @@ fn is_newer(bed: &Bed, site: &Site) {
             "False InvalidSpec",
             "spec: does not fit the CRD of this operator: unknown variant `swr-next`, expected one of `swr-pro`, `swr-pro-internal`, `huawei-SWR`",
         );
+            told(bed, "ok", "v1alpha1, with every field of this version");
             // Others go on, fields that only others know included.
             site.patch_status("first", &json!({"next": "theirs"}));
             site.patch(

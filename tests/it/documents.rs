@@ -574,6 +574,9 @@ fn every_flag_in_the_documents_exists() {
         "plan",
         "validate",
         "suspend",
+        "apply",
+        "check",
+        "status",
         "import terraform",
     ]
     .map(|verb| {

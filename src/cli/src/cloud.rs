@@ -1,5 +1,4 @@
-//! Where SWR is and with which key it is read: flags and environment, or a SwrAccount and its Secret -> a client that
-//! only reads.
+//! Where SWR is and with which key it is read: flags and environment, or a SwrAccount and its Secret -> a client.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +10,13 @@ use swr_operator_core::answer::{Account, Labels};
 use swr_operator_core::credential::{self, Rejected, Sealer, SecretData};
 use swr_operator_core::desired::{InstanceId, ProjectId, Region};
 use swr_operator_core::failure::{Cause, Failure as SwrFailure};
+use swr_operator_kube::Session;
 use swr_operator_swr::{
     AccessKey, Authentication, Authenticator, Circuitry, Client, Endpoint, Endpoints, Limiter,
     Limits, Login, Proxy, Reader, Scope, Settings, Source, Transport, Unobserved, project_of,
 };
 
+use crate::cluster::refused;
 use crate::environment::{self, KEY_HINT, PROJECT_ID, REGION};
 use crate::exit::Failure;
 
@@ -97,6 +98,8 @@ pub(crate) struct Cloud {
 pub(crate) struct Reached {
     pub(crate) account: Account,
     pub(crate) reader: Reader,
+    /// For who was told by a person to write; everybody else uses the reader.
+    pub(crate) client: Client,
 }
 
 impl CloudArgs {
@@ -180,6 +183,34 @@ impl Cloud {
         let status = account.status.as_ref();
         let known = status.and_then(|status| status.project_id.clone());
         self.reach(&account.spec, known, source).await
+    }
+
+    /// An account of the cluster, by its name.
+    pub(crate) async fn of_cluster(
+        &self,
+        session: &Session,
+        name: &str,
+        operator_namespace: &str,
+    ) -> Result<Reached, Failure> {
+        let account = session.account(name).await.map_err(refused)?;
+        let account =
+            account.ok_or_else(|| Failure::new(format!("there is no SwrAccount {name}")))?;
+        self.with_secret_of(session, &account, operator_namespace)
+            .await
+    }
+
+    /// The same account, with its Secret if this person may read it.
+    pub(crate) async fn with_secret_of(
+        &self,
+        session: &Session,
+        account: &SwrAccount,
+        operator_namespace: &str,
+    ) -> Result<Reached, Failure> {
+        let secret = match secret_of(account) {
+            Some(by) => session.secret(operator_namespace, by).await.ok().flatten(),
+            None => None,
+        };
+        self.of_account(account, secret).await
     }
 
     fn source_of(
@@ -295,6 +326,7 @@ impl Cloud {
                 namespace_labels: Labels::new(),
             },
             reader: client.reader(),
+            client,
         })
     }
 }

@@ -38,6 +38,11 @@ impl ObjectArgs {
         })
     }
 
+    /// The one that was named.
+    pub(crate) fn given_namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     pub(crate) fn namespace(&self, session: &Session) -> String {
         let given = self.namespace.clone();
         given.unwrap_or_else(|| session.namespace().to_owned())

@@ -75,6 +75,16 @@ impl Failure {
         Failure { exit, ..self }
     }
 
+    /// What went wrong, without the hint.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to do about it, if somebody knows.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The code that it ends with.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -1,11 +1,14 @@
 //! The verbs for people: what the operator would do, whether manifests are right, and what to ask of the operator. They
-//! read SWR and Kubernetes, write fields of objects, and never write to SWR. Decides nothing about a registry: `swr_operator_core::preview` does.
+//! read SWR and Kubernetes, and write objects; to SWR they write a scratch registry where a person names one, and nothing
+//! else. Decides nothing about a registry: `swr_operator_core::preview` does.
 
 #![forbid(unsafe_code)]
 // As in swr-operator-core: no operator on jiff's types outside tests.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod apply;
 mod ask;
+mod check;
 mod cloud;
 mod cluster;
 mod environment;
@@ -15,6 +18,8 @@ mod manifest;
 mod output;
 mod plan;
 mod progress;
+mod standing;
+mod status;
 mod validate;
 
 use clap::Subcommand;
@@ -28,6 +33,12 @@ pub use exit::{Exit, Failure};
 pub enum Verb {
     /// Show what the operator would do in SWR, and write nothing.
     Plan(Box<plan::Args>),
+    /// Check whether cluster and accounts are ready, and, with `--contract`, whether SWR does what is assumed of it.
+    Check(Box<check::Args>),
+    /// Apply manifests on the server's side, and wait until the operator has carried them out.
+    Apply(apply::Args),
+    /// Show where objects stand, what SWR holds for them, and what to do next.
+    Status(Box<status::Args>),
     /// Show registries that the operator made and that no object owns any more.
     Orphans(Box<plan::orphans::Args>),
     /// Print manifests that adopt what exists: registries of SWR, or of a Terraform state.
@@ -49,6 +60,11 @@ pub enum Verb {
 pub async fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => Box::pin(interruptible(plan::run(*args))).await,
+        // A probe ends its scratch registry before it ends.
+        Verb::Check(args) if args.writes() => Box::pin(check::run(*args)).await,
+        Verb::Check(args) => Box::pin(interruptible(check::run(*args))).await,
+        Verb::Apply(args) => applying(apply::run(args)).await,
+        Verb::Status(args) => Box::pin(interruptible(status::run(*args))).await,
         Verb::Orphans(args) => Box::pin(interruptible(plan::orphans::run(*args))).await,
         Verb::Import(args) => interruptible(import::run(args)).await,
         Verb::Reconcile(args) => waiting(ask::run(Ask::Reconcile, args)).await,
@@ -68,6 +84,15 @@ async fn waiting(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Ex
     or_ctrl_c(
         verb,
         "interrupted; what was asked for stands, and the operator goes on",
+    )
+    .await
+}
+
+/// A verb that writes objects, and waits.
+async fn applying(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    or_ctrl_c(
+        verb,
+        "interrupted; what was applied stands, and the operator goes on",
     )
     .await
 }

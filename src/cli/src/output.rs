@@ -121,6 +121,11 @@ impl Manners {
         print_as(text, self.color.choice())
     }
 
+    /// Tells of something that happened.
+    pub(crate) fn say(&self, text: &str) {
+        progress(self.quiet, text);
+    }
+
     /// Begins to tell of something that takes a while.
     pub(crate) fn begin(&self, text: &str, n: usize) -> Progress {
         Progress::begin(self.quiet, text, n)

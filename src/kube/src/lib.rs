@@ -21,7 +21,10 @@ pub use event::{Events, publisher};
 pub use lease::{Elector, LEASE_DURATION_MAX, LeaseOptions, LeaseWindows, Standing};
 pub use object::Objects;
 pub use observe::{ObserveRequests, Unobserved};
-pub use people::{Objection, Refusal, Refused, Session, SessionError};
+pub use people::{
+    Applicable, Applied, ApplyOptions, Objection, Refusal, Refused, Right, ServerVersion, Session,
+    SessionError, Told,
+};
 pub use secret::{InstallationKeyError, Secrets};
 pub use watch::{
     Event, Seen, SeenAccount, SeenNamespace, SeenSecret, watch_accounts, watch_namespaces,

@@ -1,12 +1,16 @@
-//! What a person at a terminal asks of a cluster, with the person's own rights: reads, and single fields of an object. Says what went wrong
+//! What a person at a terminal asks of a cluster, with the person's own rights: reads, single fields of an object, and applies. Says what went wrong
 //! in the API server's own words, which the operator must not put into a status and a person needs.
+
+mod apply;
+mod events;
+mod readiness;
 
 use std::fmt;
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::core::{ApiResource, Resource as _};
 use serde::de::DeserializeOwned;
@@ -19,6 +23,10 @@ use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_core::answer::Labels;
 use swr_operator_core::credential::{Sealer, SecretData};
+
+pub use apply::{Applicable, Applied, ApplyOptions};
+pub use events::Told;
+pub use readiness::{Right, ServerVersion};
 
 /// Who writes what a person asks for, for `managedFields`.
 const PERSON: &str = "swr-operator-cli";
@@ -191,50 +199,6 @@ impl Session {
         let patch = Patch::Merge(fields);
         self.call(what, api.patch(name, &params, &patch)).await?;
         Ok(())
-    }
-
-    /// Asks the API server whether it takes an object, by a server-side apply that it does not carry out.
-    ///
-    /// # Errors
-    /// It did not say.
-    pub async fn dry_run(
-        &self,
-        object: &Value,
-        namespace: Option<&str>,
-    ) -> Result<Vec<Objection>, Refused> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let what = || {
-            format!(
-                "try the apply of {} {name}",
-                object["kind"].as_str().unwrap_or_default()
-            )
-        };
-        let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(
-                self.client.clone(),
-                namespace,
-                &ApiResource::erase::<ReplicationRegistry>(&()),
-            ),
-            None => Api::all_with(self.client.clone(), &ApiResource::erase::<SwrAccount>(&())),
-        };
-        let params = PatchParams {
-            dry_run: true,
-            // Whoever else manages fields of it is no objection.
-            force: true,
-            field_manager: Some(PERSON.to_owned()),
-            field_validation: Some(ValidationDirective::Strict),
-        };
-        let patch = Patch::Apply(object);
-        let tried = async {
-            match api.patch(name, &params, &patch).await {
-                Ok(_) => Ok(Vec::new()),
-                Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
-                    Ok(objections(&status))
-                }
-                Err(error) => Err(error),
-            }
-        };
-        self.call(what, tried).await
     }
 
     /// An account.

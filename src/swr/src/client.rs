@@ -1,6 +1,8 @@
-//! One account: where it is, its key, its limits. What reads is in `read`, what writes in `write`.
+//! One account: where it is, its key, its limits. What reads is in `read`, what writes in `write`, what
+//! looks at how answers are written in `survey`.
 
 mod read;
+mod survey;
 mod write;
 
 use std::collections::HashMap;
@@ -14,6 +16,7 @@ use swr_operator_core::failure::{Cause, Failure};
 use tokio::time::Instant;
 
 pub use self::read::Reader;
+pub use self::survey::{Look, Portion};
 pub use self::write::{Audit, Writer};
 use super::auth::{Authentication, Authenticator, Refusal};
 use super::endpoint::Endpoint;

@@ -7,7 +7,8 @@
 //! the one place that makes one of an answer.
 //!
 //! A request goes `client` -> `limit` and `circuit` (may it go) -> `exchange` -> `sign` -> `http` -> `error` ->
-//! `wire`. `pages` says in which order a list is read, and `secrets` what of an answer may be logged.
+//! `wire`. `pages` says in which order a list is read, `secrets` what of an answer may be logged, and `shape` how
+//! an answer is written.
 
 #![forbid(unsafe_code)]
 // As in swr-operator-core: no operator on jiff's types outside tests.
@@ -27,6 +28,7 @@ mod observe;
 mod pages;
 mod resolver;
 mod secrets;
+mod shape;
 mod sign;
 mod wire;
 
@@ -35,12 +37,13 @@ pub use self::auth::{
     Scope, Source,
 };
 pub use self::circuit::{Circuit, Circuits};
-pub use self::client::{Audit, Client, Reader, Writer};
+pub use self::client::{Audit, Client, Look, Portion, Reader, Writer};
 pub use self::endpoint::{Endpoint, Endpoints, NodeUrl, Refused};
 pub use self::http::{BODY_BYTES_MAX, Proxy, Settings, Transport, TransportError};
 pub use self::iam::{ProjectError, project_of};
 pub use self::limit::{Limiter, Limits, Reservation};
 pub use self::observe::{ObserveAccount, ObserveRequests, Unobserved};
+pub use self::shape::{Echo, Listing, Member, Reply, Sight};
 pub use self::sign::AccessKey;
 pub use self::wire::Body;
 

@@ -1,5 +1,5 @@
-//! Registry -> request body, answer -> records. The only place that knows SWR's JSON names, and
-//! with the signature the only one that exposes a secret. Never reads a secret back.
+//! Registry -> request body, answer -> records. With `shape` the only place that knows SWR's JSON
+//! names, and with it and the signature the only one that exposes a secret. Never reads a secret back.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -275,7 +275,7 @@ pub(super) fn decode_offer(body: &[u8]) -> Option<bool> {
 
 /// JSON that is an object. serde would take an array for an object's fields in order, and `[[]]`
 /// is no list of registries.
-fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
+pub(super) fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
     match body.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(body).map_err(|_| Malformed),
         Some(_) | None => Err(Malformed),

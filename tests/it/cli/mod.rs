@@ -1,7 +1,10 @@
 //! The verbs for people, as a person types them: what they print, where, and how they end.
 
+mod apply;
 mod ask;
 mod bad_input;
+pub(crate) mod check;
+mod contract;
 mod from_terraform;
 mod import;
 mod manners;
@@ -9,6 +12,7 @@ mod pipelines;
 mod place;
 mod plan;
 mod plan_in_a_cluster;
+mod status;
 mod validate;
 
 use std::ffi::OsStr;

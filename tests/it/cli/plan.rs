@@ -223,8 +223,10 @@ fn a_thousand_registries_cost_ten_requests() {
 
 #[test]
 fn the_schemas_of_the_reports_are_committed_and_hold() {
-    let orphans = typed(["orphans", "--schema"]).run();
-    crate::documents::compare("docs/schemas/orphans.json", &orphans.stdout);
+    for verb in ["orphans", "apply", "check", "status"] {
+        let schema = typed([verb, "--schema"]).run();
+        crate::documents::compare(&format!("docs/schemas/{verb}.json"), &schema.stdout);
+    }
     let place = Place::new();
     place.write("new.yaml", &[object("new")]);
     for (verb, ran) in [

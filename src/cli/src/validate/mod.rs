@@ -12,7 +12,7 @@ use swr_operator_api::account::SwrAccount;
 use swr_operator_api::registry::ReplicationRegistry;
 use swr_operator_api::{GROUP, replication_registry_crd, swr_account_crd};
 use swr_operator_core::desired::Desired;
-use swr_operator_kube::Session;
+use swr_operator_kube::{Applicable, Applied, ApplyOptions, Session};
 
 use crate::cluster::{AT_ONCE, ObjectArgs, refused};
 use crate::exit::{Exit, Failure};
@@ -246,13 +246,25 @@ async fn ask(
         .documents
         .iter()
         .filter(is_spotless)
-        .map(|document| async move {
-            let namespace = match document.kind.as_str() {
-                "ReplicationRegistry" => Some(document.namespace().unwrap_or(default)),
-                _ => None,
+        .filter_map(|document| {
+            let kind = Applicable::of(&document.api_version, &document.kind)?;
+            Some((document, kind))
+        })
+        .map(|(document, kind)| async move {
+            let namespace = document.namespace().unwrap_or(default);
+            let options = ApplyOptions {
+                dry_run: true,
+                // Whoever else manages fields of it is no objection.
+                force_conflicts: true,
             };
-            let objections = session.dry_run(&document.to_json(), namespace).await;
-            let objections = objections.map_err(refused)?.into_iter();
+            let applied = session
+                .apply(kind, &document.to_json(), namespace, options)
+                .await;
+            let objections = match applied.map_err(refused)? {
+                Applied::Taken(_) | Applied::Conflict(_) => Vec::new(),
+                Applied::Objections(objections) => objections,
+            };
+            let objections = objections.into_iter();
             Ok::<_, Failure>(
                 objections
                     .map(|it| document.finding(&it.field, it.message))

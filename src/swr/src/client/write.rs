@@ -7,7 +7,7 @@ use swr_operator_core::desired::{InstanceId, RegistryId};
 use swr_operator_core::failure::Failure;
 
 use super::super::error::Operation;
-use super::super::exchange::Call;
+use super::super::exchange::{Call, Verdict};
 use super::super::limit::Reservation;
 use super::super::wire::{self, Body};
 use super::Account;
@@ -95,6 +95,19 @@ impl Writer {
         body: Option<&Body<'_>>,
         audit: &Audit,
     ) -> Result<Option<RegistryId>, Failure> {
+        let verdict = self.send(operation, instance, id, body, audit).await?;
+        let body = verdict.result?;
+        Ok(id.or_else(|| wire::decode_created(&body)))
+    }
+
+    pub(super) async fn send(
+        self,
+        operation: Operation,
+        instance: &InstanceId,
+        id: Option<RegistryId>,
+        body: Option<&Body<'_>>,
+        audit: &Audit,
+    ) -> Result<Verdict, Failure> {
         let account = &self.account;
         let leave = account
             .leave(Some(self.not_after), self.reservation)
@@ -118,19 +131,18 @@ impl Writer {
         };
         let verdict = account.send(leave, call).await.verdict;
         line.status = verdict.status;
-        line.request_id = verdict.request_id;
-        match verdict.result {
+        line.request_id.clone_from(&verdict.request_id);
+        match &verdict.result {
             Ok(body) => {
                 line.outcome = "done";
-                line.id = id.or_else(|| wire::decode_created(&body));
-                Ok(line.id)
+                line.id = id.or_else(|| wire::decode_created(body));
             }
             Err(failure) => {
                 line.outcome = failure.class.as_str();
                 line.code = failure.code.as_ref().map(|code| code.as_str().to_owned());
-                Err(failure)
             }
         }
+        Ok(verdict)
     }
 }
 
