@@ -20,9 +20,11 @@ pub(super) fn lone_files() -> [&'static str; 3] {
 }
 
 /// Files that are no manifests for `kubectl apply`.
-const OTHER_FILES: [&str; 6] = [
+const OTHER_FILES: [&str; 8] = [
     "deploy/argocd/argocd-cm-patch.yaml",
     "deploy/argocd/resource_customizations/",
+    "deploy/ci/",
+    "deploy/krew/",
     "deploy/monitoring/swr-operator.rules.yaml",
     "deploy/monitoring/tests/",
     "deploy/overlays/namespaced/role.yaml",
