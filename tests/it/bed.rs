@@ -426,6 +426,12 @@ impl Bed {
         harness::get_text(&url).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The same, if it is answered within the time that a scrape waits.
+    pub(crate) fn try_scrape(&self) -> Option<String> {
+        let url = self.metrics().clone();
+        harness::get_text(&url).ok()
+    }
+
     /// The value of the one series of a metric whose labels hold all these values.
     pub(crate) fn series(&self, metric: &str, values: &[&str]) -> Option<String> {
         let text = self.scrape();

@@ -428,6 +428,8 @@ struct Written {
 
 #[derive(Deserialize)]
 struct User {
+    /// Empty for whoever gives no token, or one that does not hold.
+    #[serde(default)]
     username: String,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use harness::proxy::{self, Fault, Phase, Proxy, Trouble};
 use harness::{eventually_blocking, kubectl_stdout, service_account_kubeconfig};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -46,8 +47,13 @@ struct Named {
 impl Named {
     /// Starts one, with the rights that `deploy/overlays/ha` grants, on a lease with the bed's name.
     fn start(bed: &Bed, letter: char) -> Self {
+        Self::start_by(bed, letter, |kubeconfig| kubeconfig)
+    }
+
+    /// The same for one that does not reach the API server by the kubeconfig of its rights alone.
+    fn start_by(bed: &Bed, letter: char, by: impl FnOnce(PathBuf) -> PathBuf) -> Self {
         let name = format!("{}-{letter}", bed.name);
-        let kubeconfig = permitted(&name, &bed.name);
+        let kubeconfig = by(permitted(&name, &bed.name));
         let audit = Audit::of(Cluster::shared().plane, OPERATOR, &name);
         let own = [
             "--pod-name",
@@ -458,4 +464,88 @@ fn a_replica_that_takes_over_goes_on_pausing_deletions() {
 fn end(mut replica: Named) {
     replica.replica.operator.terminate().expect("SIGTERM");
     replica.assert_ends(0);
+}
+
+/// As many as find no place among the requests that one client has under way.
+const THROTTLED: usize = 20;
+/// One a second. Within three such spans the waits of an object grow from 2 s to 25 s.
+const SPAN: usize = 30;
+
+#[test]
+fn a_leader_that_is_throttled_keeps_its_lease_and_asks_less_and_less() {
+    check("ha-throttled", &[], |bed, site| {
+        bed.terminate();
+        let proxy = Proxy::start(Cluster::shared().plane, &[&site.name]).expect("a proxy");
+        let mut leader = Named::start_by(bed, 'a', |kubeconfig| {
+            let through = kubeconfig.with_extension("throttled");
+            (proxy.kubeconfig(&kubeconfig, &through)).expect("a kubeconfig")
+        });
+        await_leader(bed, &leader, PATIENCE);
+        site.put_login("shared", &site.login());
+        let names: Vec<String> = (0..THROTTLED).map(|n| format!("it-{n}")).collect();
+        for name in &names {
+            let mut object = site.registry(name, "huawei-SWR");
+            object["spec"]["credentialSecretRef"]["name"] = json!("shared");
+            site.create(&object);
+        }
+        for name in &names {
+            site.await_ready(name);
+        }
+
+        let requests = proxy.of(&site.name);
+        requests.answer(vec![Fault {
+            what: proxy::ANY.to_owned(),
+            nth: None,
+            phase: Phase::Before,
+            trouble: Trouble::Throttled,
+        }]);
+        let (mark, begun) = (site.cloud.mark(), now());
+        let url = json!("https://changed.example.com");
+        for name in &names {
+            site.patch(name, &json!({"spec": {"url": url}}));
+        }
+        let renewals = || -> Vec<Timestamp> {
+            let all = leader.renewals().into_iter();
+            all.filter(|at| *at > begun).collect()
+        };
+        let asked_until = |n: usize| {
+            eventually_blocking(
+                2 * PATIENCE,
+                &format!("the lease renewed {n} times"),
+                || {
+                    assert!(leader.leads(&bed.name));
+                    let renewed = renewals().len();
+                    (renewed >= n).then_some(()).ok_or(renewed)
+                },
+            );
+            requests.seen().len()
+        };
+        let [first, second, third] = [1, 2, 3].map(|n| asked_until(n * SPAN));
+        let last = third - second;
+        assert!(
+            last * 5 <= first * 3,
+            "{first} requests in the first third of the time, {last} in the last"
+        );
+        for pair in renewals().windows(2) {
+            let gap = pair[1].duration_since(pair[0]).unsigned_abs();
+            assert!(gap < RENEW, "{gap:?} between two renewals");
+        }
+        assert_eq!(site.cloud.writes(mark), Vec::<String>::new());
+        let seen = requests.seen();
+        for name in &names {
+            let of_it = format!("GET replicationregistries/{name}");
+            assert!(seen.iter().any(|seen| seen.what == of_it), "{name}");
+        }
+
+        requests.answer(Vec::new());
+        for name in &names {
+            // The last wait may be as long as all before it.
+            eventually_blocking(3 * PATIENCE, &format!("the change of {name}"), || {
+                let seen = site.object(name)["status"]["observed"]["url"].clone();
+                (seen == url).then_some(()).ok_or(seen)
+            });
+        }
+        leader.replica.operator.terminate().expect("SIGTERM");
+        leader.assert_ends(0);
+    });
 }

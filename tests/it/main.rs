@@ -34,6 +34,7 @@
 //! | [`chaos`] | one request in three fails while forty objects come and change |
 //! | [`shutdown`] | SIGTERM ends in time and loses nothing |
 //! | [`apiserver`] | the API server is slow, is gone, refuses what it granted, has forgotten |
+//! | [`trust`] | the operator's token and the authority of the API server are replaced |
 //! | [`definitions`] | the definitions of the kinds are missing, removed, older or newer |
 //! | [`ha`] | of two replicas one works, and the other takes over |
 //! | [`duel`] | two operators that do not know of each other serve the same objects |
@@ -53,7 +54,7 @@
 //! | [`install`] | the ways into a cluster, as the documents tell them |
 //! | [`architecture`] | what ARCHITECTURE.md says is absent is absent |
 //! | [`coverage`] | every documented field of every operation has its test (docs/coverage.md) |
-//! | [`reliability`] | every scenario of failure has its test, or a reason (docs/reliability.md) |
+//! | [`reliability`] | every scenario of failure has its test (docs/reliability.md) |
 //! | [`monitoring`] | alerts, dashboard and docs/metrics.md name what is served, and no more |
 //! | [`release`] | what a release is made of, as far as text can show it |
 //! | [`documents`] | generated documents, CRDs and samples are those of the code |
@@ -122,6 +123,7 @@ mod shutdown;
 mod sources;
 mod starved;
 mod switches;
+mod trust;
 mod unkept;
 mod untag;
 mod upgrade;

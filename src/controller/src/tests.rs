@@ -1,7 +1,6 @@
-//! What several parts of the controller do together, in virtual time and without a cluster.
+//! What the whole controller does in virtual time, where the cluster is a table.
 
 mod kubernetes;
 mod outage;
 mod panics;
-mod shell;
 mod site;

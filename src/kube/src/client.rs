@@ -1,6 +1,6 @@
 //! Configuration -> connection, with the cures for what was measured in kube 5.0.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service};
@@ -89,13 +89,16 @@ pub(crate) async fn config_of(
     kubeconfig: Kubeconfig,
     context: Option<&str>,
 ) -> Result<Config, KubeconfigError> {
-    let proxy_url = proxy_url(&kubeconfig, context);
+    let cluster = cluster(&kubeconfig, context);
+    let proxy_url = cluster.and_then(proxy_url);
+    let authority = cluster.and_then(authority_file);
     let options = KubeConfigOptions {
         context: context.map(str::to_owned),
         ..KubeConfigOptions::default()
     };
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     config.proxy_url = proxy_url;
+    config.root_cert_file = authority;
     Ok(config)
 }
 
@@ -116,15 +119,27 @@ pub(crate) fn harden(config: &mut Config) {
     config.disable_compression = true;
 }
 
-/// The proxy that the kubeconfig itself names for the API server. kube falls back to the proxy variables of
-/// the environment, which are about the world outside.
-fn proxy_url(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<http::Uri> {
+fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a Cluster> {
     let current = context.or(kubeconfig.current_context.as_deref())?;
     let context = kubeconfig.contexts.iter().find(|it| it.name == current)?;
-    let cluster = &context.context.as_ref()?.cluster;
-    let cluster = kubeconfig.clusters.iter().find(|it| it.name == *cluster)?;
-    let url = cluster.cluster.as_ref()?.proxy_url.as_ref()?;
-    url.parse().ok()
+    let name = &context.context.as_ref()?.cluster;
+    let cluster = kubeconfig.clusters.iter().find(|it| it.name == *name)?;
+    cluster.cluster.as_ref()
+}
+
+/// The proxy that the kubeconfig itself names for the API server. kube falls back to the proxy variables of
+/// the environment, which are about the world outside.
+fn proxy_url(cluster: &Cluster) -> Option<http::Uri> {
+    cluster.proxy_url.as_ref()?.parse().ok()
+}
+
+/// The file of the authority, which kube reads again each minute, as it does in a pod. Alone it reads the one of a
+/// kubeconfig once.
+fn authority_file(cluster: &Cluster) -> Option<PathBuf> {
+    // Data in the kubeconfig itself wins, as with kubectl.
+    let file = cluster.certificate_authority.as_ref()?;
+    let is_file = cluster.certificate_authority_data.is_none();
+    is_file.then(|| PathBuf::from(file))
 }
 
 fn counted(config: Config, requests: &Arc<dyn ObserveRequests>) -> Result<Client, ConnectionError> {
@@ -224,9 +239,12 @@ mod tests {
             );
             Kubeconfig::from_yaml(&text).expect("a kubeconfig")
         };
-        assert_eq!(proxy_url(&kubeconfig("a"), None), None);
-        let behind = proxy_url(&kubeconfig("b"), None);
-        assert_eq!(proxy_url(&kubeconfig("a"), Some("b")), behind);
+        let of = |current: &str, context: Option<&str>| {
+            cluster(&kubeconfig(current), context).and_then(proxy_url)
+        };
+        assert_eq!(of("a", None), None);
+        let behind = of("b", None);
+        assert_eq!(of("a", Some("b")), behind);
         assert_eq!(behind.expect("a proxy").host(), Some("127.0.0.1"));
     }
 }

@@ -29,11 +29,20 @@ pub enum Phase {
     After,
 }
 
+/// Stands for every request of a namespace in [`Fault::what`].
+pub const ANY: &str = "*";
+
+/// How long a request waits in a queue of the API server before it is refused. The API server itself gives up after at
+/// most a quarter of the deadline of a request, 15 s.
+const QUEUED: Duration = Duration::from_secs(5);
+
 /// What comes instead of the API server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// A status with the words of the API server for it; with Retry-After where one comes with it.
     Status(u16),
+    /// As from an API server that has too much to do: 429, after the request has waited for its turn in vain.
+    Throttled,
     /// The words of a failure in a success.
     FailureInSuccess,
     /// The page of something in between.
@@ -47,7 +56,7 @@ pub enum Trouble {
 /// A request that is answered otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// As [`Seen::what`]; or `LIST` or `POST` and the resource, as `POST events`.
+    /// As [`Seen::what`]; or `LIST` or `POST` and the resource, as `POST events`; or [`ANY`].
     pub what: String,
     /// After how many such requests; `None` for every one.
     pub nth: Option<usize>,
@@ -139,6 +148,10 @@ impl Proxy {
         })
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where the operator's kubeconfig must point.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -221,8 +234,10 @@ impl Book {
     fn enter(&mut self, what: String) -> Fate {
         let nth = self.seen.iter().filter(|seen| seen.what == what).count();
         let seen = Seen { what, nth };
-        let meets =
-            |fault: &&Fault| fault.what == seen.what && fault.nth.is_none_or(|at| at == seen.nth);
+        let meets = |fault: &&Fault| {
+            (fault.what == ANY || fault.what == seen.what)
+                && fault.nth.is_none_or(|at| at == seen.nth)
+        };
         let fate = match (&self.stop_at, self.faults.iter().find(meets)) {
             (Some((at, phase)), _) if *at == seen => Fate::Stops(seen.clone(), *phase),
             (_, Some(fault)) => Fate::Meets(fault.clone()),
@@ -274,6 +289,9 @@ async fn pass_on(
     match &entered {
         Some((book, Fate::Stops(seen, Phase::Before))) => stop(*book, seen.clone()).await,
         Some((_, Fate::Meets(fault))) if fault.phase == Phase::Before => {
+            if fault.trouble == Trouble::Throttled {
+                tokio::time::sleep(QUEUED).await;
+            }
             return instead(
                 fault.trouble,
                 b"{\"kind\": \"Secret\", \"apiVersion\": \"v1\"}",
@@ -323,6 +341,7 @@ fn instead(trouble: Trouble, real: &[u8]) -> Response {
         .to_string()
     };
     match trouble {
+        Trouble::Throttled => instead(Trouble::Status(429), real),
         Trouble::Status(code) => {
             let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = (status, [JSON], words(code)).into_response();

@@ -1,6 +1,6 @@
 //! K01 to K44: what Kubernetes does to the operator.
 
-use super::{Scenario, case, not_covered, shown, test};
+use super::{Scenario, case, shown, test};
 
 pub(super) const SCENARIOS: [Scenario; 44] = [
     shown(
@@ -249,10 +249,13 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             test("a_watch_of_secrets_that_is_refused_holds_up_no_object"),
         ],
     ),
-    not_covered(
+    shown(
         "K26",
-        "The right to write the status is taken back: nothing is written to SWR, because no intent can be stored.",
-        "`an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart` shows that nothing is created and that all goes on once the right is back; a credential that was rotated meanwhile is sent, and sent again at growing distances, because nothing can note that it was",
+        "The right to write the status is taken back: nothing is created, because no intent can be stored; what is there is kept equal, and sent again at growing distances, because nothing can note that it was.",
+        &[case(
+            "an_api_server_in_trouble_costs_neither_a_write_without_proof_nor_a_restart",
+            "refuses_statuses",
+        )],
     ),
     shown(
         "K27",
@@ -265,15 +268,19 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             test("a_server_that_refuses_is_listed_at_most_130_times_an_hour"),
         ],
     ),
-    not_covered(
+    shown(
         "K28",
-        "The token of the service account is rotated, or missing for a moment: requests go on with the old one until the new one is read.",
-        "no test rotates the operator's own token",
+        "The token of the service account is rotated, or missing for a moment: requests go on with the old one until the new one is read, which is within a minute.",
+        &[test(
+            "a_token_and_an_authority_that_are_replaced_need_no_restart",
+        )],
     ),
-    not_covered(
+    shown(
         "K29",
         "The authority of the API server is replaced: new connections are verified with the new one within a minute, and never with none.",
-        "kube reads the file again each minute by the clock of the machine, which its own tests show; one of ours would wait for that minute",
+        &[test(
+            "a_token_and_an_authority_that_are_replaced_need_no_restart",
+        )],
     ),
     shown(
         "K30",
@@ -298,10 +305,12 @@ pub(super) const SCENARIOS: [Scenario; 44] = [
             test("each_request_is_sent_once_whatever_it_does"),
         ],
     ),
-    not_covered(
+    shown(
         "K32",
-        "The API server answers 429 for minutes: Retry-After is kept to within a minute, and the lease is renewed all the same.",
-        "no test throttles the operator for minutes; single answers are tested (K33)",
+        "The API server answers 429 for minutes, after requests have waited for their turn: each object is asked for at growing distances, nothing is written to SWR, and the lease is renewed all the same.",
+        &[test(
+            "a_leader_that_is_throttled_keeps_its_lease_and_asks_less_and_less",
+        )],
     ),
     shown(
         "K33",

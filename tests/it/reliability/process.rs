@@ -1,6 +1,6 @@
 //! P01 to P18: what befalls the process.
 
-use super::{Scenario, case, not_covered, shown, test};
+use super::{Scenario, case, shown, test};
 
 pub(super) const SCENARIOS: [Scenario; 18] = [
     shown(
@@ -134,10 +134,13 @@ pub(super) const SCENARIOS: [Scenario; 18] = [
             test("a_loop_that_stands_still_for_a_minute_is_not_alive"),
         ],
     ),
-    not_covered(
+    shown(
         "P16",
-        "Nobody reads the log any more: reconciles go on without it.",
-        "the operator waits until its line is taken, so that no write to SWR lacks its line in the log; who stops reading stops the operator, and the probe tells it",
+        "Nobody reads the log any more: no write to SWR goes without its line, so the operator stands still, which its probe tells, and goes on where it stood once the log is read.",
+        &[case(
+            "an_operator_lives_within_the_limits_of_its_process",
+            "unread_log",
+        )],
     ),
     shown(
         "P17",

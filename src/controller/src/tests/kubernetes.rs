@@ -1,6 +1,6 @@
-//! The API server as far as reconciles ask it, in this process, so that a paused clock goes on when nothing is under way:
-//! objects of one namespace, each write bound to a version, and Secrets. Knows merge patches, and no other rule of
-//! Kubernetes.
+//! The API server as far as the controller asks it, in this process, so that a paused clock goes on when nothing is under
+//! way: objects and accounts in lists and watches, each write bound to a version, and Secrets. Knows merge patches, and no
+//! other rule of Kubernetes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,28 +11,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
-use swr_operator_api::registry::ReplicationRegistry;
-use swr_operator_core::object::ObjectKey;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 pub(super) const NAMESPACE: &str = "images";
 /// A request.
 const TAKES: Duration = Duration::from_millis(5);
+/// As the controller asks for it.
+const WATCH_LASTS: Duration = Duration::from_secs(60);
+
+const OBJECTS: &str = "replicationregistries";
+const ACCOUNTS: &str = "swraccounts";
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// What the watch shows.
-pub(super) enum Shown {
-    Applied(Box<ReplicationRegistry>),
-    Deleted(ObjectKey, String),
-}
-
-/// Where who reads an object panics.
+/// Where who asks for an object panics.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Panic {
     /// While the answer is taken in.
@@ -45,35 +44,31 @@ pub(super) struct Kubernetes {
     state: Mutex<State>,
     /// By name, whatever their namespace.
     secrets: BTreeMap<&'static str, Value>,
-    shown: mpsc::UnboundedSender<Shown>,
 }
 
 #[derive(Default)]
 struct State {
-    objects: BTreeMap<String, Value>,
-    versions: u64,
-    /// What becomes of the next read of an object.
+    /// By resource and name.
+    all: BTreeMap<(&'static str, String), Value>,
+    version: u64,
+    /// Each change, with its version and resource, as a line of a watch.
+    history: Vec<(u64, &'static str, Bytes)>,
+    watches: Vec<(&'static str, mpsc::UnboundedSender<Bytes>)>,
+    /// What becomes of the next request for an object.
     panics: BTreeMap<String, Panic>,
 }
 
 impl Kubernetes {
-    /// `secrets` by name, with key and value.
-    pub(super) fn new(
-        secrets: &[(&'static str, [(&str, &str); 2])],
-        shown: mpsc::UnboundedSender<Shown>,
-    ) -> Arc<Self> {
-        let secret = |(name, pairs): &(&'static str, [(&str, &str); 2])| {
-            let data: BTreeMap<&str, String> = pairs
-                .iter()
-                .map(|(key, value)| (*key, STANDARD.encode(value)))
-                .collect();
-            let metadata = json!({"name": name});
-            (*name, json!({"metadata": metadata, "data": data}))
+    /// `secrets` by name, with keys and values.
+    pub(super) fn new(secrets: &[(&'static str, &[(&str, &str)])]) -> Arc<Self> {
+        let secret = |(name, pairs): &(&'static str, &[(&str, &str)])| {
+            let encoded = pairs.iter().map(|(key, it)| (*key, STANDARD.encode(it)));
+            let data: BTreeMap<&str, String> = encoded.collect();
+            (*name, json!({"metadata": {"name": name}, "data": data}))
         };
         Arc::new(Self {
             state: Mutex::default(),
             secrets: secrets.iter().map(secret).collect(),
-            shown,
         })
     }
 
@@ -85,97 +80,156 @@ impl Kubernetes {
                 tokio::time::sleep(TAKES).await;
                 let (head, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
-                Ok::<_, kube::Error>(this.answer(&head.method, head.uri.path(), &body))
+                Ok::<_, kube::Error>(this.answer(&head.method, &head.uri, &body))
             }
         });
         Client::new(service, NAMESPACE)
     }
 
-    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
-        let parts: Vec<&str> = path.split('/').skip_while(|it| *it != NAMESPACE).collect();
-        if path.contains("/secrets/") {
-            let name = path.rsplit('/').next().unwrap_or_default();
-            let secret = self.secrets.get(name);
-            return secret.map_or_else(|| refused(404, name), |secret| answered(200, secret));
+    fn answer(&self, method: &Method, uri: &http::Uri, body: &[u8]) -> Answer {
+        let parts: Vec<&str> = uri.path().split('/').collect();
+        let query = uri.query().unwrap_or_default();
+        let at = |resource: &str| parts.iter().position(|part| *part == resource);
+        for resource in [OBJECTS, ACCOUNTS] {
+            let Some(at) = at(resource) else {
+                continue;
+            };
+            return match (parts.get(at + 1), method) {
+                (None, _) if query.contains("watch=true") => self.watch(resource, query),
+                (None, _) => self.list(resource),
+                (Some(name), &Method::PATCH) => {
+                    let panics = self.state().panics.remove(*name);
+                    match panics {
+                        Some(panics) => panics.answer(),
+                        None => self.patch(resource, name, body),
+                    }
+                }
+                (Some(name), _) => {
+                    let object = self.get(resource, name);
+                    object.map_or_else(|| refused(404, name), |it| answered(200, &it))
+                }
+            };
         }
-        let (&Method::GET | &Method::PATCH, [_, "replicationregistries", name, ..]) =
-            (method, &parts[..])
-        else {
-            return refused(404, path);
-        };
-        if method == Method::PATCH {
-            let patch = serde_json::from_slice(body).expect("a patch");
-            return self.patch(name, patch);
-        }
-        let panics = self.state().panics.remove(*name);
-        let object = self.state().objects.get(*name).cloned();
-        match (object, panics) {
-            (None, _) => refused(404, name),
-            (Some(object), None) => answered(200, &object),
-            (Some(object), Some(panics)) => panics.answer(&object),
+        let name = parts.last().copied().unwrap_or_default();
+        match self.secrets.get(name) {
+            Some(secret) => answered(200, secret),
+            None => refused(404, name),
         }
     }
 
-    fn patch(&self, name: &str, mut patch: Value) -> Answer {
+    fn list(&self, resource: &str) -> Answer {
+        let state = self.state();
+        let all = state.all.iter().filter(|((its, _), _)| *its == resource);
+        let items: Vec<&Value> = all.map(|(_, object)| object).collect();
+        let metadata = json!({"resourceVersion": state.version.to_string()});
+        answered(
+            200,
+            &json!({"kind": "List", "metadata": metadata, "items": items}),
+        )
+    }
+
+    /// What happened since the version that is named, and what will.
+    fn watch(&self, resource: &'static str, query: &str) -> Answer {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let mut since = pairs.filter(|(name, _)| *name == "resourceVersion");
+        let since: Option<u64> = since.find_map(|(_, version)| version.parse().ok());
+        let since = since.unwrap_or_default();
+        let (tell, lines) = mpsc::unbounded_channel();
+        let mut state = self.state();
+        for (version, its, line) in &state.history {
+            if *version > since && *its == resource {
+                // The other half is here.
+                let _ = tell.send(line.clone());
+            }
+        }
+        state.watches.push((resource, tell));
+        let ends = Instant::now() + WATCH_LASTS;
+        let lines = futures::stream::unfold(lines, move |mut lines| async move {
+            let line = tokio::time::timeout_at(ends, lines.recv()).await;
+            Some((Ok(Frame::data(line.ok()??)), lines))
+        });
+        Response::new(StreamBody::new(lines).boxed_unsync())
+    }
+
+    fn patch(&self, resource: &'static str, name: &str, body: &[u8]) -> Answer {
+        let mut patch: Value = serde_json::from_slice(body).expect("a patch");
         let version = patch["metadata"]["resourceVersion"].take();
-        let stands = match self.state().objects.get(name) {
-            None => return refused(404, name),
-            Some(object) => object["metadata"]["resourceVersion"] == version,
+        let Some(object) = self.get(resource, name) else {
+            return refused(404, name);
         };
-        if !stands {
+        if object["metadata"]["resourceVersion"] != version {
             return refused(409, name);
         }
-        patch["metadata"]
-            .as_object_mut()
+        let bound = patch["metadata"].as_object_mut();
+        bound
             .expect("it is bound to a version")
             .remove("resourceVersion");
-        answered(200, &self.change(name, |object| merge(object, patch)))
+        answered(
+            200,
+            &self.change(resource, name, |object| merge(object, patch)),
+        )
     }
 
     /// Changes an object, which goes when nothing holds it, and gives what became of it.
-    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) -> Value {
+    fn change(&self, resource: &'static str, name: &str, change: impl FnOnce(&mut Value)) -> Value {
         let mut state = self.state();
-        state.versions += 1;
-        let version = state.versions.to_string();
-        let object = state.objects.get_mut(name).expect("an object");
+        state.version += 1;
+        let version = state.version;
+        let key = (resource, name.to_owned());
+        let object = state.all.entry(key.clone()).or_default();
+        let is_new = object.is_null();
         change(object);
-        object["metadata"]["resourceVersion"] = json!(version);
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
         let object = object.clone();
         let metadata = &object["metadata"];
         let is_held = metadata["finalizers"]
             .as_array()
             .is_some_and(|it| !it.is_empty());
-        let shown = if metadata["deletionTimestamp"].is_string() && !is_held {
-            state.objects.remove(name);
-            let key = ObjectKey::new(NAMESPACE, name);
-            Shown::Deleted(key, metadata["uid"].as_str().unwrap_or_default().to_owned())
-        } else {
-            let cr = serde_json::from_value(object.clone()).expect("an object");
-            Shown::Applied(Box::new(cr))
+        let goes = metadata["deletionTimestamp"].is_string() && !is_held;
+        if goes {
+            state.all.remove(&key);
+        }
+        let kind = match (is_new, goes) {
+            (true, _) => "ADDED",
+            (false, false) => "MODIFIED",
+            (false, true) => "DELETED",
         };
-        drop(state);
-        // Nobody looks any more when the test ends.
-        let _ = self.shown.send(shown);
+        let line = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
+        state.history.push((version, resource, line.clone()));
+        let hears = |tell: &mpsc::UnboundedSender<Bytes>| tell.send(line.clone()).is_ok();
+        state
+            .watches
+            .retain(|(its, tell)| *its != resource || hears(tell));
         object
     }
 
-    /// Somebody creates an object with this spec.
-    pub(super) fn create(&self, name: &str, spec: &Value) {
-        let object = json!({
-            "apiVersion": "swr.huaweicloud.com/v1alpha1",
-            "kind": "ReplicationRegistry",
-            "metadata": {
-                "namespace": NAMESPACE, "name": name, "uid": format!("uid-{name}"), "generation": 1,
-            },
-            "spec": spec,
+    fn create(&self, resource: &'static str, kind: &str, name: &str, spec: &Value) {
+        self.change(resource, name, |object| {
+            *object = json!({
+                "apiVersion": "swr.huaweicloud.com/v1alpha1",
+                "kind": kind,
+                "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
+                "spec": spec,
+            });
+            if resource == OBJECTS {
+                object["metadata"]["namespace"] = json!(NAMESPACE);
+            }
         });
-        self.state().objects.insert(name.to_owned(), object);
-        self.change(name, |_| {});
     }
 
-    /// Somebody changes a spec, or asks for the deletion: what does counts as a generation.
+    /// Somebody creates an object with this spec.
+    pub(super) fn create_object(&self, name: &str, spec: &Value) {
+        self.create(OBJECTS, "ReplicationRegistry", name, spec);
+    }
+
+    /// Somebody creates an account with this spec.
+    pub(super) fn create_account(&self, name: &str, spec: &Value) {
+        self.create(ACCOUNTS, "SwrAccount", name, spec);
+    }
+
+    /// Somebody changes the spec of an object, or asks for its deletion: both count as a generation.
     pub(super) fn edit(&self, name: &str, patch: Value) {
-        self.change(name, |object| {
+        self.change(OBJECTS, name, |object| {
             merge(object, patch);
             let generation = object["metadata"]["generation"]
                 .as_i64()
@@ -184,17 +238,25 @@ impl Kubernetes {
         });
     }
 
-    /// The next read of an object makes who reads it panic.
+    /// The next write to an object makes who sends it panic, and is not carried out.
     pub(super) fn panics_at(&self, name: &str, panics: Panic) {
         self.state().panics.insert(name.to_owned(), panics);
     }
 
+    /// Names of all objects.
     pub(super) fn names(&self) -> Vec<String> {
-        self.state().objects.keys().cloned().collect()
+        let state = self.state();
+        let objects = state.all.keys().filter(|(its, _)| *its == OBJECTS);
+        objects.map(|(_, name)| name.clone()).collect()
     }
 
     pub(super) fn object(&self, name: &str) -> Option<Value> {
-        self.state().objects.get(name).cloned()
+        self.get(OBJECTS, name)
+    }
+
+    fn get(&self, resource: &'static str, name: &str) -> Option<Value> {
+        let key = (resource, name.to_owned());
+        self.state().all.get(&key).cloned()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -204,20 +266,19 @@ impl Kubernetes {
 
 impl Panic {
     /// What makes who reads it panic.
-    fn answer(self, object: &Value) -> Answer {
+    fn answer(self) -> Answer {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {
                 assert!(std::thread::panicking(), "{CANARY}: it is dropped");
             }
         }
-        let bytes = Bytes::from(object.to_string());
         let read = futures::stream::once(async move {
             let _bomb = match self {
                 Panic::Decoding => panic!("{CANARY}: it is read"),
                 Panic::Dropping => Bomb,
             };
-            Ok(http_body::Frame::data(bytes))
+            Ok(Frame::data(Bytes::new()))
         });
         Response::new(StreamBody::new(read).boxed_unsync())
     }

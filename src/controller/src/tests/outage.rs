@@ -1,7 +1,6 @@
 //! SWR is away for six hours, while people go on: for an account with several hundred objects it is asked once a minute
 //! whether it is back, and when it is, everything becomes as it was asked for as quickly as the account's rate allows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +8,6 @@ use serde_json::json;
 use swr_operator_clock as clock;
 use swr_operator_core::time;
 
-use super::shell::Shell;
 use super::site::{BURST, RATE, Sent, Site};
 
 const OBJECTS: usize = 300;
@@ -94,17 +92,15 @@ fn busiest(sent: &[Sent], span: SignedDuration) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn after_six_hours_without_swr_all_is_right_as_quickly_as_the_rate_allows() {
-    let mut shell = Shell::new().await;
-    let site = Arc::clone(&shell.site);
+    let site = Site::start().await;
     let begun = clock::now();
     for n in 0..OBJECTS {
         site.create(&name(n));
     }
     let soon = clock::after(Duration::from_mins(10));
-    shell.work(soon, is_right).await;
+    site.work(soon, is_right).await;
     assert!(is_right(&site), "not made in ten minutes");
-    shell
-        .work(clock::after(Duration::from_mins(20)), |_| false)
+    site.work(clock::after(Duration::from_mins(20)), |_| false)
         .await;
 
     // Each of ninety seconds, somebody edits, creates, deletes, or changes something in the console.
@@ -135,7 +131,7 @@ async fn after_six_hours_without_swr_all_is_right_as_quickly_as_the_rate_allows(
         }
         n += 1;
         let next = time::after_span(clock::now(), STEP).min(back);
-        shell.work(next, |_| false).await;
+        site.work(next, |_| false).await;
     }
     says(&site, None);
     let probes = site.sent_since(time::after_span(away, AT_FIRST));
@@ -150,8 +146,7 @@ async fn after_six_hours_without_swr_all_is_right_as_quickly_as_the_rate_allows(
     }
 
     let back = clock::now();
-    shell
-        .work(clock::after(Duration::from_mins(30)), is_right)
+    site.work(clock::after(Duration::from_mins(30)), is_right)
         .await;
     let right = clock::now();
     assert!(is_right(&site), "not right half an hour later");

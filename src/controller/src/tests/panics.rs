@@ -2,19 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use swr_operator_clock as clock;
-use swr_operator_core::object::ObjectKey;
-use swr_operator_core::reconcile::{Clearance, Memory, Witness};
-use swr_operator_core::requeue::Requeue;
-use tokio::sync::mpsc;
 
-use super::kubernetes::{CANARY, NAMESPACE, Panic};
+use super::kubernetes::{CANARY, Panic};
 use super::site::Site;
-use crate::metrics::Outcome;
-use crate::reconcile;
-use crate::shared::Load;
-use crate::turn::{Ended, Turn};
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -29,24 +22,6 @@ impl io::Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Reconciles an object that the watch has not shown, so that it is read first.
-async fn reconcile(site: &Site, name: &str) -> Ended {
-    let turn = Turn {
-        key: ObjectKey::new(NAMESPACE, name),
-        uid: format!("uid-{name}"),
-        memory: Memory::default(),
-        scope: None,
-        lane: None,
-        load: Load::Light,
-        may_resend: false,
-        queued_at: clock::now(),
-        watched: None,
-    };
-    let clearance = Clearance::Given { until: None };
-    let (context, witness) = (Arc::clone(&site.context), Witness::default());
-    Box::pin(reconcile::run(context, turn, witness, clearance)).await
 }
 
 /// Names of the registries that SWR holds, sorted.
@@ -66,26 +41,24 @@ async fn check(panics: Panic) {
     let _logs = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
     // Else tracing lets a thread of another test say that no line is wanted.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let site = Site::new(mpsc::unbounded_channel().0).await;
+    let site = Site::start().await;
+    site.kubernetes.panics_at("it", panics);
     for name in ["it", "other"] {
         site.create(name);
     }
+    let soon = clock::after(Duration::from_mins(10));
+    site.work(soon, |site| site.is_ready("other")).await;
+    assert!(site.is_ready("other"), "the other one goes on");
+    assert_eq!(held(&site), ["other"]);
 
-    site.kubernetes.panics_at("it", panics);
-    let (it, other) = tokio::join!(reconcile(&site, "it"), reconcile(&site, "other"));
-    let hourly = Requeue::Backoff { min_secs: 3_600 };
-    assert_eq!((it.outcome(), it.requeue), (Outcome::Panic, hourly));
-    assert_ne!(other.outcome(), Outcome::Panic);
-    assert_eq!(held(&site), ["other"], "the other one goes on");
-
-    let controller = &site.context.metrics.controller;
-    controller.ended(it.outcome());
-    let shown = site.context.metrics.exposition("").expect("metrics").text;
+    let shown = site.metrics.exposition("").expect("metrics").text;
     let counted =
         "\ncontroller_runtime_reconcile_panics_total{controller=\"replicationregistry\"} 1\n";
     assert!(shown.contains(counted), "{shown}");
     let status = site.kubernetes.object("it").expect("it is there")["status"].to_string();
     assert!(status.contains("\"reason\":\"InternalError\""), "{status}");
+    // What it says is for the log of the process alone.
+    assert!(!status.contains(CANARY) && !shown.contains(CANARY));
     let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
     let told = log
         .lines()
@@ -94,12 +67,11 @@ async fn check(panics: Panic) {
         told.is_some_and(|line| line.contains("name=\"it\"")),
         "{log}"
     );
-    // What it says is for the log of the process alone.
-    assert!(!status.contains(CANARY) && !shown.contains(CANARY));
 
-    let again = reconcile(&site, "it").await;
-    assert_ne!(again.outcome(), Outcome::Panic);
-    assert_eq!(held(&site), ["it", "other"], "it cost one attempt");
+    let in_two_hours = clock::after(Duration::from_hours(2));
+    site.work(in_two_hours, |site| site.is_ready("it")).await;
+    assert!(site.is_ready("it"), "it cost one attempt");
+    assert_eq!(held(&site), ["it", "other"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
-//! One account with one instance, and what reconciles its objects: the real `reconcile` and `execute` and all that they
-//! share, the client of SWR and its limiter included. SWR is the simulator on loopback, in the same runtime, whose paused
-//! clock goes on only when nothing is under way.
+//! One account with one instance, and the whole controller that serves it, as it ships. SWR is the simulator on loopback, in
+//! the same runtime, whose paused clock goes on only when nothing is under way.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,26 +8,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
-use swr_operator_core::credential::Sealer;
 use swr_operator_core::reconcile::Windows;
-use swr_operator_core::tag::Installation;
 use swr_operator_core::time;
-use swr_operator_kube::{Objects, Secrets, Standing, publisher};
+use swr_operator_kube::Connection;
 use swr_operator_swr::{Endpoint, Endpoints, NodeUrl, ObserveRequests, Settings, Transport};
-use swr_simulator::{Options, Server, serve};
-use tokio::sync::{mpsc, watch};
+use swr_simulator::{Options as SwrOptions, Server, serve};
+use tokio::sync::watch;
 
-use super::kubernetes::{Kubernetes, Shown};
-use crate::accounts::{Accounts, Usable};
-use crate::context::Context;
+use super::kubernetes::{Kubernetes, NAMESPACE};
 use crate::identity::Identity;
-use crate::leadership::Fence;
 use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
-use crate::present::Present;
-use crate::secrets::SharedSecrets;
+use crate::start::{Options, WatchSecrets, start};
 
 pub(super) const WINDOWS: Windows = Windows {
     settle_secs: 120,
@@ -40,9 +31,6 @@ pub(super) const WINDOWS: Windows = Windows {
 /// As by default.
 pub(super) const RATE: f64 = 10.0;
 pub(super) const BURST: u32 = 20;
-
-/// The only one.
-const ACCOUNT: &str = "default";
 
 /// A request that was sent to SWR.
 #[derive(Clone, Copy, Debug)]
@@ -71,101 +59,111 @@ impl ObserveRequests for Requests {
     }
 }
 
-/// What reconciles share, and what it stands between.
+/// The controller and what it stands between.
 pub(super) struct Site {
     pub(super) server: Server,
     pub(super) kubernetes: Arc<Kubernetes>,
-    pub(super) context: Arc<Context>,
+    pub(super) metrics: Metrics,
     requests: Arc<Requests>,
     instance: String,
+    /// Dropping it ends the controller.
+    _stop: watch::Sender<bool>,
 }
 
+/// Between two looks at whether it is done.
+const LOOK: Duration = Duration::from_millis(250);
+
 impl Site {
-    pub(super) async fn new(shown: mpsc::UnboundedSender<Shown>) -> Self {
-        let options = Options::default();
-        let (project, keys) = (options.project.clone(), options.keys.clone());
-        let instance = options.instances[0].clone();
-        let server = serve(options).await.expect("a simulator");
+    pub(super) async fn start() -> Self {
+        let swr = SwrOptions::default();
+        let (project, keys) = (swr.project.clone(), swr.keys.clone());
+        let instance = swr.instances[0].clone();
+        let server = serve(swr).await.expect("a simulator");
         let requests = Arc::<Requests>::default();
         let transport = Transport::new(Settings {
             requests: Arc::clone(&requests) as Arc<dyn ObserveRequests>,
             ..Settings::default()
         });
         let endpoint = Endpoint::parse(&server.url()).expect("an endpoint");
-        let (key, secret) = (&keys.access_key, &keys.secret_key);
-        let kubernetes = Kubernetes::new(
-            &[
-                ("cloud", [("accessKey", key), ("secretKey", secret)]),
-                (
-                    "login",
-                    [("accessKey", "robot"), ("accessSecret", "canary-outage")],
-                ),
-            ],
-            shown,
+        let kubernetes = Kubernetes::new(&[
+            (
+                "swr-operator-key",
+                &[("key", "a key of thirty-two bytes or more")],
+            ),
+            (
+                "cloud",
+                &[
+                    ("accessKey", &keys.access_key),
+                    ("secretKey", &keys.secret_key),
+                ],
+            ),
+            (
+                "login",
+                &[("accessKey", "robot"), ("accessSecret", "canary-outage")],
+            ),
+        ]);
+        kubernetes.create_account(
+            "default",
+            &json!({
+                "region": "cn-north-4",
+                "projectId": project,
+                "auth": {"accessKeySecretRef": {"name": "cloud"}},
+                "grants": [{"namespaces": ["*"], "instances": ["*"], "targets": {"hosts": ["*"]}}],
+                "limits": {"requestsPerSecond": RATE, "burst": BURST},
+            }),
         );
-        let client = kubernetes.client();
-        let leads = Standing::Leads {
-            until: Timestamp::MAX,
-        };
-        let standing = watch::channel(leads).1;
         let metrics = Metrics::default();
-        let context = Context {
-            installation: Installation::from_configured("outage"),
+        let client = kubernetes.client();
+        let options = Options {
+            connection: Connection {
+                unary: client.clone(),
+                watch: client.clone(),
+                lease: client,
+            },
+            namespace: "operator".to_owned(),
+            watch_namespaces: vec![NAMESPACE.to_owned()],
+            watch_secrets: WatchSecrets::Off,
+            accounts: Vec::new(),
+            installation_id: Some("outage".to_owned()),
+            endpoints: Endpoints {
+                swr: HashMap::from([(String::new(), endpoint)]),
+                ..Endpoints::default()
+            },
+            identity: Identity {
+                metadata_url: NodeUrl::parse(NodeUrl::METADATA).expect("a URL"),
+                oidc_token_file: PathBuf::new(),
+                pod_identity: Ok(None),
+            },
+            transport: transport.expect("a transport"),
             windows: WINDOWS,
             read_only: false,
-            started_at: clock::now(),
-            objects: Objects::new(client.clone(), standing.clone()),
-            secrets: SharedSecrets::new(Secrets::new(client.clone())),
-            // Nobody takes them.
-            events: publisher(client, String::new()).0,
-            sealer: Arc::new(Sealer::new(vec![7; 32])),
-            accounts: Accounts::new(
-                Vec::new(),
-                "operator".to_owned(),
-                Identity {
-                    metadata_url: NodeUrl::parse(NodeUrl::METADATA).expect("a URL"),
-                    oidc_token_file: PathBuf::new(),
-                    pod_identity: Ok(None),
-                },
-                Endpoints {
-                    swr: HashMap::from([(String::new(), endpoint)]),
-                    ..Endpoints::default()
-                },
-                transport.expect("a transport"),
-                WINDOWS.settle_secs,
-                metrics.accounts.clone(),
-            ),
-            metrics,
-            namespaces: Namespaces::default(),
-            present: Present::default(),
-            fence: Fence::new(standing),
+            // What the guard holds back has its own tests.
+            deletion_hold: None,
+            secret_retry: Duration::from_secs(10),
+            drift_secs: Some(30),
+            lease: None,
+            pod_name: "pod".to_owned(),
+            metrics: metrics.clone(),
         };
-        let Context {
-            secrets,
-            sealer,
-            namespaces,
-            ..
-        } = &context;
-        let account = account(&project);
-        let refreshed = context
-            .accounts
-            .refresh(&account, secrets, sealer, namespaces);
-        refreshed.await;
+        let (stop, mut shutdown) = watch::channel(false);
+        let running = Box::pin(start(options, Arc::default(), &mut shutdown)).await;
+        let running = running.expect("all that it needs is there");
+        tokio::spawn(Box::pin(running.run(shutdown)));
         Site {
             server,
             kubernetes,
-            context: Arc::new(context),
+            metrics,
             requests,
             instance,
+            _stop: stop,
         }
     }
 
-    /// The account.
-    pub(super) fn usable(&self) -> Arc<Usable> {
-        self.context
-            .accounts
-            .get(ACCOUNT)
-            .expect("the account can be used")
+    /// Lets the controller work until this time, or until `is_done`.
+    pub(super) async fn work(&self, until: Timestamp, is_done: impl Fn(&Site) -> bool) {
+        while clock::now() < until && !is_done(self) {
+            tokio::time::sleep(clock::until(until).min(LOOK)).await;
+        }
     }
 
     /// Every request since a time.
@@ -193,7 +191,7 @@ impl Site {
             "url": format!("https://{name}.example.com"), "insecure": false,
             "description": "first", "credentialSecretRef": {"name": "login"},
         });
-        self.kubernetes.create(name, &spec);
+        self.kubernetes.create_object(name, &spec);
     }
 
     pub(super) fn describe(&self, name: &str, description: &str) {
@@ -217,20 +215,4 @@ impl Site {
                 && ready.next().is_some()
         })
     }
-}
-
-fn account(project: &str) -> SwrAccount {
-    let account = json!({
-        "apiVersion": "swr.huaweicloud.com/v1alpha1",
-        "kind": "SwrAccount",
-        "metadata": {"name": ACCOUNT},
-        "spec": {
-            "region": "cn-north-4",
-            "projectId": project,
-            "auth": {"accessKeySecretRef": {"name": "cloud"}},
-            "grants": [{"namespaces": ["*"], "instances": ["*"], "targets": {"hosts": ["*"]}}],
-            "limits": {"requestsPerSecond": RATE, "burst": BURST},
-        },
-    });
-    serde_json::from_value(account).expect("an account")
 }
