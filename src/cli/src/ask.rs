@@ -11,8 +11,8 @@ use swr_operator_kube::Session;
 
 use crate::cluster::{ObjectArgs, duration, refused};
 use crate::exit::{Exit, Failure};
-use crate::output::{Color, Tone, print_as, progress};
-use crate::progress::Progress;
+use crate::output::{Color, Tone, print_as};
+use crate::progress::{Progress, progress};
 
 /// Between two looks at an object. Its status changes in less than a second where SWR is quick.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

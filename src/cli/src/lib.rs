@@ -105,7 +105,7 @@ async fn or_ctrl_c(
     tokio::select! {
         ended = verb => ended,
         _ = tokio::signal::ctrl_c() => {
-            output::progress(false, left);
+            progress::progress(false, left);
             Ok(Exit::Interrupted)
         }
     }

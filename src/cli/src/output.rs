@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
-use crate::progress::Progress;
+use crate::progress::{Progress, progress};
 
 /// What every verb for people takes.
 #[derive(Debug, Args)]
@@ -151,13 +151,6 @@ pub(crate) fn print_as(text: &str, choice: ColorChoice) -> Result<(), Failure> {
 fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::new)?;
     Ok(text + "\n")
-}
-
-/// Says what is going on, to whoever looks at stderr.
-pub(crate) fn progress(quiet: bool, text: &str) {
-    if !quiet {
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
 }
 
 /// `1 object`, `2 objects`.

@@ -2,12 +2,10 @@
 //! stdout.
 
 use std::ffi::OsStr;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use crate::output::progress;
 
 /// Ten turns in a second look alive and cost nothing.
 const TURN_EVERY: Duration = Duration::from_millis(100);
@@ -57,6 +55,13 @@ impl Drop for Progress {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Says what is going on, to whoever looks at stderr.
+pub(crate) fn progress(quiet: bool, text: &str) {
+    if !quiet {
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
 

@@ -16,7 +16,8 @@ use self::found::{Found, Names};
 use crate::cloud::{CloudArgs, any_sealer, not_listed};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{API_VERSION, read_text};
-use crate::output::{counted, print, progress};
+use crate::output::{counted, print};
+use crate::progress::progress;
 
 /// What is imported.
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ use super::{Args, Place, instances_of, timed_out};
 use crate::cloud::Reached;
 use crate::cluster::refused;
 use crate::exit::{Exit, Failure};
-use crate::output::progress;
+use crate::progress::progress;
 
 /// Nobody has this host.
 pub(super) const TARGET: &str = "https://swr-operator-check.invalid";
