@@ -1,4 +1,4 @@
-//! Sees when objects are as wanted, by one watch of their namespace.
+//! Sees when objects are as wanted, by a watch of their namespace.
 //!
 //! A watch costs the API server next to nothing beside what it watches: the event that it sends here was encoded for the
 //! operator's watch, too, and each write makes one. A list of 10,000 objects would cost 0.6 s of processor time a look.
@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 use super::client::{Client, User};
 use crate::{Error, environment};
 
+/// As short as client-go's shortest, so that a long run sees watches end.
+const WATCH: Duration = Duration::from_mins(5);
+
 #[derive(Debug)]
 pub(crate) struct Observer {
     state: Arc<Mutex<State>>,
@@ -26,6 +29,8 @@ pub(crate) struct Observer {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Of what was seen last.
+    version: String,
     objects: HashMap<String, Seen>,
     /// The generation that is waited for.
     goal: i64,
@@ -66,10 +71,11 @@ struct Object {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Metadata {
     name: String,
     generation: i64,
+    resource_version: String,
 }
 
 impl Observer {
@@ -79,35 +85,21 @@ impl Observer {
         let version = list["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default();
-        let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=36000");
-        let mut stream = client.watch(user, &watch).await?;
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            version: version.to_owned(),
+            ..State::default()
+        }));
         let changed = Arc::new(Notify::new());
-        let (shared, tell) = (Arc::clone(&state), Arc::clone(&changed));
-        let task = Handle::current().spawn(async move {
-            let mut buffer = Vec::new();
-            let ended = loop {
-                match stream.chunk().await {
-                    Ok(Some(bytes)) => buffer.extend_from_slice(&bytes),
-                    Ok(None) => break "the watch ended".to_owned(),
-                    Err(error) => break error.to_string(),
-                }
-                let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else {
-                    continue;
-                };
-                let rest = buffer.split_off(end + 1);
-                let now = environment::now();
-                let mut state = lock(&shared);
-                for line in buffer.split(|byte| *byte == b'\n') {
-                    state.enter(line, now);
-                }
-                drop(state);
-                tell.notify_one();
-                buffer = rest;
-            };
-            lock(&shared).failed = Some(ended);
-            tell.notify_one();
-        });
+        let watch = Watch {
+            client: client.clone(),
+            user: user.clone(),
+            path: path.to_owned(),
+            state: Arc::clone(&state),
+            changed: Arc::clone(&changed),
+        };
+        // The first one here, so that the caller learns at once that none can be had.
+        let stream = watch.open().await?;
+        let task = Handle::current().spawn(watch.follow(stream));
         Ok(Self {
             state,
             changed,
@@ -185,6 +177,63 @@ impl Observer {
     }
 }
 
+/// What the task of an observer holds.
+struct Watch {
+    client: Client,
+    user: User,
+    path: String,
+    state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
+}
+
+impl Watch {
+    /// Goes on with the first version that was not seen.
+    async fn open(&self) -> Result<reqwest::Response, Error> {
+        let version = lock(&self.state).version.clone();
+        let seconds = WATCH.as_secs();
+        let query = format!("watch=true&resourceVersion={version}&timeoutSeconds={seconds}");
+        let path = format!("{}?{query}", self.path);
+        self.client.watch(&self.user, &path).await
+    }
+
+    /// One watch after the other: kube-apiserver ends each after its time, and earlier one that is read too slowly, as
+    /// every one is for a moment on a busy machine.
+    async fn follow(self, mut stream: reqwest::Response) {
+        let failed = loop {
+            self.read(stream).await;
+            if lock(&self.state).failed.is_some() {
+                return;
+            }
+            stream = match self.open().await {
+                Ok(stream) => stream,
+                Err(error) => break error,
+            };
+        };
+        lock(&self.state).failed = Some(failed.to_string());
+        self.changed.notify_one();
+    }
+
+    /// Until the stream ends, whole or broken: a line that is cut off comes again with the next one.
+    async fn read(&self, mut stream: reqwest::Response) {
+        let mut buffer = Vec::new();
+        while let Ok(Some(bytes)) = stream.chunk().await {
+            buffer.extend_from_slice(&bytes);
+            let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else {
+                continue;
+            };
+            let rest = buffer.split_off(end + 1);
+            let now = environment::now();
+            let mut state = lock(&self.state);
+            for line in buffer.split(|byte| *byte == b'\n') {
+                state.enter(line, now);
+            }
+            drop(state);
+            self.changed.notify_one();
+            buffer = rest;
+        }
+    }
+}
+
 impl Drop for Observer {
     fn drop(&mut self) {
         self.task.abort();
@@ -210,6 +259,7 @@ impl State {
     }
 
     fn apply(&mut self, event: Event, now: Instant) {
+        self.version = event.object.metadata.resource_version;
         let name = event.object.metadata.name;
         let before = self.objects.get(&name).copied();
         let had_reached = before.is_some_and(|seen| seen.reaches(self.goal));
@@ -256,7 +306,7 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, name: &str, generation: i64, status: serde_json::Value) -> Vec<u8> {
-        let metadata = json!({"name": name, "generation": generation});
+        let metadata = json!({"name": name, "generation": generation, "resourceVersion": "7"});
         json!({"type": kind, "object": {"metadata": metadata, "status": status}})
             .to_string()
             .into_bytes()
@@ -283,7 +333,7 @@ mod tests {
         assert_eq!(after(event("MODIFIED", "a", 2, ready(2))), (1, 1));
         assert_eq!(after(event("ADDED", "b", 1, ready(1))), (2, 2));
         assert_eq!(after(event("DELETED", "a", 2, ready(2))), (1, 1));
-        assert_eq!(state.failed, None);
+        assert_eq!((state.version, state.failed), ("7".to_owned(), None));
     }
 
     #[test]
