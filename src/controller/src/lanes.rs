@@ -17,8 +17,8 @@ const WRITES_OF_SECS: f64 = 12.8;
 /// At the default 10 requests per second, and of an account that may send fewer or is not known.
 const AT_ONCE_MIN: usize = 128;
 /// However many an account may send. Ten thousand deletions with 128 under way would need 78 LISTs of up
-/// to 101 pages, for each that of those under way; with 512 they need 20.
-const AT_ONCE_MAX: usize = 512;
+/// to 101 pages, for each that of those under way; with 640 they need 16.
+const AT_ONCE_MAX: usize = 640;
 /// Reconciles of all instances under way at once. Each takes some 20 KiB, 20 MiB in all.
 pub(super) const ALL_AT_ONCE: usize = 1_024;
 /// An instance with fewer than so many under way does not wait for the others: however many of them
@@ -256,7 +256,7 @@ mod tests {
             lanes.account_may("account", rate);
             begun(&mut lanes)
         });
-        assert_eq!(begun_at, [128, 128, 256, 510, 512, 512]);
+        assert_eq!(begun_at, [128, 128, 256, 510, 640, 640]);
         let mut lanes = Lanes::default();
         lanes.account_may("account", 1_000.0);
         lanes.account_is_gone("account");
