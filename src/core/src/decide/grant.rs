@@ -358,6 +358,7 @@ mod tests {
                 namespace_selector: Some(selector.clone()),
                 ..grant()
             }];
+            assert!(needs_labels(&grants) && !needs_labels(&[grant()]));
             let labels = [
                 &[][..],
                 &[("team", "web")],

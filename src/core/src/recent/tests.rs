@@ -473,6 +473,77 @@ fn a_put_that_changes_nothing_and_a_registry_that_somebody_deleted_are_no_eviden
 }
 
 #[test]
+fn a_write_that_never_shows_is_waited_for_no_longer_than_it_could_take() {
+    let mut bed = Bed::new(Habits::default(), 350);
+    bed.write(Some(3));
+    assert_eq!(bed.quiet(), Some(Outcome::Current));
+    let unchanged = bed.inventory.get(RegistryId(8)).cloned().expect("there");
+    bed.recent.wrote(
+        RegistryId(8),
+        Written::Updated(&unchanged),
+        at(bed.world.now),
+    );
+    bed.world.now += 5;
+    assert_eq!(bed.quiet(), Some(Outcome::Partial(Why::OwnWriteMissing)));
+    assert_eq!(bed.recent.trust(), Trust::Unproven);
+    bed.world.now += 121_000;
+    assert_eq!(bed.quiet(), Some(Outcome::Partial(Why::Unproven)));
+    assert!(!bed.recent.awaits(RegistryId(8)) && bed.recent.lists_never_lagged());
+}
+
+#[test]
+fn the_newest_registry_of_others_may_be_deleted_without_doubt_about_our_writes() {
+    let mut bed = Bed::new(Habits::default(), 350);
+    bed.write(Some(3));
+    let theirs = bed.world.create(0);
+    assert_eq!(bed.quiet(), Some(Outcome::Current));
+    bed.world.put(theirs, 0, false);
+    for _ in 0..2 {
+        assert_eq!(bed.quiet(), Some(Outcome::Current));
+    }
+}
+
+#[test]
+fn an_own_write_below_the_mark_proves_nothing() {
+    let mut bed = Bed::new(Habits::default(), 350);
+    bed.world.create(0);
+    bed.sweep(Occasion::Demand);
+    // The server's clock goes back.
+    bed.world.skew -= 10_000;
+    bed.write(Some(7));
+    assert_eq!(bed.quiet(), Some(Outcome::Partial(Why::Unproven)));
+    assert!(!bed.recent.awaits(RegistryId(7)));
+}
+
+#[test]
+fn a_sweep_is_due_unless_a_read_showed_all_that_may_have_committed_late() {
+    let due_after_a_write = |n: i64, quiet_millis: i64| {
+        let mut bed = Bed::new(Habits::default(), n);
+        bed.write(Some(1));
+        bed.sweep(Occasion::Demand);
+        bed.world.now += quiet_millis;
+        bed.write(Some(1));
+        bed.quiet();
+        bed.recent.sweep_due().is_some()
+    };
+    // All that there is.
+    assert!(!due_after_a_write(1, 1_000));
+    // The page reaches down to records that are older than the mark by more than T_settle.
+    assert!(!due_after_a_write(50, 1_000));
+    // 500 were created in the 150 s before; the page shows those of the last 30 s.
+    let mut bed = Bed::new(Habits::default(), 500);
+    for _ in 0..101 {
+        bed.write(None);
+    }
+    bed.sweep(Occasion::Demand);
+    bed.write(Some(1));
+    bed.quiet();
+    assert!(bed.recent.sweep_due().is_some());
+    // The mark stood still for as long as a write may take.
+    assert!(!due_after_a_write(500, 121_000));
+}
+
+#[test]
 fn a_burst_is_read_over_several_pages_and_page_0_again() {
     let mut bed = Bed::new(Habits::default(), 1_000);
     for _ in 0..230 {

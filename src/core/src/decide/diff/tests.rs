@@ -314,3 +314,43 @@ fn a_field_that_swr_does_not_show_differs_when_another_value_was_sent() {
         "target.projectId",
     );
 }
+
+#[test]
+fn the_fields_of_a_registry_are_those_that_are_not_empty() {
+    let check = |registry: &Registry, expected: Expect| {
+        let all = fields(registry).into_iter();
+        let lines: Vec<String> = all
+            .map(|(field, value)| format!("{}: {value}\n", field.path()))
+            .collect();
+        expected.assert_eq(&lines.concat());
+    };
+    check(
+        &harbor(),
+        expect![[r#"
+        name: harbor-dr
+        type: swr-pro
+        url: https://harbor.dr.example.com
+        insecure: false
+        description: Disaster recovery
+        dnsConf.hosts: h.example.com=192.0.2.10
+        credential: (sensitive)
+    "#]],
+    );
+    let without = Registry {
+        description: String::new(),
+        ..enterprise()
+    };
+    check(
+        &without,
+        expect![[r#"
+        name: harbor-dr
+        type: swr-pro-internal
+        url: https://harbor.dr.example.com
+        insecure: false
+        target.projectId: project-2
+        target.regionId: region-2
+        target.instanceId: instance-2
+        credential: (sensitive)
+    "#]],
+    );
+}

@@ -168,3 +168,16 @@ fn durations_are_sums_of_hours_minutes_and_seconds() {
         assert_eq!(duration_secs(text), secs, "{text}");
     }
 }
+
+#[test]
+fn an_object_that_asks_for_its_own_poll_interval_gets_no_less_than_a_minute() {
+    for (spec, expected) in [
+        ("{}", None),
+        (r#"{"pollInterval": "1h30m"}"#, Some(5_400)),
+        (r#"{"pollInterval": "60s"}"#, Some(60)),
+        (r#"{"pollInterval": "59s"}"#, None),
+        (r#"{"pollInterval": "soon"}"#, None),
+    ] {
+        assert_eq!(poll_secs(&object(spec)), expected, "{spec}");
+    }
+}
