@@ -326,3 +326,27 @@ impl fmt::Display for Failure {
         f.write_str(&self.said_of("SWR"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_its_word_and_only_one_leaves_open_what_happened() {
+        let throttled = Class::Throttled {
+            after_secs: Some(7),
+        };
+        for (class, word) in [
+            (Class::Transient, "transient"),
+            (throttled, "throttled"),
+            (Class::NotFound, "not_found"),
+            (Class::Conflict, "conflict"),
+            (Class::Denied, "denied"),
+            (Class::Invalid, "invalid"),
+            (Class::Unknown, "unknown"),
+        ] {
+            assert_eq!(class.as_str(), word);
+            assert_eq!(class.changed_nothing(), word != "unknown", "{word}");
+        }
+    }
+}

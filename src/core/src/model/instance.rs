@@ -101,4 +101,23 @@ mod tests {
             assert_eq!(of(quota).has_room(registries).is_ok(), has_room);
         }
     }
+
+    #[test]
+    fn some_causes_let_the_state_of_an_instance_be_asked_for_and_some_the_offer() {
+        for (cause, expected) in [
+            (Cause::Forbidden, (true, true)),
+            (Cause::InstanceNotFound, (true, true)),
+            (Cause::ApiNotFound, (true, true)),
+            (Cause::ServerError, (true, false)),
+            (Cause::Malformed, (true, false)),
+            (Cause::InstanceNotRunning, (true, false)),
+            (Cause::QuestionRejected, (true, false)),
+            (Cause::Throttled, (false, false)),
+            (Cause::AuthFailed, (false, false)),
+            (Cause::TimedOut, (false, false)),
+        ] {
+            let found = (may_not_run(cause), may_be_hidden(cause));
+            assert_eq!(found, expected, "{cause:?}");
+        }
+    }
 }

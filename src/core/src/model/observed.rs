@@ -757,4 +757,18 @@ pub(crate) mod tests {
         let seen = twice.seen(RegistryId(1));
         assert_eq!(seen, Some((&record(1, "new", ""), at(2))));
     }
+
+    #[test]
+    fn inventories_that_differ_have_other_hashes_whenever_they_were_seen() {
+        let of = |inventory: &Inventory| {
+            let mut hasher = DefaultHasher::new();
+            inventory.hash(&mut hasher);
+            hasher.finish()
+        };
+        let one = record(1, "a", "");
+        let seen = Inventory::listed([(one.clone(), Timestamp::UNIX_EPOCH)]);
+        assert_eq!(of(&seen), of(&Inventory::new([one.clone()])));
+        assert_ne!(of(&seen), of(&Inventory::new([record(1, "a", "edited")])));
+        assert_ne!(of(&seen), of(&Inventory::default()));
+    }
 }
