@@ -649,6 +649,9 @@ pub(crate) mod tests {
         check(&[&left], true, Claim::Predecessor(Adoptable(left.clone())));
         let several = Claim::Several(vec![RegistryId(5), RegistryId(6)]);
         check(&[&left, &left_too], true, several);
+        let both = Inventory::new([left.clone(), left_too]);
+        let by_id = both.claim(&owner(), Wanted::Id(RegistryId(5)), true);
+        assert_eq!(by_id, Claim::Predecessor(Adoptable(left)));
     }
 
     #[test]

@@ -307,3 +307,22 @@ pub enum Removed {
     /// Its tag did not come off in time: it stays, and nobody can adopt it.
     StillTagged,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_sent_soon_enough_to_show_within_the_settle_time() {
+        for (settle_secs, write_secs, expected) in [(120, 20, 20), (120, 60, 30), (10, 3, 3)] {
+            let windows = Windows {
+                settle_secs,
+                write_secs,
+                grace_secs: 300,
+                poll_secs: 600,
+                orphan_secs: 600,
+            };
+            assert_eq!(windows.send_secs(), expected, "{settle_secs} {write_secs}");
+        }
+    }
+}

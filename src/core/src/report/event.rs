@@ -321,7 +321,7 @@ mod tests {
     use crate::summary::Blocker;
 
     fn conditions(reason: &str, message: &str) -> ReplicationRegistryStatus {
-        let condition = |type_: &str| Condition {
+        let condition = |type_: &str, reason: &str, message: &str| Condition {
             type_: type_.to_owned(),
             status: ConditionStatus::Unknown,
             reason: reason.to_owned(),
@@ -330,7 +330,11 @@ mod tests {
             observed_generation: Some(1),
         };
         ReplicationRegistryStatus {
-            conditions: vec![condition("Ready"), condition("Synced")],
+            // What is told is what Synced says.
+            conditions: vec![
+                condition("Ready", "TargetUnhealthy", "not this"),
+                condition("Synced", reason, message),
+            ],
             ..ReplicationRegistryStatus::default()
         }
     }

@@ -238,11 +238,14 @@ impl World {
             Effect::Delete { target, .. } => format!("Delete {}", target.id()),
             Effect::Untag { target, .. } => format!("Untag {}", target.id()),
             Effect::Adopt { target, .. } => format!("Adopt {}", target.id()),
+            Effect::List { then, .. } => match then.patience_secs() {
+                Some(secs) => format!("List within {secs} s"),
+                None => name.to_owned(),
+            },
             Effect::ReadObject { .. }
             | Effect::ConfirmObject { .. }
             | Effect::ReadAccount { .. }
             | Effect::ReadSecret { .. }
-            | Effect::List { .. }
             | Effect::FindOwner { .. }
             | Effect::AddFinalizer { .. }
             | Effect::Reserve { .. }
@@ -403,7 +406,7 @@ fn a_registry_is_created_with_finalizer_and_intent_before_the_post() {
         Reserve
         RecordIntent
         Create
-        List
+        List within 2 s
         -> InSync { health: Healthy }
     "#]]);
     let object = world.object.as_ref().expect("object");
@@ -496,7 +499,7 @@ fn after_an_unanswered_post_the_next_waits_for_the_settle_time() {
         Reserve
         RecordIntent
         Create
-        List
+        List within 2 s
         -> InSync { health: Healthy }
     "#]]);
     assert_eq!(world.records.len(), 1);
@@ -539,7 +542,7 @@ fn a_late_list_does_not_keep_the_id_waiting() {
         Reserve
         RecordIntent
         Create
-        List
+        List within 2 s
         -> NotVisible { until: 1970-01-01T02:48:48Z }
     "#]]);
     let status = &world.object.as_ref().expect("object").status;
@@ -658,7 +661,7 @@ fn a_registry_that_is_gone_is_made_anew_only_when_that_is_certain() {
         Reserve
         RecordIntent
         Create
-        List
+        List within 2 s
         -> InSync { health: Healthy }
     "#]]);
 }

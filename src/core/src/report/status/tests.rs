@@ -11,6 +11,7 @@ use crate::failure::Class;
 use crate::observed::tests::record;
 use crate::plan::Foreign;
 use crate::reconcile::{Memory, Removed};
+use crate::requeue::{Requeue, requeue};
 
 const WINDOWS: Windows = Windows {
     settle_secs: 120,
@@ -163,13 +164,24 @@ fn an_unhealthy_target_is_believed_after_the_grace_of_the_last_write() {
         Synced      True    TargetUnhealthy @1000: SWR reports the target as unhealthy: check url, network and credential
     "#]],
     );
-    let just_written = object(|value| {
-        value["status"] = json!({"credential": {
-            "secretName": "login", "fingerprint": "f", "sentAt": "1970-01-01T00:30:00Z"
-        }});
-    });
+    let written_at = |sent_at: &str| {
+        object(|value| {
+            value["status"] = json!({"credential": {
+                "secretName": "login", "fingerprint": "f", "sentAt": sent_at
+            }});
+        })
+    };
+    // 300 s before 2,000 s.
     check(
-        just_written,
+        written_at("1970-01-01T00:28:20Z"),
+        verdict.clone(),
+        expect![[r#"
+            Ready       False   TargetUnhealthy @2000: SWR reports the target as unhealthy: check url, network and credential
+            Synced      True    TargetUnhealthy @2000: SWR reports the target as unhealthy: check url, network and credential
+        "#]],
+    );
+    check(
+        written_at("1970-01-01T00:30:00Z"),
         verdict,
         expect![[r#"
         Ready       Unknown Verifying @2000: SWR reports the target as unhealthy; it was just written, so its next check is awaited
@@ -207,6 +219,14 @@ fn a_failure_that_passes_leaves_a_ready_object_ready_for_three_polls() {
         Reconciling True    ProgressingWithRetry @5000: cannot list the instance's registries: SWR answered with an internal error
     "#]]
     .assert_eq(&since(5_000 - 1_800));
+    // It says so itself, whatever else it waits for.
+    let again = |secs| {
+        let mut summary = summary(ready_object(), Verdict::NoAccount(AccountProblem::NotReady));
+        summary.memory.unverified_since = Some(at(secs));
+        requeue(&summary, &WINDOWS, at(5_000))
+    };
+    assert_eq!(again(5_000 - 1_799), Requeue::At(at(5_001)));
+    assert_eq!(again(5_000 - 1_800), Requeue::AccountChange);
 }
 
 #[test]
@@ -441,6 +461,7 @@ fn what_was_not_learnt_is_not_written() {
             clones: Vec::new(),
         },
     ] {
+        assert!(!verdict.is_of_object(), "{verdict:?}");
         check(
             ready_object(),
             verdict,
@@ -449,6 +470,7 @@ fn what_was_not_learnt_is_not_written() {
         "#]],
         );
     }
+    assert!(Verdict::Suspended.is_of_object());
 }
 
 #[test]
@@ -507,14 +529,36 @@ fn an_intent_says_that_the_object_was_seen() {
         region: "r".to_owned(),
         instance_id: "source-1".to_owned(),
     };
-    let written = with_intent(&fresh(), intent.clone(), binding, true, at(2_000));
-    assert_eq!(written.create_intent, Some(intent));
+    let with = |object: &Object| {
+        let written = with_intent(object, intent.clone(), binding.clone(), true, at(2_000));
+        assert_eq!(written.create_intent, Some(intent.clone()));
+        render(Some(&written))
+    };
+    let after = |verdict: Verdict| {
+        let before = summary(fresh(), verdict);
+        let status = status(&before, &WINDOWS, at(1_000)).expect("a first status");
+        Object { status, ..fresh() }
+    };
     expect![[r#"
         Ready       Unknown Progressing @2000: creating the registry in SWR
         Synced      False   Progressing @2000: creating the registry in SWR
         Reconciling True    Progressing @2000: creating the registry in SWR
     "#]]
-    .assert_eq(&render(Some(&written)));
+    .assert_eq(&with(&fresh()));
+    // What failed for this spec is told until it succeeds; that nothing was written ends here.
+    let refused = swr(Operation::Create, Class::Invalid, Cause::Rejected);
+    expect![[r#"
+        Ready       False   InvalidSpec @1000: cannot create the registry: SWR refuses the request as invalid
+        Synced      False   InvalidSpec @1000: cannot create the registry: SWR refuses the request as invalid
+        Stalled     True    InvalidSpec @1000: cannot create the registry: SWR refuses the request as invalid
+    "#]].assert_eq(&with(&after(refused)));
+    let held = Verdict::ReadOnly(crate::summary::Held::Create);
+    expect![[r#"
+        Ready       Unknown Progressing @2000: creating the registry in SWR
+        Synced      False   Progressing @1000: creating the registry in SWR
+        Reconciling True    Progressing @2000: creating the registry in SWR
+    "#]]
+    .assert_eq(&with(&after(held)));
 }
 
 #[test]

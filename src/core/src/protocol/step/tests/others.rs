@@ -508,3 +508,14 @@ fn no_post_for_an_intent_that_the_api_server_does_not_keep() {
     assert_eq!(world.reconcile(), Verdict::KubernetesRefuses);
     assert!(!world.trace.contains(&"Create".to_owned()));
 }
+
+#[test]
+fn an_adopted_registry_that_a_list_still_shows_without_our_tag_is_waited_for() {
+    let mut world = World::new(|value| value["spec"]["adoption"] = json!({"policy": "IfUnowned"}));
+    let before = record(3, "harbor-dr", "theirs");
+    world.records.insert(3, before.clone());
+    world.stale = Some(before);
+    let verdict = world.reconcile();
+    assert!(matches!(verdict, Verdict::NotVisible { .. }), "{verdict:?}");
+    assert_ne!(world.records[&3].description, "theirs");
+}

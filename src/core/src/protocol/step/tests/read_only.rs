@@ -148,3 +148,19 @@ fn observing_writes_nothing_to_swr_and_no_finalizer() {
     assert_eq!(world.records, before);
     assert!(!world.object.expect("object").has_finalizer());
 }
+
+#[test]
+fn observing_tells_how_a_registry_that_could_be_adopted_differs_and_does_not_adopt_it() {
+    let mut world = World::new(|value| {
+        value["spec"]["mode"] = json!("Observe");
+        value["spec"]["adoption"] = json!({"policy": "IfUnowned"});
+    });
+    world.records.insert(3, record(3, "harbor-dr", ""));
+    assert!(matches!(
+        world.reconcile(),
+        Verdict::Conflict(crate::plan::Foreign::Untagged)
+    ));
+    world.records.get_mut(&3).expect("there").url = "https://other.example.com".into();
+    assert!(matches!(world.reconcile(), Verdict::DriftObserved(_)));
+    assert_eq!(world.records[&3].description, "");
+}

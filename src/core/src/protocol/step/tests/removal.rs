@@ -448,3 +448,52 @@ fn an_object_that_goes_without_our_finalizer_costs_nothing() {
     let object = world.object.expect("object");
     assert_eq!(object.finalizers, ["example.com/theirs"]);
 }
+
+#[test]
+fn a_new_registry_that_a_show_does_not_find_yet_may_still_come() {
+    let mut world = World::new(|_| {});
+    world.reconcile();
+    world.trace.clear();
+    let object = world.object.as_mut().expect("object");
+    object.deleting = true;
+    let gone = Failure::new(Class::NotFound, Cause::RegistryNotFound);
+    world.failures.insert("Show", gone);
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        Show 1
+        -> DeletionSettling { until: 1970-01-01T02:48:48Z }
+    "#]]);
+    assert!(world.object.is_some());
+    world.failures.clear();
+    world.reconcile();
+    assert!(world.records.is_empty() && world.object.is_none());
+}
+
+#[test]
+fn a_delete_without_an_answer_is_not_believed() {
+    let mut world = World::settled(deleting);
+    world.failures.insert("Delete", unknown());
+    world.check(&expect![[r#"
+        ReadObject
+        ReadAccount
+        Show 1
+        Delete 1
+        -> CannotDelete(Swr { operation: Delete, failure: Failure { class: Unknown, cause: TimedOut, code: None } })
+    "#]]);
+    assert!(world.object.is_some());
+}
+
+#[test]
+fn a_list_with_a_gap_does_not_say_that_an_orphan_left_nothing() {
+    for (gaps, removed) in [(0, Removed::Nothing), (1, Removed::LeftAlone)] {
+        let mut world = World::unanswered();
+        let object = world.object.as_mut().expect("object");
+        object.deleting = true;
+        object.deletion_policy = DeletionPolicy::Orphan;
+        world.now += 200;
+        world.gaps = gaps;
+        let clones = Vec::new();
+        assert_eq!(world.reconcile(), Verdict::Released { removed, clones });
+    }
+}

@@ -32,7 +32,7 @@ fn what_the_watch_shows_is_created_without_another_read_and_its_writes_fail_if_i
             "Reserve",
             "RecordIntent",
             "Create",
-            "List",
+            "List within 2 s",
             "-> InSync { health: Healthy }"
         ]
     );
