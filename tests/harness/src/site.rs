@@ -11,7 +11,8 @@ use crate::tools::{HYPERLINK, MDBOOK, provide};
 use crate::{Error, cargo, environment};
 
 const SUMMARY: &str = "docs/SUMMARY.md";
-const CONFIGURATION: &str = "docs/book.toml";
+/// What mdBook wants beside the pages.
+const CONFIGURATION: [&str; 2] = ["book.toml", "site.css"];
 
 /// Builds the site into `target/site`, and follows its links.
 pub fn run(open: bool) -> Result<(), Error> {
@@ -52,7 +53,10 @@ fn lay_out(checkout: &Path, book: &Path) -> Result<(), Error> {
         copy(&checkout.join(&file), &pages_folder.join(&file))?;
     }
     write(&pages_folder.join("SUMMARY.md"), &from_the_top(&summary))?;
-    copy(&checkout.join(CONFIGURATION), &book.join("book.toml"))
+    for file in CONFIGURATION {
+        copy(&checkout.join("docs").join(file), &book.join(file))?;
+    }
+    Ok(())
 }
 
 /// The targets of Markdown's links, with what follows each.
@@ -124,7 +128,8 @@ mod tests {
         let at = |file: &str| checkout.path().join(file);
         for (file, text) in [
             (SUMMARY, "[Top](../README.md)\n\n- [A](a.md)\n"),
-            (CONFIGURATION, "[book]\n"),
+            ("docs/book.toml", "[book]\n"),
+            ("docs/site.css", "body {}\n"),
             ("README.md", "See [a](docs/a.md#part) and [b](docs/b.md).\n"),
             (
                 "docs/a.md",
@@ -146,6 +151,7 @@ mod tests {
         );
         for (file, is_made) in [
             ("book.toml", true),
+            ("site.css", true),
             ("src/README.md", true),
             ("src/docs/a.md", true),
             ("src/docs/a/plot.svg", true),
