@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anstyle_svg::Term;
+use anstyle_svg::{Term, WIN10_CONSOLE};
 use serde_json::{Value, json};
 
 use super::place::{INSTANCE, Place};
@@ -49,6 +49,30 @@ fn manifests(place: &mut Place) -> Vec<Value> {
     [registries.to_vec(), secrets].concat()
 }
 
+/// Columns of the terminal in the picture; on a wider one its letters would be too small.
+const COLUMNS: usize = 100;
+
+/// Begins a new line where a terminal does. Codes for colours take no room.
+fn as_wide_as_a_terminal(text: &str) -> String {
+    let mut shown = String::new();
+    let (mut column, mut is_code) = (0, false);
+    for letter in text.chars() {
+        match letter {
+            '\u{1b}' => is_code = true,
+            '\n' => column = 0,
+            'm' if is_code => is_code = false,
+            _ if is_code => {}
+            _ if column == COLUMNS => {
+                shown.push('\n');
+                column = 1;
+            }
+            _ => column += 1,
+        }
+        shown.push(letter);
+    }
+    shown
+}
+
 #[test]
 fn a_plan_in_the_pages_is_what_it_prints() {
     let mut place = Place::new();
@@ -64,6 +88,8 @@ fn a_plan_in_the_pages_is_what_it_prints() {
 
     let coloured = plan("always");
     assert_ne!(coloured, plain);
-    let picture = Term::new().render_svg(&format!("$ {TYPED}\n{coloured}"));
+    // The usual palette's red and grey are too dark to be read.
+    let terminal = Term::new().palette(WIN10_CONSOLE);
+    let picture = terminal.render_svg(&as_wide_as_a_terminal(&format!("$ {TYPED}\n{coloured}")));
     compare("docs/pictures/plan.svg", &picture);
 }

@@ -194,16 +194,19 @@ fn spec_table(kind: &str) -> String {
     let spec = part_of(kind, "spec");
     let mut found = Vec::new();
     fields(&spec, "", &mut found);
-    let mut table =
-        String::from("\n| Field of `spec` | Type | Default | Meaning |\n|---|---|---|---|\n");
+    let mut table = String::from("\n| Field of `spec`, type, default | Meaning |\n|---|---|\n");
     for field in &found {
-        let default = field.requirement(&found);
+        let default = match (field.requirement(&found), default_of(field)) {
+            (Some(required), _) => format!("<br>{required}"),
+            (None, default) if default.is_empty() => default,
+            (None, default) => format!("<br>default: {default}"),
+        };
         writeln!(
             table,
-            "| `{}` | {} | {} | {} |",
+            "| `{}`<br>{}{} | {} |",
             field.path,
             cell(&type_of(field.schema)),
-            cell(&default.unwrap_or_else(|| default_of(field))),
+            cell(&default),
             cell(&field.meaning()),
         )
         .expect("a String takes everything");
@@ -215,11 +218,11 @@ fn status_table(kind: &str) -> String {
     let status = part_of(kind, "status");
     let mut found = Vec::new();
     fields(&status, "", &mut found);
-    let mut table = String::from("\n| Field of `status` | Type | Meaning |\n|---|---|---|\n");
+    let mut table = String::from("\n| Field of `status`, type | Meaning |\n|---|---|\n");
     for field in &found {
         writeln!(
             table,
-            "| `{}` | {} | {} |",
+            "| `{}`<br>{} | {} |",
             field.path,
             cell(&type_of(field.schema)),
             cell(&description(field.schema)),

@@ -19,10 +19,13 @@ fn every_page_has_its_place_in_the_summary() {
     let of_the_project = of_the_project.map(|page| format!("../{page}.md"));
     let guides = files("docs", "md").into_iter();
     let guides = guides.map(|path| path["docs/".len()..].to_owned());
+    let beside = ["charts", "deploy"]
+        .map(|folder| files(folder, "md"))
+        .concat();
     let mut wanted: Vec<String> = guides
         .filter(|page| page != "SUMMARY.md")
         .chain(of_the_project)
-        .chain(["../charts/swr-operator/README.md".to_owned()])
+        .chain(beside.iter().map(|path| format!("../{path}")))
         .collect();
     wanted.sort_unstable();
     assert_eq!(named, wanted);
