@@ -6,6 +6,7 @@ use std::process::Command;
 use harness::Operator;
 use serde_json::Value;
 use swr_operator_api as api;
+use swr_operator_core::tag::Installation;
 
 use super::{cell, compare, objects, with_part};
 use crate::architecture::{files, read};
@@ -315,6 +316,34 @@ fn the_page_of_a_kind_is_what_its_definition_says() {
         }
         compare(path, &text);
     }
+}
+
+#[test]
+fn the_page_of_a_kind_names_its_annotations_and_its_finalizer() {
+    let installation = Installation::from_configured("any");
+    let of_account = installation.account_finalizer();
+    let of_account = of_account.replace(installation.as_str(), "<installation>");
+    let names = |page: &str| -> Vec<String> {
+        let text = read(page);
+        let (_, table) = text
+            .split_once("\n## Annotations and finalizer\n")
+            .expect("its part");
+        let cells = table.lines().filter_map(|line| line.split('`').nth(1));
+        cells.map(str::to_owned).collect()
+    };
+    let [requested, by_flux] = api::REQUESTED_AT;
+    assert_eq!(
+        names(PAGES[0].1),
+        [requested, by_flux, api::FINALIZER],
+        "{}",
+        PAGES[0].1
+    );
+    assert_eq!(
+        names(PAGES[1].1),
+        [api::ALLOW_DELETIONS_UNTIL, &of_account],
+        "{}",
+        PAGES[1].1
+    );
 }
 
 #[test]
