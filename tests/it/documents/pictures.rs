@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::compare;
-use crate::architecture::read;
+use crate::architecture::{read, root};
 
 /// A picture, and the test of the core whose trace it shows.
 const PICTURES: [(&str, &str, &str); 3] = [
@@ -185,5 +185,22 @@ fn the_pictures_of_a_reconcile_show_what_the_core_asks_for() {
         let effects = trace(tests, test);
         assert!(effects.len() >= 6, "{test}: {effects:?}");
         compare(path, &picture(&effects));
+    }
+}
+
+/// `turns.svg` is drawn by hand.
+#[test]
+fn the_modules_that_the_picture_of_the_loop_names_are_there() {
+    let text = read("docs/pictures/turns.svg");
+    let lines = text.lines().filter_map(|line| line.strip_suffix("</text>"));
+    let named: Vec<&str> = lines
+        .filter(|line| line.contains(">which ") || line.contains(">whose "))
+        .filter_map(|line| line.rsplit_once(": "))
+        .map(|(_, module)| module)
+        .collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    for module in named {
+        let file = format!("src/controller/src/{module}.rs");
+        assert!(root().join(&file).is_file(), "{file}");
     }
 }
