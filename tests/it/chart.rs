@@ -3,6 +3,7 @@
 //! | Module | What it shows |
 //! |---|---|
 //! | [`documents`] | README, schema, Chart.yaml and the copies in the chart are those of their sources |
+//! | [`gitops`] | Argo CD and Flux take the published chart |
 //! | [`render`] | what is rendered, and what is refused with which sentence |
 //! | [`accepted`] | a restricted namespace takes whatever is rendered |
 //! | [`releases`] | install, upgrade, uninstall, and again |
@@ -10,6 +11,7 @@
 
 mod accepted;
 mod documents;
+mod gitops;
 mod life;
 mod releases;
 mod render;

@@ -386,20 +386,19 @@ fn assert_found(scrape: &Scrape) {
 
 /// docs/metrics.md has the table of what is served.
 fn assert_documented(scrape: &Scrape) {
-    let mut table = String::from("\n| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
+    let mut table = String::from("\n| Metric, type, labels | Meaning |\n|---|---|\n");
     for (name, family) in &scrape.families {
         let labels = scrape.labels_of(name).into_iter();
         let labels: Vec<String> = labels.map(|label| format!("`{label}`")).collect();
+        let by = match &*labels {
+            [] => String::new(),
+            labels => format!(" by {}", labels.join(", ")),
+        };
         assert!(family.help.len() > 10, "{name} has no HELP");
         let help = family.help.trim_end_matches('.');
         let help = help.replace('|', "\\|").replace('<', "\\<");
-        writeln!(
-            table,
-            "| `{name}` | {} | {} | {help}. |",
-            family.kind,
-            labels.join(", "),
-        )
-        .expect("a String takes everything");
+        writeln!(table, "| `{name}`<br>{}{by} | {help}. |", family.kind)
+            .expect("a String takes everything");
     }
     compare(
         METRICS,

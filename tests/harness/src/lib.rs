@@ -21,6 +21,7 @@
 //! | [`fuzz`] | `cargo dev fuzz` |
 //! | [`image`] | `cargo dev image` |
 //! | [`sbom`] | `cargo dev sbom` |
+//! | [`site`] | `cargo dev site` |
 //! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
 //! | [`proxy`] | between an operator and the API server: stops a request, or answers it otherwise |
 //! | [`wait`] | waits with a deadline that say what they saw last |
@@ -51,6 +52,7 @@ pub mod proxy;
 pub mod sbom;
 pub mod scenarios;
 pub mod simulator;
+pub mod site;
 pub mod soak;
 pub mod suite;
 pub mod tools;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, bench, demo, environment, fuzz, image, sbom, soak, suite, tools};
+use harness::{Error, bench, demo, environment, fuzz, image, sbom, site, soak, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -73,6 +73,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Build the pages of docs/SUMMARY.md as a site in target/site, and follow every link
+    Site {
+        /// Show it in a browser
+        #[arg(long)]
+        open: bool,
+    },
     /// Give a fuzzer each test that takes bytes; `cargo dev test` runs them over what it found earlier
     Fuzz {
         /// For each of them
@@ -122,6 +128,7 @@ fn main() -> ExitCode {
         }
         Command::Image { twice } => image::run(twice),
         Command::Sbom { target, output } => sbom::run(target, output),
+        Command::Site { open } => site::run(open),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Mutants { shard } => tools::mutants(&shard),
         Command::Deny => tools::deny(),

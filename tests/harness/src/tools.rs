@@ -29,6 +29,18 @@ pub(crate) const BOLERO: Tool = Tool {
     // Its other engines need C libraries.
     options: &["--no-default-features"],
 };
+/// Without its server and its watch, and what these need.
+pub(crate) const MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    options: &["--no-default-features", "--features", "search"],
+};
+/// Follows the links of pages that are built, anchors included, and asks nobody outside.
+pub(crate) const HYPERLINK: Tool = Tool {
+    name: "hyperlink",
+    version: "0.3.2",
+    options: &[],
+};
 const MUTANTS: Tool = Tool {
     name: "cargo-mutants",
     version: "27.1.0",

@@ -8,6 +8,7 @@ mod contract;
 mod from_terraform;
 mod import;
 mod manners;
+mod picture;
 mod pipelines;
 mod place;
 mod plan;

@@ -44,13 +44,12 @@ fn blocks(path: &str, heading: &str, language: &str) -> Vec<String> {
     found
 }
 
-/// Follows the README by one of its ways to install, up to an object that is ready.
-fn follow_readme(place: &mut Place, way: &str) {
-    let heading = "## Install it in your cluster";
-    let top = blocks("README.md", "# swr-operator", "yaml");
-    place.write("registry.yaml", &top[0]);
-    place.write("account.yaml", &blocks("README.md", heading, "yaml")[0]);
-    let (ways, steps): (Vec<String>, Vec<String>) = blocks("README.md", heading, "sh")
+/// Follows the page by one of its ways to install, up to an object that is ready.
+fn follow_install(place: &mut Place, way: &str) {
+    let page = "docs/install.md";
+    place.write("account.yaml", &blocks(page, "## 4. Account", "yaml")[0]);
+    place.write("registry.yaml", &blocks(page, "## 5. Registry", "yaml")[0]);
+    let (ways, steps): (Vec<String>, Vec<String>) = blocks(page, "# Install", "sh")
         .into_iter()
         .partition(|block| WAYS.iter().any(|way| block.starts_with(way)));
     assert_eq!(ways.len(), WAYS.len(), "{ways:?}");
@@ -80,7 +79,7 @@ fn type_all(place: &Place, path: &str, headings: &[&str]) {
 #[test]
 fn the_documents_are_followed_from_the_installation_to_the_last_command() {
     let mut place = Place::start();
-    follow_readme(&mut place, WAYS[1]);
+    follow_install(&mut place, WAYS[1]);
 
     let all = place.type_in("kubectl get swr --all-namespaces");
     expect_file!["../goldens/get-swr.txt"].assert_eq(&without_ages(&all));
@@ -198,7 +197,7 @@ fn the_chart_is_installed_and_removed_as_the_documents_say() {
     if place.plane.helm().is_none() {
         return;
     }
-    follow_readme(&mut place, WAYS[0]);
+    follow_install(&mut place, WAYS[0]);
     type_all(&place, "docs/uninstall.md", &["## With Helm"]);
     assert_eq!(place.n_registries(), 0);
     gone(&mut place);

@@ -2,12 +2,14 @@
 //! dashboard uses.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::promql::uses;
-use super::{JOB, Query};
+use super::{JOB, METRICS, Query};
 use crate::architecture::read;
+use crate::documents::{compare, with_part};
 
 const DASHBOARD: &str = "deploy/monitoring/dashboard.json";
 /// Grafana divides the width so.
@@ -138,6 +140,29 @@ fn datasources<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
         Value::Array(values) => values.iter().for_each(|value| datasources(value, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// The panels as a page shows them, below the heading of their row.
+#[test]
+fn the_page_shows_every_panel() {
+    let dashboard = dashboard();
+    let mut table = String::from("\n| Row | Panel | Shows |\n|---|---|---|\n");
+    let mut row = "";
+    for panel in list(&dashboard, "/panels") {
+        let title = text(panel, "/title");
+        if panel["type"] == "row" {
+            row = title;
+            continue;
+        }
+        let shows = text(panel, "/description").replace('|', "\\|");
+        writeln!(table, "| {row} | {title} | {shows} |").expect("a String takes everything");
+        // Said once.
+        row = "";
+    }
+    compare(
+        METRICS,
+        &with_part(&read(METRICS), "dashboard", &(table + "\n")),
+    );
 }
 
 #[test]
