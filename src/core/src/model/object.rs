@@ -379,4 +379,20 @@ mod tests {
         assert_eq!(object.requested_at.as_deref(), Some("2026-01-02"));
         assert!(!object.has_finalizer());
     }
+
+    #[test]
+    fn an_object_is_as_another_whatever_its_version() {
+        let of = |version: &str, generation: i64| {
+            Object::from_json(serde_json::json!({
+                "metadata": {
+                    "namespace": "images", "name": "harbor-dr", "uid": "u",
+                    "resourceVersion": version, "generation": generation
+                },
+                "spec": {"instanceId": "source-1"}
+            }))
+            .expect("object")
+        };
+        assert!(of("1", 1).is_as(&of("2", 1)));
+        assert!(!of("1", 1).is_as(&of("1", 2)));
+    }
 }

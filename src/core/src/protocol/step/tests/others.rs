@@ -519,3 +519,20 @@ fn an_adopted_registry_that_a_list_still_shows_without_our_tag_is_waited_for() {
     assert!(matches!(verdict, Verdict::NotVisible { .. }), "{verdict:?}");
     assert_ne!(world.records[&3].description, "theirs");
 }
+
+#[test]
+fn a_change_of_what_swr_never_shows_is_done_when_it_was_sent() {
+    let mut world = World::settled(|value| {
+        value["metadata"]["generation"] = json!(2);
+        value["spec"]["dnsConf"] = json!({"hosts": {"h.example.com": "192.0.2.10"}});
+    });
+    for (n_puts, why) in [(1, "sent"), (0, "not again")] {
+        let verdict = world.reconcile();
+        assert!(
+            matches!(verdict, Verdict::InSync { .. }),
+            "{why}: {verdict:?}"
+        );
+        assert_eq!(puts(&world).len(), n_puts, "{why}");
+        world.trace.clear();
+    }
+}
