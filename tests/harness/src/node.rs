@@ -34,10 +34,14 @@ use parts::Parts;
 use crate::bed::DevFolder;
 use crate::process::{seconds_since, tethered};
 use crate::progress::say;
+use crate::wait::until;
 use crate::{Error, environment, image};
 
 /// The name of the command that runs inside the namespaces.
 pub const INSIDE: &str = "node-inside";
+
+/// The kernel ends a few dozen processes in well under a second.
+const LEFT: Duration = Duration::from_secs(10);
 
 /// Between two looks at what runs inside.
 const LOOK: Duration = Duration::from_millis(200);
@@ -53,16 +57,9 @@ pub fn run(once: bool, mut interrupted: impl FnMut(Duration) -> bool) -> Result<
     let outcome = inside.wait(&mut interrupted);
     let pids = inside.end()?;
     cgroups.remove()?;
-    let left = left_over(folder.path(), pids.as_deref())?;
-    outcome?;
-    if left.is_empty() {
-        say("left behind: no process, no mount, no cgroup");
-        return Ok(());
-    }
-    Err(Error::Unexpected {
-        expected: "nothing left behind".to_owned(),
-        seen: left.join("\n"),
-    })
+    assert_nothing_left(folder.path(), pids.as_deref())?;
+    say("left behind: no process, no mount, no cgroup");
+    outcome
 }
 
 /// What runs in the namespaces, as their first process.
@@ -184,7 +181,20 @@ fn quoted(path: &Path) -> String {
     crate::bed::quoted(&path.to_string_lossy())
 }
 
-/// Processes of that namespace, and what is mounted below the folder.
+/// No process of that namespace, and nothing mounted below the folder.
+fn assert_nothing_left(folder: &Path, pids: Option<&Path>) -> Result<(), Error> {
+    until(LEFT, "the end of all that ran inside", || {
+        let left = left_over(folder, pids)?;
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Unexpected {
+                expected: "nothing left behind".to_owned(),
+                seen: left.join("; "),
+            }),
+        }
+    })
+}
+
 fn left_over(folder: &Path, pids: Option<&Path>) -> Result<Vec<String>, Error> {
     const MOUNTS: &str = "/proc/self/mountinfo";
     let mounts = fs::read_to_string(MOUNTS).map_err(Error::io(format!("read {MOUNTS}")))?;

@@ -25,7 +25,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("an account and the samples become ready", pod::sampled),
     ("helm test", pod::tested),
     ("no privilege, a read-only root", pod::confined),
-    ("a pod with privileges is refused", pod::refused),
+    ("an unconfined pod is refused there", pod::refused),
     ("kubectl logs: audit lines, no secret", pod::logged),
     ("a process stands still (see below)", trouble::suspended),
     ("the process is killed", trouble::killed),
