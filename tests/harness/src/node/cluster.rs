@@ -22,8 +22,8 @@ use crate::{Error, environment};
 /// A pod that starts takes 3 s; a machine that compiles beside it needs more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Where the simulator listens, in the network of the node. Nobody else is there.
-const SIMULATED: &str = "127.0.0.1:9090";
+/// Where the simulator listens, in the network of the node. deploy/try forwards 9090.
+const SIMULATED: &str = "127.0.0.1:9191";
 
 pub(super) struct Cluster {
     pub(super) machine: Machine,
