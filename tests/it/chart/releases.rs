@@ -193,6 +193,9 @@ fn a_release_comes_changes_goes_and_comes_back() {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// Of the release that runs beside; the last of two flags wins.
+const ELSEWHERE: &str = "replicas";
+
 #[test]
 fn a_release_goes_to_two_replicas_and_back() {
     let strategy = || {
@@ -200,7 +203,7 @@ fn a_release_goes_to_two_replicas_and_back() {
             "deployment",
             "replicas-swr-operator",
             "--namespace",
-            NAMESPACE,
+            ELSEWHERE,
         ];
         get(&deployment).expect("the Deployment")["spec"]["strategy"].clone()
     };
@@ -211,6 +214,8 @@ fn a_release_goes_to_two_replicas_and_back() {
     });
     let set = |n: &'static str| {
         [
+            "--namespace",
+            ELSEWHERE,
             "--set=crds.enabled=false",
             "--set=deletionProtection.enabled=false",
             n,
@@ -228,5 +233,6 @@ fn a_release_goes_to_two_replicas_and_back() {
             assert_eq!(strategy(), *wanted, "{side} {n}");
         }
     }
-    release("uninstall", "replicas", None, &[]).or_panic();
+    let args = ["--namespace", ELSEWHERE];
+    release("uninstall", "replicas", None, &args).or_panic();
 }
