@@ -58,6 +58,7 @@ pub fn run(once: bool, mut interrupted: impl FnMut(Duration) -> bool) -> Result<
     let pids = inside.end()?;
     cgroups.remove()?;
     assert_nothing_left(folder.path(), pids.as_deref())?;
+    machine::remove(folder.path())?;
     say("left behind: no process, no mount, no cgroup");
     outcome
 }

@@ -22,6 +22,9 @@ use crate::{Error, environment};
 /// A pod that starts takes 3 s; a machine that compiles beside it needs more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Seconds for a block: a page's longest wait and some.
+const TYPED: &str = "300";
+
 /// Where the simulator listens, in the network of the node. deploy/try forwards 9090.
 const SIMULATED: &str = "127.0.0.1:9191";
 
@@ -173,9 +176,9 @@ impl Cluster {
         let mut programs = self.machine.plane.assets_folder().as_os_str().to_owned();
         programs.push(":");
         programs.push(environment::variable("PATH").unwrap_or_default());
-        let mut command = tethered("/bin/sh");
+        let mut command = tethered("timeout");
         command
-            .args(["-euc", block])
+            .args([TYPED, "/bin/sh", "-euc", block])
             .current_dir(environment::checkout())
             .env("PATH", programs)
             .env("KUBECONFIG", self.machine.plane.kubeconfig())

@@ -47,9 +47,7 @@ struct Premises {
 
 impl Machine {
     pub(super) fn start(folder: &Path, cgroup: &str, parts: &Parts) -> Result<Self, Error> {
-        for name in ["containerd", "kubelet"] {
-            image::remove(&folder.join(name))?;
-        }
+        remove(folder)?;
         let mut ground = tethered("/bin/sh");
         ground
             .args(["-c", GROUND, "ground.sh"])
@@ -157,6 +155,12 @@ impl Premises {
                 .args(["--hostname-override", NAME, "--node-ip", ADDRESS])
         })
     }
+}
+
+/// What ground.sh mounts: images, containers and volumes. Logs and settings stay, for who wonders.
+pub(super) fn remove(folder: &Path) -> Result<(), Error> {
+    let mut mounted = ["containerd", "kubelet"].iter();
+    mounted.try_for_each(|name| image::remove(&folder.join(name)))
 }
 
 fn start_containerd(folder: &Path) -> Result<Process, Error> {
