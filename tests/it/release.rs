@@ -357,3 +357,21 @@ fn workflows_use_our_rust_and_keep_no_credential_in_the_checkout() {
     }
     assert_eq!(n_checkouts, jobs().len());
 }
+
+#[test]
+fn the_trial_runs_on_the_oldest_and_the_newest_kubernetes_that_is_claimed() {
+    let module = read("tests/controlplane/go.mod");
+    let newest = module
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split(' ').next());
+    let newest = format!("v{}", newest.expect("a version"));
+    let (_, job) = jobs()
+        .into_iter()
+        .find(|(name, _)| name == ".github/workflows/ci.yaml, job try")
+        .expect("the job");
+    assert_eq!(
+        job["strategy"]["matrix"]["kubernetes"],
+        json!([harness::minors::VERSIONS[0], newest])
+    );
+}

@@ -178,7 +178,7 @@ impl Cluster {
         programs.push(environment::variable("PATH").unwrap_or_default());
         let mut command = tethered("timeout");
         command
-            .args([TYPED, "/bin/sh", "-euc", block])
+            .args(["--foreground", TYPED, "/bin/sh", "-euc", block])
             .current_dir(environment::checkout())
             .env("PATH", programs)
             .env("KUBECONFIG", self.machine.plane.kubeconfig())
