@@ -33,8 +33,9 @@ const CHECKS: [(&str, Check); 17] = [
     ("two replicas: the leader is deleted", trouble::handed_over),
     ("1,000 objects within the memory limit", scale::thousand),
     ("the API server is away", trouble::without_api_server),
-    ("the token in the volume is renewed", trouble::renewed),
+    // Before the kubelet is started again, which forgets how many probes have failed.
     ("liveness restarts what stands still", trouble::restarted),
+    ("the token in the volume is renewed", trouble::renewed),
     ("helm uninstall in the documented order", ways::uninstalled),
     ("helm upgrade with objects in flight", ways::upgraded),
     ("deploy/try/README.md to the letter", ways::tried),
