@@ -6,3 +6,4 @@ mod kinds;
 mod manifests;
 mod namespaced;
 mod place;
+mod trial;

@@ -48,6 +48,8 @@ fn steps() -> Vec<(String, Value)> {
 fn every_file_names_the_same_version() {
     for (path, key) in [
         ("Containerfile", "ARG VERSION="),
+        ("tests/simulator/Containerfile", "ARG VERSION="),
+        ("deploy/try/kustomization.yaml", "    newTag: "),
         ("charts/swr-operator/Chart.yaml", "version: "),
         ("charts/swr-operator/Chart.yaml", "appVersion: "),
         ("deploy/base/kustomization.yaml", "    newTag: "),
@@ -113,35 +115,33 @@ fn what_argo_cd_flux_and_krew_follow_is_pinned_to_the_same_version() {
 }
 
 #[test]
-fn the_image_is_nobodys_and_holds_nothing_but_the_first_stage() {
-    let text = read("Containerfile");
+fn the_images_are_nobodys_and_hold_nothing_but_the_first_stage() {
+    let run = ["CMD [\"run\"]"];
+    assert_empty_but_for("Containerfile", "swr-operator", &run);
+    assert_empty_but_for("tests/simulator/Containerfile", "swr-simulator", &[]);
+}
+
+/// The last stage has this program, and more instructions behind it.
+fn assert_empty_but_for(path: &str, program: &str, more: &[&str]) {
+    let text = read(path);
     let last = text.rsplit_once("\nFROM ").expect("stages").1;
     let instructions: Vec<&str> = last
         .lines()
         .filter(|line| !line.starts_with(['#', ' ']))
         .collect();
-    let words = instructions.iter().map(|line| line.split(' ').next());
-    assert_eq!(
-        words.flatten().collect::<Vec<_>>(),
-        [
-            "scratch",
-            "ARG",
-            "ARG",
-            "LABEL",
-            "COPY",
-            "USER",
-            "ENTRYPOINT",
-            "CMD"
-        ]
-    );
-    for line in [
+    let version = format!("ARG VERSION={VERSION}");
+    let title = format!("LABEL org.opencontainers.image.title=\"{program}\" \\");
+    let entry = format!("ENTRYPOINT [\"/usr/local/bin/{program}\"]");
+    let wanted = [
+        "scratch",
+        &version,
+        "ARG REVISION",
+        &title,
         "COPY --from=build /out/root/ /",
         "USER 65532:65532",
-        "ENTRYPOINT [\"/usr/local/bin/swr-operator\"]",
-        "CMD [\"run\"]",
-    ] {
-        assert!(instructions.contains(&line), "{line}");
-    }
+        &entry,
+    ];
+    assert_eq!(instructions, [&wanted[..], more].concat(), "{path}");
     // What moves makes no two builds equal.
     assert!(!text.contains(":latest"));
     let base = format!("ARG BUILDER=rust:{RUST}-");
@@ -368,4 +368,22 @@ fn workflows_use_our_rust_and_keep_no_credential_in_the_checkout() {
         .into_iter()
         .filter(|(name, _)| name.ends_with("site.yaml, job deploy"));
     assert_eq!(n_checkouts + without.count(), jobs().len());
+}
+
+#[test]
+fn the_trial_runs_on_the_oldest_and_the_newest_kubernetes_that_is_claimed() {
+    let module = read("tests/controlplane/go.mod");
+    let newest = module
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split(' ').next());
+    let newest = format!("v{}", newest.expect("a version"));
+    let (_, job) = jobs()
+        .into_iter()
+        .find(|(name, _)| name == ".github/workflows/ci.yaml, job try")
+        .expect("the job");
+    assert_eq!(
+        job["strategy"]["matrix"]["kubernetes"],
+        json!([harness::minors::VERSIONS[0], newest])
+    );
 }

@@ -38,7 +38,7 @@ impl Assets {
         if let Some(folder) = environment::variable(GIVEN) {
             return Self::given(Path::new(&folder));
         }
-        let module = GoModule::read("controlplane")?;
+        let module = GoModule::read("controlplane", &[])?;
         let built = module.provide(&Recipe {
             what: "the control plane",
             advice: "install Go 1.26 (https://go.dev/dl), or let KUBEBUILDER_ASSETS name a folder with etcd, \
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_module_of_this_checkout_names_the_version() {
-        let module = GoModule::read("controlplane").expect("the module");
+        let module = GoModule::read("controlplane", &[]).expect("the module");
         let version = module.version_of("k8s.io/kubernetes").expect("a version");
         let flags = ldflags(version);
         assert!(flags.contains(&format!("gitVersion={version} ")), "{flags}");

@@ -376,6 +376,11 @@ impl DevFolder {
         Self::claim_at(environment::dev_folder().join("bench"))
     }
 
+    /// `target/dev/node`: a node runs beside a bed.
+    pub(crate) fn claim_for_node() -> Result<Self, Error> {
+        Self::claim_at(environment::dev_folder().join("node"))
+    }
+
     fn claim_at(folder: PathBuf) -> Result<Self, Error> {
         fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
         let path = folder.join("lock");
@@ -411,7 +416,7 @@ impl Drop for DevFolder {
 }
 
 /// One word for sh, whatever it contains.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -1,5 +1,6 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver and, where its binary is at hand,
-//! kube-controller-manager (namespaces, ServiceAccounts, garbage collection). No node exists, so no pod ever runs.
+//! kube-controller-manager (namespaces, ServiceAccounts, garbage collection). No node exists, so no pod ever runs, but
+//! with [`crate::node`], to whose pods the API server answers, too.
 
 mod trouble;
 
@@ -84,6 +85,8 @@ struct Premises {
     etcd_port: u16,
     peer_port: u16,
     api_port: u16,
+    /// Where pods reach it; None where there is no pod.
+    for_pods: Option<&'static str>,
 }
 
 impl ControlPlane {
@@ -120,30 +123,45 @@ impl ControlPlane {
 
     /// Starts one that keeps its files in `folder`; whatever lies there is removed first.
     pub fn start(folder: &Path) -> Result<Self, Error> {
-        Self::start_of(&Assets::provide()?, folder, AUDIT_POLICY)
+        Self::start_of(&Assets::provide()?, folder, AUDIT_POLICY, None)
     }
 
     /// As [`Self::start`], of these binaries.
     pub fn start_with(assets: &Assets, folder: &Path) -> Result<Self, Error> {
-        Self::start_of(assets, folder, AUDIT_POLICY)
+        Self::start_of(assets, folder, AUDIT_POLICY, None)
+    }
+
+    /// As [`Self::start`], in a network where pods reach it at this address and it reaches kubelets.
+    pub(crate) fn start_for_pods(folder: &Path, address: &'static str) -> Result<Self, Error> {
+        Self::start_of(&Assets::provide()?, folder, AUDIT_POLICY, Some(address))
     }
 
     /// As [`Self::start`], with another policy of the audit log.
     pub fn start_audited(folder: &Path, policy: &str) -> Result<Self, Error> {
-        Self::start_of(&Assets::provide()?, folder, policy)
+        Self::start_of(&Assets::provide()?, folder, policy, None)
     }
 
-    fn start_of(assets: &Assets, folder: &Path, policy: &str) -> Result<Self, Error> {
+    fn start_of(
+        assets: &Assets,
+        folder: &Path,
+        policy: &str,
+        for_pods: Option<&'static str>,
+    ) -> Result<Self, Error> {
         // A free port can be taken between the look and the start, so a second try with other ports is worth it.
-        match Self::start_once(assets, folder, policy) {
+        match Self::start_once(assets, folder, policy, for_pods) {
             Err(Error::EndedEarly { tail, .. }) if tail.contains("address already in use") => {
-                Self::start_once(assets, folder, policy)
+                Self::start_once(assets, folder, policy, for_pods)
             }
             other => other,
         }
     }
 
-    fn start_once(assets: &Assets, folder: &Path, policy: &str) -> Result<Self, Error> {
+    fn start_once(
+        assets: &Assets,
+        folder: &Path,
+        policy: &str,
+        for_pods: Option<&'static str>,
+    ) -> Result<Self, Error> {
         if folder.exists() {
             fs::remove_dir_all(folder)
                 .map_err(Error::io(format!("remove {}", folder.display())))?;
@@ -171,6 +189,7 @@ impl ControlPlane {
             etcd_port,
             peer_port,
             api_port,
+            for_pods,
         };
         let mut etcd = premises.start_etcd(assets)?;
         write_private(&folder.join(AUDIT_POLICY_FILE), policy.as_bytes())?;
@@ -374,17 +393,29 @@ impl Premises {
         );
         path("--audit-policy-file", &folder.join(AUDIT_POLICY_FILE));
         path("--audit-log-path", &facts.audit_log);
+        if self.for_pods.is_some() {
+            path("--kubelet-client-certificate", &keys.admin_certificate);
+            path("--kubelet-client-key", &keys.admin_key);
+        }
+        match self.for_pods {
+            Some(address) => command
+                .arg("--bind-address=0.0.0.0")
+                .arg(format!("--advertise-address={address}"))
+                // Nobody resolves the names of nodes.
+                .arg("--kubelet-preferred-address-types=InternalIP"),
+            // A loopback address cannot be an endpoint of the Service `kubernetes`, and nothing here asks for one.
+            None => command
+                .arg("--bind-address=127.0.0.1")
+                .arg("--endpoint-reconciler-type=none"),
+        };
         command
             .arg(format!("--etcd-servers={}", self.etcd_url()))
-            .arg("--bind-address=127.0.0.1")
             .arg(format!("--secure-port={}", self.api_port))
             .arg("--service-cluster-ip-range=10.0.0.0/24")
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .arg("--authorization-mode=RBAC")
             // In megabytes: never rotated within a test run, so that a count of its lines is a count of requests.
-            .arg("--audit-log-maxsize=4096")
-            // A loopback address cannot be an endpoint of the Service `kubernetes`, and nothing here asks for one.
-            .arg("--endpoint-reconciler-type=none");
+            .arg("--audit-log-maxsize=4096");
         let log = folder.join("kube-apiserver.log");
         Process::spawn("kube-apiserver", command, &log)
     }

@@ -1,5 +1,5 @@
 //! Go modules whose `tool` lines name what the tests need: built once by the machine's Go, then cached under the hash of
-//! go.mod and go.sum. Knows no tool.
+//! go.mod, go.sum and what sources lie beside them. Knows no tool.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -40,15 +40,20 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl GoModule {
-    /// The module in `tests/<name>`.
-    pub(crate) fn read(name: &str) -> Result<Self, Error> {
+    /// The module in `tests/<name>`. `sources` are its own packages, each a folder with a `main.go`.
+    pub(crate) fn read(name: &str, sources: &[&str]) -> Result<Self, Error> {
         let folder = environment::checkout().join("tests").join(name);
         let read = |file: &str| {
             let path = folder.join(file);
             fs::read_to_string(&path).map_err(Error::io(format!("read {}", path.display())))
         };
-        let (module, sums) = (read("go.mod")?, read("go.sum")?);
-        let hash = hash(&[&module, &sums]);
+        let module = read("go.mod")?;
+        let mut texts = vec![module.clone(), read("go.sum")?];
+        for source in sources {
+            texts.push(read(&format!("{source}/main.go"))?);
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let hash = hash(&texts);
         Ok(Self {
             name: name.to_owned(),
             folder,

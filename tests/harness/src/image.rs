@@ -1,5 +1,8 @@
-//! `cargo dev image`: what the operator's image holds, twice for the same bytes, and the image itself where buildah is.
-//! The rules of the build stand in `release/` and `Containerfile`; nothing here repeats them.
+//! `cargo dev image`: what the operator's image holds, twice for the same bytes, and the image itself where buildah is;
+//! the simulator's in the same way, once. The rules of the build stand in `release/` and the Containerfiles; nothing here
+//! repeats them.
+
+pub(crate) mod buildah;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,47 +13,106 @@ use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
 
+use buildah::{Buildah, Image, Recipe};
+
 use crate::process::{Process, output_of, printed_by, seconds_since, shown, tail, tethered};
 use crate::progress::say;
 use crate::{Error, cargo, environment};
 
 /// Where `release/root` lays out the image's files below the folder that stands for the Containerfile's first stage.
 const ROOT: &str = "out/root";
-const BINARY: &str = "usr/local/bin/swr-operator";
+/// The tag that every image of this version carries.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What is in an image.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    containerfile: &'static str,
+    /// What it can be asked with nothing around it; the first is asked in the image, too.
+    asked: &'static [&'static str],
+}
+
+pub(crate) const OPERATOR: Program = Program {
+    name: "swr-operator",
+    containerfile: "Containerfile",
+    asked: &["version", "crd"],
+};
+pub(crate) const SIMULATOR: Program = Program {
+    name: "swr-simulator",
+    containerfile: "tests/simulator/Containerfile",
+    asked: &["--help"],
+};
+
+impl Program {
+    /// In the image.
+    fn path(&self) -> String {
+        format!("usr/local/bin/{}", self.name)
+    }
+
+    fn binary(&self, stage: &Path) -> PathBuf {
+        stage.join(ROOT).join(self.path())
+    }
+
+    /// Where this program's image is made.
+    fn folder(&self) -> PathBuf {
+        let folder = environment::dev_folder().join("image");
+        if self.name == OPERATOR.name {
+            folder
+        } else {
+            folder.join(self.name)
+        }
+    }
+
+    /// Where [`archive`] puts its image.
+    pub(crate) fn archive(&self) -> PathBuf {
+        buildah::archive(&self.folder(), self.name)
+    }
+
+    /// Builds it as it ships and looks at what its image will hold. Returns the folder that stands for the first stage.
+    fn stage(&self, build: &Build) -> Result<PathBuf, Error> {
+        let here = self.folder().join("here");
+        build.here(self, &environment::checkout(), &here)?;
+        let binary = self.binary(&here);
+        assert_static(&read(&binary)?, &binary)?;
+        runs_alone(self, &here.join(ROOT))?;
+        Ok(here)
+    }
+}
 /// Where the second build takes place.
 const AGAIN: &str = "again";
 /// Longer than the second build takes once the first is done, on any machine.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Builds it here; with `twice` also from a copy of the checkout in another folder, with another target folder and
-/// another home of cargo. Both at once: each ends with minutes on one processor.
+/// Builds both; with `twice` the operator also from a copy of the checkout in another folder, with another target folder
+/// and another home of cargo. Those two at once: each ends with minutes on one processor.
 pub fn run(twice: bool) -> Result<(), Error> {
-    let folder = environment::dev_folder().join("image");
-    let build = Build {
-        target: target(),
-        epoch: epoch()?,
-        jobs: twice.then(|| thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))),
-    };
+    let folder = OPERATOR.folder();
+    let how = Build::new(twice)?;
     let second = if twice {
-        Some(Second::start(&build, &folder)?)
+        Some(Second::start(&how, &folder)?)
     } else {
         None
     };
-    let here = folder.join("here");
-    build.here(&environment::checkout(), &here)?;
-    let binary = here.join(ROOT).join(BINARY);
-    assert_static(&read(&binary)?, &binary)?;
-    runs_alone(&here.join(ROOT))?;
-    let image = Image::build(&build, &here, &folder)?;
+    let here = OPERATOR.stage(&how)?;
+    let image = build(&OPERATOR, &how, &here)?;
+    let simulator = SIMULATOR.stage(&how)?;
+    build(&SIMULATOR, &how, &simulator)?;
     let Some(second) = second else {
         return Ok(());
     };
     let there = second.finish()?;
-    assert_equal(&binary, &there.join(ROOT).join(BINARY))?;
+    assert_equal(&OPERATOR.binary(&here), &OPERATOR.binary(&there))?;
     if let Some(image) = image {
-        image.assert_equal(Image::build(&build, &there, &folder)?.as_ref())?;
+        assert_same(&image, build(&OPERATOR, &how, &there)?.as_ref())?;
     }
     remove(&folder.join(AGAIN))
+}
+
+/// Builds a program's image and its archive, in which the version is the image's tag.
+pub(crate) fn archive(program: &Program) -> Result<(), Error> {
+    let how = Build::new(false)?;
+    let stage = program.stage(&how)?;
+    build(program, &how, &stage).map(drop)
 }
 
 /// The one that this machine can run.
@@ -74,11 +136,21 @@ struct Build {
 }
 
 impl Build {
-    fn command(&self, checkout: &Path, into: &Path) -> Command {
+    fn new(twice: bool) -> Result<Self, Error> {
+        Ok(Self {
+            target: target(),
+            epoch: epoch()?,
+            jobs: twice
+                .then(|| thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))),
+        })
+    }
+
+    fn command(&self, program: &Program, checkout: &Path, into: &Path) -> Command {
         let mut command = tethered(checkout.join("release/root"));
         command
             .arg(&self.target)
             .arg(into.join(ROOT))
+            .arg(program.name)
             .current_dir(checkout)
             .env("SOURCE_DATE_EPOCH", &self.epoch);
         if let Some(jobs) = self.jobs {
@@ -87,21 +159,20 @@ impl Build {
         command
     }
 
-    fn here(&self, checkout: &Path, into: &Path) -> Result<(), Error> {
+    fn here(&self, program: &Program, checkout: &Path, into: &Path) -> Result<(), Error> {
         let started = environment::now();
-        cargo::stream(self.command(checkout, into))?;
-        told(into, started)
+        cargo::stream(self.command(program, checkout, into))?;
+        told(&program.binary(into), started)
     }
 }
 
 /// Says what was built.
-fn told(into: &Path, started: Instant) -> Result<(), Error> {
-    let binary = into.join(ROOT).join(BINARY);
+fn told(binary: &Path, started: Instant) -> Result<(), Error> {
     say(&format!(
         "{} in {}: {} bytes",
         binary.display(),
         seconds_since(started),
-        read(&binary)?.len()
+        read(binary)?.len()
     ));
     Ok(())
 }
@@ -126,7 +197,7 @@ impl Second {
         let copy = again.join("another/checkout");
         copy_checkout(&copy)?;
         let there = folder.join("there");
-        let mut command = build.command(&copy, &there);
+        let mut command = build.command(&OPERATOR, &copy, &there);
         command
             .env("CARGO_HOME", second_home(&again.join("cargo"))?)
             .env_remove("CARGO_TARGET_DIR");
@@ -151,7 +222,7 @@ impl Second {
                 output: tail(&self.process.log(), 100),
             });
         }
-        told(&self.there, self.started)?;
+        told(&OPERATOR.binary(&self.there), self.started)?;
         Ok(self.there)
     }
 }
@@ -255,6 +326,19 @@ fn assert_equal(one: &Path, other: &Path) -> Result<(), Error> {
     })
 }
 
+fn assert_same(image: &Image, other: Option<&Image>) -> Result<(), Error> {
+    match other {
+        Some(other) if other.id == image.id => {
+            say("the second image has the same id");
+            Ok(())
+        }
+        other => Err(Error::Unexpected {
+            expected: format!("image {}", image.id),
+            seen: other.map_or_else(|| "none".to_owned(), |other| other.id.clone()),
+        }),
+    }
+}
+
 /// A program that asks for a dynamic loader does not start in an empty image.
 fn assert_static(bytes: &[u8], path: &Path) -> Result<(), Error> {
     match asks_for_a_loader(bytes) {
@@ -292,7 +376,7 @@ fn asks_for_a_loader(bytes: &[u8]) -> Option<bool> {
 }
 
 /// With nothing around it but what the image has.
-fn runs_alone(root: &Path) -> Result<(), Error> {
+fn runs_alone(program: &Program, root: &Path) -> Result<(), Error> {
     let chroot = ["/usr/sbin/chroot", "/usr/bin/chroot"]
         .map(Path::new)
         .into_iter()
@@ -301,99 +385,49 @@ fn runs_alone(root: &Path) -> Result<(), Error> {
         say("skipped: the binary in a root of its own (chroot needs root)");
         return Ok(());
     };
-    for verb in ["version", "crd"] {
+    for word in program.asked {
         let mut command = tethered(chroot);
         command
             .env_clear()
             .arg("--userspec=65532:65532")
             .arg(root)
-            .arg(format!("/{BINARY}"))
-            .arg(verb);
+            .arg(format!("/{}", program.path()))
+            .arg(word);
         output_of(&mut command)?;
     }
-    say("the binary runs with nothing around it but the image's files");
+    say(&format!(
+        "{} runs with nothing around it but the image's files",
+        program.name
+    ));
     Ok(())
 }
 
-/// An image in a storage of our own.
-struct Image {
-    id: String,
-}
-
-impl Image {
-    /// None without buildah, which no machine must have to build and test the operator.
-    fn build(build: &Build, stage: &Path, folder: &Path) -> Result<Option<Self>, Error> {
-        let Some(buildah) = environment::find_program("buildah") else {
-            say("skipped: the image itself (buildah is absent)");
-            return Ok(None);
-        };
-        let buildah = || {
-            let mut command = tethered(&buildah);
-            command
-                .current_dir(environment::checkout())
-                .arg("--root")
-                .arg(folder.join("storage"))
-                .arg("--runroot")
-                .arg(folder.join("storage-run"))
-                .args(["--storage-driver", "vfs"]);
-            command
-        };
-        let mut command = git();
-        command.args(["rev-parse", "HEAD"]);
-        let revision = text(output_of(&mut command)?);
-        let id_file = folder.join("image-id");
-        let mut command = buildah();
-        command
-            .args([
-                "build",
-                "--isolation",
-                "chroot",
-                "--quiet",
-                "--file",
-                "Containerfile",
-            ])
-            .args(["--build-arg", &format!("REVISION={revision}")])
-            .args(["--timestamp", &build.epoch])
-            .arg(format!("--build-context=build={}", stage.display()))
-            .arg(format!("--iidfile={}", id_file.display()))
-            .args(["--tag", "swr-operator", "."]);
-        output_of(&mut command)?;
-        let id = text(read(&id_file)?);
-
-        let mut command = buildah();
-        command.args(["from", "--pull-never", &id]);
-        let container = text(output_of(&mut command)?);
-        let mut command = buildah();
-        command
-            .args(["run", "--isolation", "chroot", &container, "--"])
-            .args([&format!("/{BINARY}"), "version"]);
-        let version = text(output_of(&mut command)?);
-        let mut command = buildah();
-        command.args(["rm", &container]);
-        output_of(&mut command)?;
-
-        let archive = folder.join("swr-operator.tar");
-        let mut command = buildah();
-        command
-            .args(["push", &id])
-            .arg(format!("oci-archive:{}:swr-operator", archive.display()));
-        output_of(&mut command)?;
-        say(&format!("{} is image {id}: {version}", archive.display()));
-        Ok(Some(Self { id }))
-    }
-
-    fn assert_equal(&self, other: Option<&Self>) -> Result<(), Error> {
-        match other {
-            Some(other) if other.id == self.id => {
-                say("the second image has the same id");
-                Ok(())
-            }
-            other => Err(Error::Unexpected {
-                expected: format!("image {}", self.id),
-                seen: other.map_or_else(|| "none".to_owned(), |other| other.id.clone()),
-            }),
-        }
-    }
+/// Makes the image. None without buildah, which no machine must have to build and test the operator.
+fn build(program: &Program, build: &Build, stage: &Path) -> Result<Option<Image>, Error> {
+    let folder = program.folder();
+    let Some(buildah) = Buildah::find(&folder) else {
+        say("skipped: the image itself (buildah is absent)");
+        return Ok(None);
+    };
+    let mut revision = git();
+    revision.args(["rev-parse", "HEAD"]);
+    let image = buildah.build(&Recipe {
+        name: program.name,
+        containerfile: Path::new(program.containerfile),
+        stage,
+        epoch: &build.epoch,
+        revision: &text(output_of(&mut revision)?),
+    })?;
+    let asked = program.asked.first();
+    let answer = buildah.run(&image, &format!("/{}", program.path()), asked)?;
+    let archive = buildah.push(&image, program.name, VERSION)?;
+    say(&format!(
+        "{} is image {}: {}",
+        archive.display(),
+        image.id,
+        answer.lines().next().unwrap_or_default()
+    ));
+    Ok(Some(image))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 //! | [`soak`] | `cargo dev soak` |
 //! | [`fuzz`] | `cargo dev fuzz` |
 //! | [`image`] | `cargo dev image` |
+//! | [`node`] | `cargo dev node` |
 //! | [`sbom`] | `cargo dev sbom` |
 //! | [`site`] | `cargo dev site` |
 //! | [`tools`] | programs of others, installed from crates once; `cargo dev deny` |
@@ -43,6 +44,7 @@ pub mod http;
 pub mod image;
 pub mod kubectl;
 pub mod minors;
+pub mod node;
 pub mod operator;
 pub mod pki;
 pub mod process;

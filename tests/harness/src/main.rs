@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use harness::bed::{self, Bed, DevFolder, OperatorPlan, Plan, USUAL};
 use harness::progress::say;
-use harness::{Error, bench, demo, environment, fuzz, image, sbom, site, soak, suite, tools};
+use harness::{Error, bench, demo, environment, fuzz, image, node, sbom, site, soak, suite, tools};
 use signals::Signals;
 
 /// Runs this project on your machine: a real Kubernetes control plane, a simulated SWR, and the operator.
@@ -32,7 +32,7 @@ enum Command {
     },
     /// Run every test of the workspace and the conformance of the simulator
     Test {
-        /// Run only the tests whose names contain one of these
+        /// Run only the tests whose names contain one of these; `node` alone is `cargo dev node --once`
         filters: Vec<String>,
         /// With the API server of an earlier minor version of Kubernetes, as `1.31`; its first build takes minutes
         #[arg(long, value_name = "VERSION")]
@@ -58,9 +58,23 @@ enum Command {
         #[arg(last = true)]
         operator_args: Vec<String>,
     },
-    /// Build the operator as it ships, look at what its image holds, and make the image where buildah is
+    /// Start a control plane and a real node, whose kubelet runs the images that ship; root on Linux
+    Node {
+        /// Run the checks that need a pod, print their table, and end
+        #[arg(long)]
+        once: bool,
+    },
+    /// What `node` starts inside its namespaces
+    #[command(name = node::INSIDE, hide = true)]
+    NodeInside {
+        #[arg(long)]
+        cgroup: String,
+        #[arg(long)]
+        once: bool,
+    },
+    /// Build operator and simulator as they ship, look at what their images hold, and make these where buildah is
     Image {
-        /// Build it again elsewhere and compare the bytes
+        /// Build the operator again elsewhere and compare the bytes
         #[arg(long)]
         twice: bool,
     },
@@ -104,7 +118,12 @@ fn main() -> ExitCode {
         Command::Test {
             filters,
             kubernetes,
-        } => suite::run(&filters, kubernetes.as_deref()),
+        } => match &filters[..] {
+            [word] if word == "node" => node::run(true, |length| signals.arrived(length)),
+            _ => suite::run(&filters, kubernetes.as_deref()),
+        },
+        Command::Node { once } => node::run(once, |length| signals.arrived(length)),
+        Command::NodeInside { cgroup, once } => node::inside(&cgroup, once),
         Command::Faults => suite::faults(),
         Command::Model => suite::model(),
         Command::Bench(options) => bench::run(&options),

@@ -13,6 +13,9 @@ use rcgen::{
 
 use crate::Error;
 
+/// The address of the Service `kubernetes`, by which a pod asks: the first of the range of Services.
+pub(crate) const IN_PODS: &str = "10.0.0.1";
+
 /// Paths of PEM files.
 #[derive(Debug)]
 pub struct Keys {
@@ -41,7 +44,7 @@ impl Keys {
 
         let server_key = KeyPair::generate()?;
         let mut params = CertificateParams::new(
-            ["127.0.0.1", "localhost", "kubernetes.default.svc"]
+            ["127.0.0.1", "localhost", "kubernetes.default.svc", IN_PODS]
                 .map(str::to_owned)
                 .to_vec(),
         )?;
@@ -54,7 +57,7 @@ impl Keys {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let admin = params.signed_by(&admin_key, &authority)?;
 
-        let service_account_key = KeyPair::generate()?;
+        let [service_account_key, service_account_public_key] = write_service_account_key(folder)?;
 
         Ok(Self {
             authority: write("authority.crt", &authority.pem())?,
@@ -62,16 +65,25 @@ impl Keys {
             server_key: write("server.key", &server_key.serialize_pem())?,
             admin_certificate: write("admin.crt", &admin.pem())?,
             admin_key: write("admin.key", &admin_key.serialize_pem())?,
-            service_account_key: write(
-                "service-account.key",
-                &service_account_key.serialize_pem(),
-            )?,
-            service_account_public_key: write(
-                "service-account.pub",
-                &service_account_key.public_key_pem(),
-            )?,
+            service_account_key,
+            service_account_public_key,
         })
     }
+
+    /// Puts another key in the place of the one that signs tokens.
+    pub(crate) fn renew_service_account_key(&self) -> Result<(), Error> {
+        let folder = self.service_account_key.parent().unwrap_or(Path::new("."));
+        write_service_account_key(folder).map(drop)
+    }
+}
+
+fn write_service_account_key(folder: &Path) -> Result<[PathBuf; 2], Error> {
+    let key = KeyPair::generate()?;
+    let write = |name: &str, pem: String| write_private(&folder.join(name), pem.as_bytes());
+    Ok([
+        write("service-account.key", key.serialize_pem())?,
+        write("service-account.pub", key.public_key_pem())?,
+    ])
 }
 
 fn name(user: &str, group: Option<&str>) -> DistinguishedName {

@@ -188,11 +188,26 @@ pub struct Janitor {
 /// Waits for the lifeline's end, gives the other children a second to be killed, and removes the folder.
 const JANITOR: &str = r#"while read -r _; do :; done; sleep 1; rm -rf -- "$1""#;
 
+/// The same for cgroups, which can be removed only from below, once the last process is gone.
+const JANITOR_OF_CGROUPS: &str = r#"while read -r _; do :; done
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 1
+    find "$@" -depth -type d -exec rmdir {} +
+done"#;
+
 impl Janitor {
     pub fn of(folder: &Path) -> Result<Self, Error> {
+        Self::start(JANITOR, &[folder.to_path_buf()])
+    }
+
+    pub(crate) fn of_cgroups(folders: &[PathBuf]) -> Result<Self, Error> {
+        Self::start(JANITOR_OF_CGROUPS, folders)
+    }
+
+    fn start(script: &str, folders: &[PathBuf]) -> Result<Self, Error> {
         let child = Command::new("/bin/sh")
-            .args(["-c", JANITOR, "sh"])
-            .arg(folder)
+            .args(["-c", script, "sh"])
+            .args(folders)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -7,7 +7,7 @@ use crate::gomodule::{GoModule, Recipe};
 
 /// Finds or builds it. A build takes minutes and shows progress on stderr.
 pub fn provide() -> Result<PathBuf, Error> {
-    let built = GoModule::read("promtool")?.provide(&Recipe {
+    let built = GoModule::read("promtool", &[])?.provide(&Recipe {
         what: "promtool",
         advice: "install Go 1.26 (https://go.dev/dl)",
         packages: &["github.com/prometheus/prometheus/cmd/promtool"],

@@ -1,5 +1,6 @@
 //! The SWR simulator as a process of its own, and its control surface as a person at the console would use it.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,11 +59,25 @@ pub struct Struck {
     pub of: u64,
 }
 
+/// What a person does at the console, and what the simulator tells of itself, wherever it runs.
+#[derive(Clone, Debug)]
+pub struct Console {
+    endpoint: String,
+    http: Http,
+}
+
 #[derive(Debug)]
 pub struct Simulator {
     process: Process,
-    endpoint: String,
-    http: Http,
+    console: Console,
+}
+
+impl Deref for Simulator {
+    type Target = Console;
+
+    fn deref(&self) -> &Console {
+        &self.console
+    }
 }
 
 impl Simulator {
@@ -100,14 +115,8 @@ impl Simulator {
         })?;
         Ok(Self {
             process,
-            endpoint,
-            http: Http::default(),
+            console: Console::at(endpoint),
         })
-    }
-
-    /// `http://127.0.0.1:PORT`, for SWR, IAM and the control surface alike.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
     }
 
     pub fn pid(&self) -> u32 {
@@ -124,6 +133,21 @@ impl Simulator {
 
     pub fn stop(&mut self) {
         self.process.stop();
+    }
+}
+
+impl Console {
+    /// Of the simulator that answers there.
+    pub fn at(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            http: Http::default(),
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`, for SWR, IAM and the control surface alike.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Everything that this instance holds, in the API's field names.

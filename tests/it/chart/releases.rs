@@ -192,3 +192,47 @@ fn a_release_comes_changes_goes_and_comes_back() {
     let output = kubectl(plane, &["get", "crd", CRD], None);
     assert!(output.status.success(), "{output:?}");
 }
+
+/// Of the release that runs beside; the last of two flags wins.
+const ELSEWHERE: &str = "replicas";
+
+#[test]
+fn a_release_goes_to_two_replicas_and_back() {
+    let strategy = || {
+        let deployment = [
+            "deployment",
+            "replicas-swr-operator",
+            "--namespace",
+            ELSEWHERE,
+        ];
+        get(&deployment).expect("the Deployment")["spec"]["strategy"].clone()
+    };
+    let one = json!({"type": "Recreate"});
+    let two = json!({
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    });
+    let set = |n: &'static str| {
+        [
+            "--namespace",
+            ELSEWHERE,
+            "--set=crds.enabled=false",
+            "--set=deletionProtection.enabled=false",
+            n,
+        ]
+    };
+    let args = [&["--create-namespace"][..], &set("--set=replicaCount=1")].concat();
+    release("install", "replicas", Some(&chart()), &args).or_panic();
+    for side in ["--server-side=true", "--server-side=false"] {
+        for (n, wanted) in [
+            ("--set=replicaCount=2", &two),
+            ("--set=replicaCount=1", &one),
+        ] {
+            let args = [&[side][..], &set(n)].concat();
+            release("upgrade", "replicas", Some(&chart()), &args).or_panic();
+            assert_eq!(strategy(), *wanted, "{side} {n}");
+        }
+    }
+    let args = ["--namespace", ELSEWHERE];
+    release("uninstall", "replicas", None, &args).or_panic();
+}

@@ -215,7 +215,9 @@ fn the_overlay_for_two_replicas_elects_one_of_them_and_lets_one_be_evicted() {
     let objects = built("deploy/overlays/ha");
     let deployment = &of_kind(&objects, "Deployment")[0]["spec"];
     assert_eq!(deployment["replicas"], 2);
-    assert_eq!(deployment["strategy"], json!({"type": "RollingUpdate"}));
+    let one_more = json!({"maxSurge": 1, "maxUnavailable": 0});
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": one_more});
+    assert_eq!(deployment["strategy"], strategy);
     let pod = &deployment["template"];
     let env = pod["spec"]["containers"][0]["env"].as_array();
     let elects = json!({"name": "SWR_OPERATOR_LEADER_ELECT", "value": "true"});

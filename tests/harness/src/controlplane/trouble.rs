@@ -39,6 +39,12 @@ impl ControlPlane {
         self.await_ready(&mut [&mut running.apiserver])
     }
 
+    /// As [`Self::start_apiserver`], with another key that signs tokens: it takes none that was issued before.
+    pub fn start_apiserver_with_another_key(&self) -> Result<(), Error> {
+        self.own()?.premises.keys.renew_service_account_key()?;
+        self.start_apiserver()
+    }
+
     /// kube-apiserver stands still as it is: connections stay open, and nothing is answered.
     pub fn suspend_apiserver(&self) -> Result<(), Error> {
         self.own()?.apiserver.suspend()
