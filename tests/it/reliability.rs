@@ -68,8 +68,8 @@ Tests below `src` take a part of the operator and canned bytes, some under a clo
 What shows only in the long run, `cargo dev soak` looks for: 500 objects are created, edited and asked for again until the
 operator has reconciled them 100,000 times, and deleted, while 2 % of the requests to SWR are answered with an error or a
 web page, break off, or hang, before or after they are carried out. It fails when memory grows by 1 MiB or open files by 10
-in 100,000 reconciles, by least squares after the first fifth, and when in the end an object is not Ready, or SWR holds
-anything but what the objects ask for and what others have made.
+in 100,000 reconciles, by least squares after a warm-up of half as many, and when in the end an object is not Ready, or
+SWR holds anything but what the objects ask for and what others have made.
 
 ";
 

@@ -26,7 +26,7 @@ use crate::progress::say;
 use crate::simulator::Struck;
 use crate::{Error, Operator, OperatorOptions, Simulator, environment};
 use oracle::Wrong;
-use trend::{Sample, Trend, warm};
+use trend::{Sample, Trend, warm, warm_up};
 
 const N_OBJECTS: usize = 500;
 /// So many objects are edited, then people wait until no more than that many are not Ready for what they ask.
@@ -54,13 +54,13 @@ const RSS_MIB_MAX: f64 = 1.0;
 /// Connections come and go with the faults; a file that is lost with each thousandth reconcile makes a hundred.
 const FILES_MAX: f64 = 10.0;
 /// A shorter run tells the noise.
-const JUDGED_FROM: u64 = 50_000;
+const JUDGED_FROM: u64 = 100_000;
 
 const REQUESTED_AT: &str = "swr.huaweicloud.com/requestedAt";
 
 #[derive(Args, Debug)]
 pub struct Options {
-    /// How many reconciles; the growth is judged from 50,000 on
+    /// How many reconciles after the warm-up, which is half as many; the growth is judged from 100,000 on
     #[arg(short, long, default_value_t = 100_000, value_name = "N")]
     pub n: u64,
     /// Draws the same faults again; printed. Which request each one strikes depends on the pace of the machine all the same
@@ -217,6 +217,7 @@ impl<'a> Soak<'a> {
     /// looks alone.
     fn all(mut self, n: u64) -> Result<Figures, Error> {
         let begun = environment::now();
+        let all = n + warm_up(n);
         self.strike()?;
         let people = self.people.clone();
         self.each(0..N_OBJECTS, move |client, index| {
@@ -226,12 +227,12 @@ impl<'a> Soak<'a> {
         loop {
             self.edit_all()?;
             let reconciles = self.sample()?;
-            if reconciles >= n {
+            if reconciles >= all {
                 break;
             }
             if told.elapsed() >= TELL {
                 told = environment::now();
-                self.tell(reconciles, n);
+                self.tell(reconciles, all);
             }
         }
         let took = begun.elapsed();
@@ -453,7 +454,8 @@ impl Figures {
             return Vec::new();
         };
         let Trend { least, most, slope } = trend;
-        let judged = (self.reconciles >= JUDGED_FROM).then(|| (format!("< {bar}"), slope < bar));
+        let judged = self.reconciles >= JUDGED_FROM + warm_up(JUDGED_FROM);
+        let judged = judged.then(|| (format!("< {bar}"), slope < bar));
         vec![
             Row(what, format!("{least:.1} to {most:.1}"), None),
             Row("  in 100,000 more", format!("{slope:+.2}"), judged),
@@ -522,9 +524,9 @@ b_total 7
     #[test]
     fn a_bar_that_is_missed_is_told() {
         let holds = |reconciles, grown, wrong| figures(reconciles, grown, wrong).holds();
-        assert!(holds(100_000, 0.9, Wrong::default()));
-        assert!(!holds(100_000, 1.1, Wrong::default()));
-        assert!(holds(1_000, 1.1, Wrong::default()), "too few to judge");
+        assert!(holds(150_000, 0.9, Wrong::default()));
+        assert!(!holds(150_000, 1.1, Wrong::default()));
+        assert!(holds(149_000, 1.1, Wrong::default()), "too few to judge");
         let wrong = Wrong {
             leaks: BTreeSet::from(["a".to_owned()]),
             ..Wrong::default()
