@@ -131,6 +131,8 @@ struct Build {
     target: String,
     /// Seconds since 1970 that files and image carry: those of the commit, whenever it is built.
     epoch: String,
+    /// The commit that the image names: asked once, so that both images of one run are of the same.
+    revision: String,
     /// How much each build does at once; all that the machine can if it does not say.
     jobs: Option<usize>,
 }
@@ -140,6 +142,7 @@ impl Build {
         Ok(Self {
             target: target(),
             epoch: epoch()?,
+            revision: revision()?,
             jobs: twice
                 .then(|| thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))),
         })
@@ -231,6 +234,12 @@ impl Second {
 pub(crate) fn epoch() -> Result<String, Error> {
     let mut command = git();
     command.args(["log", "-1", "--format=%ct"]);
+    Ok(text(output_of(&mut command)?))
+}
+
+fn revision() -> Result<String, Error> {
+    let mut command = git();
+    command.args(["rev-parse", "HEAD"]);
     Ok(text(output_of(&mut command)?))
 }
 
@@ -409,14 +418,12 @@ fn build(program: &Program, build: &Build, stage: &Path) -> Result<Option<Image>
         say("skipped: the image itself (buildah is absent)");
         return Ok(None);
     };
-    let mut revision = git();
-    revision.args(["rev-parse", "HEAD"]);
     let image = buildah.build(&Recipe {
         name: program.name,
         containerfile: Path::new(program.containerfile),
         stage,
         epoch: &build.epoch,
-        revision: &text(output_of(&mut revision)?),
+        revision: &build.revision,
     })?;
     let asked = program.asked.first();
     let answer = buildah.run(&image, &format!("/{}", program.path()), asked)?;
