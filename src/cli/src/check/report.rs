@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::contract::Contract;
-
 /// The result of `check`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Report {
@@ -44,6 +42,50 @@ pub(super) enum State {
     Problem,
     /// It could not be found out.
     Unknown,
+}
+
+/// SWR beside what is assumed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Contract {
+    /// Id of the instance that was asked.
+    pub(super) instance_id: String,
+    /// Whether a scratch registry was written.
+    pub(super) wrote: bool,
+    /// What was compared.
+    pub(super) rows: Vec<Row>,
+    /// What this command cannot find out.
+    pub(super) not_asked: Vec<&'static str>,
+}
+
+/// One thing that the documents leave open.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Row {
+    /// For programs.
+    pub(super) id: &'static str,
+    /// What is asked.
+    pub(super) asked: &'static str,
+    /// What the operator takes for the usual case; it copes with others, as docs/cli.md says.
+    pub(super) assumed: &'static str,
+    /// What SWR does. Absent if it could not be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<String>,
+    /// How the two compare.
+    pub(super) verdict: Verdict,
+    /// Why it could not be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<&'static str>,
+}
+
+/// How what was found compares with what is assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// It is the same.
+    AsAssumed,
+    /// It is something else.
+    Differs,
+    /// It could not be found out.
+    NotKnown,
 }
 
 impl Check {

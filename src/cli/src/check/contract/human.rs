@@ -1,7 +1,6 @@
 //! The table as Markdown, so that it can go into an issue as it is.
 
-use super::Contract;
-use super::rows::{Row, Verdict};
+use super::super::report::{Contract, Row, Verdict};
 use crate::output::Tone;
 
 pub(super) fn table(contract: &Contract) -> String {

@@ -7,14 +7,12 @@ mod read;
 mod rounds;
 mod rows;
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use swr_operator_core::desired::InstanceId;
 
 use self::probe::Probe;
-use self::rows::{Findings, Row, Verdict};
+use self::rows::Findings;
 use super::accounts::{known_instances, next};
-use super::report::Report;
+use super::report::{Contract, Report, Verdict};
 use super::{Args, Place, instances_of, timed_out};
 use crate::cloud::Reached;
 use crate::cluster::refused;
@@ -26,19 +24,6 @@ pub(super) const TARGET: &str = "https://swr-operator-check.invalid";
 
 /// Room for what is put behind it, in the 64 characters of a name.
 const SCRATCH_CHARS_MAX: usize = 40;
-
-/// SWR beside what is assumed.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Contract {
-    /// Id of the instance that was asked.
-    instance_id: String,
-    /// Whether a scratch registry was written.
-    wrote: bool,
-    /// What was compared.
-    rows: Vec<Row>,
-    /// What this command cannot find out.
-    not_asked: Vec<&'static str>,
-}
 
 /// A name of a scratch registry.
 pub(super) fn scratch_name(text: &str) -> Result<String, String> {

@@ -16,8 +16,7 @@ use swr_operator_swr::{Audit, Body, Look, Member, Reply, Sight, Writer};
 use tokio::time::Instant;
 
 use super::super::Args;
-use super::read::NEWEST_FIRST;
-use super::rounds::refusal;
+use super::read::{NEWEST_FIRST, refusal};
 use super::rows::Findings;
 use crate::cloud::Reached;
 use crate::exit::Failure;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use swr_operator_clock as clock;
 use swr_operator_core::desired::{InstanceId, RegistryId};
-use swr_operator_core::failure::Failure;
+use swr_operator_core::failure::{Code, Failure};
 use swr_operator_core::recent::PAGE_LENGTH;
 use swr_operator_swr::{Echo, Listing, Look, Member, Portion, Sight};
 
@@ -254,6 +254,14 @@ pub(super) fn seen_alone(sight: &Sight, findings: &mut Findings) {
                 false => format!("{region}, {instance}"),
             },
         );
+    }
+}
+
+pub(super) fn refusal(failure: &Failure) -> String {
+    let code = failure.code.as_ref().map(Code::as_str);
+    match code {
+        Some(code) => format!("refused: {} ({code})", failure.cause.words()),
+        None => format!("refused: {}", failure.cause.words()),
     }
 }
 

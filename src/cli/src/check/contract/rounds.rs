@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use swr_operator_core::desired::{Registry, RegistryId, Target};
-use swr_operator_core::failure::{Class, Code, Failure as SwrFailure};
+use swr_operator_core::failure::Class;
 use swr_operator_swr::{Look, Member, Reply, Sight};
 use tokio::time::Instant;
 
 use super::probe::{LOOK_EVERY, Probe, Put, Stop};
-use super::read::{seen_alone, seen_in_list};
+use super::read::{refusal, seen_alone, seen_in_list};
 use super::rows::Findings;
 
 /// What takes longer is not waited for.
@@ -299,14 +299,6 @@ fn since(is_first: bool, begun: Instant, what: &str) -> String {
     match is_first {
         true => format!("{what} at once"),
         false => format!("{what} after {:.1} s", begun.elapsed().as_secs_f64()),
-    }
-}
-
-pub(super) fn refusal(failure: &SwrFailure) -> String {
-    let code = failure.code.as_ref().map(Code::as_str);
-    match code {
-        Some(code) => format!("refused: {} ({code})", failure.cause.words()),
-        None => format!("refused: {}", failure.cause.words()),
     }
 }
 

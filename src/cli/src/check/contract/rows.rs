@@ -2,39 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-/// One thing that the documents leave open.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Row {
-    /// For programs.
-    pub(super) id: &'static str,
-    /// What is asked.
-    pub(super) asked: &'static str,
-    /// What the operator takes for the usual case; it copes with others, as docs/cli.md says.
-    pub(super) assumed: &'static str,
-    /// What SWR does. Absent if it could not be found out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) found: Option<String>,
-    /// How the two compare.
-    pub(super) verdict: Verdict,
-    /// Why it could not be found out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) why: Option<&'static str>,
-}
-
-/// How what was found compares with what is assumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Verdict {
-    /// It is the same.
-    AsAssumed,
-    /// It is something else.
-    Differs,
-    /// It could not be found out.
-    NotKnown,
-}
+use super::super::report::{Row, Verdict};
 
 /// What has to be there to find it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
