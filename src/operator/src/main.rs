@@ -59,6 +59,9 @@ fn main() -> ExitCode {
 /// On one thread: nothing here computes for long, 10,000 registries are compared in some 12 ms. A second
 /// thread saves no time, because API server and SWR are what is waited for, and with its share of the
 /// allocator it takes a third more memory (measured: 23 MiB instead of 17 with 1,000 objects).
+///
+/// The allocator is that of musl. With 1,000 objects mimalloc 3 computes a sixth less and keeps 4 MiB more at rest, and
+/// dlmalloc returns nothing of what a rotation took (28 MiB instead of 11).
 fn block_on(
     verb: impl Future<Output = Result<ExitCode, verbs::Failed>>,
 ) -> Result<ExitCode, verbs::Failed> {
