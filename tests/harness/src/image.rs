@@ -1,5 +1,5 @@
-//! `cargo dev image`: what the operator's image holds, twice for the same bytes, and the image itself where buildah is;
-//! the simulator's in the same way, once. The rules of the build stand in `release/` and the Containerfiles; nothing here
+//! `cargo dev image`: what the images of operator and simulator hold, and the images themselves where buildah is; or the
+//! operator's twice, for the same bytes. The rules of the build stand in `release/` and the Containerfiles; nothing here
 //! repeats them.
 
 pub(crate) mod buildah;
@@ -83,8 +83,8 @@ const AGAIN: &str = "again";
 /// Longer than the second build takes once the first is done, on any machine.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Builds both; with `twice` the operator also from a copy of the checkout in another folder, with another target folder
-/// and another home of cargo. Those two at once: each ends with minutes on one processor.
+/// Builds both; with `twice` the operator alone, also from a copy of the checkout in another folder, with another target
+/// folder and another home of cargo. Those two at once: each ends with minutes on one processor.
 pub fn run(twice: bool) -> Result<(), Error> {
     let folder = OPERATOR.folder();
     let how = Build::new(twice)?;
@@ -95,10 +95,8 @@ pub fn run(twice: bool) -> Result<(), Error> {
     };
     let here = OPERATOR.stage(&how)?;
     let image = build(&OPERATOR, &how, &here)?;
-    let simulator = SIMULATOR.stage(&how)?;
-    build(&SIMULATOR, &how, &simulator)?;
     let Some(second) = second else {
-        return Ok(());
+        return archive(&SIMULATOR);
     };
     let there = second.finish()?;
     assert_equal(&OPERATOR.binary(&here), &OPERATOR.binary(&there))?;

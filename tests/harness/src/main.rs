@@ -70,11 +70,11 @@ enum Command {
         #[arg(long)]
         cgroup: String,
         #[arg(long)]
-        once: bool,
+        series: Option<String>,
     },
     /// Build operator and simulator as they ship, look at what their images hold, and make these where buildah is
     Image {
-        /// Build the operator again elsewhere and compare the bytes
+        /// Build the operator alone, again elsewhere, too, and compare the bytes
         #[arg(long)]
         twice: bool,
     },
@@ -123,7 +123,7 @@ fn main() -> ExitCode {
             _ => suite::run(&filters, kubernetes.as_deref()),
         },
         Command::Node { once } => node::run(once, |length| signals.arrived(length)),
-        Command::NodeInside { cgroup, once } => node::inside(&cgroup, once),
+        Command::NodeInside { cgroup, series } => node::inside(&cgroup, series.as_deref()),
         Command::Faults => suite::faults(),
         Command::Model => suite::model(),
         Command::Bench(options) => bench::run(&options),

@@ -3,6 +3,7 @@
 //! All of it lives in mount, network and process namespaces of its own: this process starts `unshare`, which starts this
 //! binary again as the first process inside ([`inside`]). When that ends, for whatever reason, the kernel ends all that
 //! came of it, and what was mounted is gone with it. Only cgroups outlast a process; they are removed from outside.
+//! Each series of checks has such a cluster for itself, and they run side by side: much of the time each waits.
 //!
 //! | Module | Job |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! | `cgroups` | the cgroup below which every pod runs |
 //! | `machine` | the processes of a node |
 //! | `cluster` | what a person does with it: kubectl, helm, the console of the simulated cloud |
-//! | `checks` | what must hold in a pod, one after the other |
+//! | `checks` | what must hold in a pod: series of checks, each one after the other |
 
 mod cgroups;
 mod checks;
@@ -23,7 +24,7 @@ mod parts;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use cgroups::Cgroups;
@@ -52,26 +53,34 @@ pub fn run(once: bool, mut interrupted: impl FnMut(Duration) -> bool) -> Result<
     let folder = DevFolder::claim_for_node()?;
     // Nothing that takes minutes or a network is left to do inside.
     Parts::provide(folder.path())?;
-    let cgroups = Cgroups::create(folder.path())?;
-    let mut inside = Inside::start(folder.path(), &cgroups, once)?;
-    let outcome = inside.wait(&mut interrupted);
-    let pids = inside.end()?;
-    cgroups.remove()?;
-    assert_nothing_left(folder.path(), pids.as_deref())?;
-    machine::remove(folder.path())?;
+    let mut clusters = match once {
+        true => checks::SERIES
+            .iter()
+            .map(|series| Inside::start(Some(series.name)))
+            .collect::<Result<Vec<_>, _>>()?,
+        false => vec![Inside::start(None)?],
+    };
+    let outcome = wait(&mut clusters, &mut interrupted);
+    clusters.into_iter().try_for_each(Inside::end)?;
     say("left behind: no process, no mount, no cgroup");
+    if once {
+        say(
+            "not shown: a NetworkPolicy (networkPolicy.enabled), which needs a network plugin that enforces it; \
+             the drain of a node, which needs a second one",
+        );
+    }
     outcome
 }
 
-/// What runs in the namespaces, as their first process.
-pub fn inside(cgroup: &str, once: bool) -> Result<(), Error> {
-    let folder = folder();
+/// What runs in the namespaces, as their first process: a series of checks, or a cluster for who wants to look around.
+pub fn inside(cgroup: &str, series: Option<&str>) -> Result<(), Error> {
+    let folder = place(series);
     let started = environment::now();
-    let machine = Machine::start(&folder, cgroup, &Parts::found(&folder)?)?;
+    let machine = Machine::start(&folder, cgroup, &Parts::found(&folder_of_all())?)?;
     say(&format!("node ready after {}", seconds_since(started)));
     let mut cluster = Cluster::of(machine, &folder)?;
-    if once {
-        return checks::run(&mut cluster);
+    if let Some(name) = series {
+        return checks::run(name, &mut cluster);
     }
     checks::prepare(&mut cluster)?;
     say(
@@ -86,19 +95,29 @@ pub fn inside(cgroup: &str, once: bool) -> Result<(), Error> {
 }
 
 /// Where it all lies.
-fn folder() -> PathBuf {
+fn folder_of_all() -> PathBuf {
     environment::dev_folder().join("node")
+}
+
+/// Where a cluster has its files.
+fn place(series: Option<&str>) -> PathBuf {
+    series.map_or_else(folder_of_all, |name| folder_of_all().join(name))
 }
 
 /// The first process of the namespaces, and its parent outside.
 struct Inside {
     child: Child,
+    folder: PathBuf,
+    cgroups: Cgroups,
     /// The namespace of its processes.
     pids: Option<PathBuf>,
 }
 
 impl Inside {
-    fn start(folder: &Path, cgroups: &Cgroups, once: bool) -> Result<Self, Error> {
+    fn start(series: Option<&str>) -> Result<Self, Error> {
+        let folder = place(series);
+        fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+        let cgroups = Cgroups::create(&folder)?;
         let this = std::env::current_exe().map_err(Error::io("find this program"))?;
         let mut command = tethered("unshare");
         command
@@ -106,45 +125,59 @@ impl Inside {
             .args(["--kill-child", "--"])
             .arg(this)
             .args([INSIDE, "--cgroup", cgroups.name()])
-            .args(once.then_some("--once"))
+            .args(series.map(|name| format!("--series={name}")))
             .current_dir(environment::checkout());
         let child = command.spawn().map_err(Error::io("start unshare"))?;
-        let inside = Self { child, pids: None };
-        write_programs(folder, inside.child.id())?;
+        let inside = Self {
+            child,
+            folder,
+            cgroups,
+            pids: None,
+        };
+        write_programs(&inside.folder, inside.child.id())?;
         Ok(inside)
     }
 
-    /// Until it has ended, or a signal asks for the end.
-    fn wait(&mut self, interrupted: &mut impl FnMut(Duration) -> bool) -> Result<(), Error> {
-        loop {
-            // It is ours until unshare has made another.
-            let of_children = format!("/proc/{}/ns/pid_for_children", self.child.id());
-            self.pids = fs::read_link(of_children).ok().or(self.pids.take());
-            match self
-                .child
-                .try_wait()
-                .map_err(Error::io("wait for unshare"))?
-            {
-                None if interrupted(LOOK) => return Ok(()),
-                None => {}
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    return Err(Error::Command {
-                        command: "cargo dev node, inside its namespaces".to_owned(),
-                        status,
-                        output: "its own words stand above".to_owned(),
-                    });
-                }
-            }
-        }
+    /// How it ended, if it has.
+    fn outcome(&mut self) -> Result<Option<ExitStatus>, Error> {
+        // It is ours until unshare has made another.
+        let of_children = format!("/proc/{}/ns/pid_for_children", self.child.id());
+        self.pids = fs::read_link(of_children).ok().or(self.pids.take());
+        self.child.try_wait().map_err(Error::io("wait for unshare"))
     }
 
-    /// Ends it. Returns the namespace in which no process may be left.
-    fn end(mut self) -> Result<Option<PathBuf>, Error> {
+    /// Ends it, and asserts that nothing of it is left.
+    fn end(mut self) -> Result<(), Error> {
         // The lifeline. unshare ends with it, the first process inside with unshare, and the rest with that.
         drop(self.child.stdin.take());
         self.child.wait().map_err(Error::io("wait for unshare"))?;
-        Ok(self.pids.take())
+        self.cgroups.remove()?;
+        assert_nothing_left(&self.folder, self.pids.as_deref())?;
+        machine::remove(&self.folder)
+    }
+}
+
+/// Until all have ended, whatever becomes of each, or a signal asks for the end.
+fn wait(
+    clusters: &mut [Inside],
+    interrupted: &mut impl FnMut(Duration) -> bool,
+) -> Result<(), Error> {
+    loop {
+        let outcomes = clusters.iter_mut().map(Inside::outcome);
+        let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
+        if let Some(ended) = outcomes.into_iter().collect::<Option<Vec<_>>>() {
+            return match ended.into_iter().find(|status| !status.success()) {
+                None => Ok(()),
+                Some(status) => Err(Error::Command {
+                    command: "cargo dev node, inside its namespaces".to_owned(),
+                    status,
+                    output: "its own words stand above".to_owned(),
+                }),
+            };
+        }
+        if interrupted(LOOK) {
+            return Ok(());
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What must hold in a pod, one check after the other, and a table of them. Each leaves the cluster as the next needs it.
+//! What must hold in a pod: series of checks, each in a cluster of its own, and a table of each series. A check leaves the
+//! cluster as the next of its series needs it.
 
 mod pod;
 mod scale;
@@ -17,43 +18,64 @@ use crate::{Error, environment};
 /// What is done, and what it showed.
 type Check = fn(&mut Cluster) -> Result<String, Error>;
 
-const CHECKS: [(&str, Check); 17] = [
-    (
-        "helm install --wait where `restricted` is enforced",
-        pod::installed,
-    ),
-    ("an account and the samples become ready", pod::sampled),
-    ("helm test", pod::tested),
-    ("no privilege, a read-only root", pod::confined),
-    ("an unconfined pod is refused there", pod::refused),
-    ("kubectl logs: audit lines, no secret", pod::logged),
-    ("a process stands still (see below)", trouble::suspended),
-    ("the process is killed", trouble::killed),
-    ("the pod is deleted", trouble::deleted),
-    ("two replicas: the leader is deleted", trouble::handed_over),
-    ("1,000 objects within the memory limit", scale::thousand),
-    // Before the API server comes back with another key and the kubelet is started again: what stands still would have to
-    // wait for a new token once it is restarted, and a new kubelet has forgotten how many probes have failed.
-    ("liveness restarts what stands still", trouble::restarted),
-    ("the API server is away", trouble::without_api_server),
-    ("the token in the volume is renewed", trouble::renewed),
-    ("helm uninstall in the documented order", ways::uninstalled),
-    ("helm upgrade with objects in flight", ways::upgraded),
-    ("deploy/try/README.md to the letter", ways::tried),
+/// Checks of one cluster, one after the other.
+pub(super) struct Series {
+    /// For a folder and a command line.
+    pub(super) name: &'static str,
+    title: &'static str,
+    checks: &'static [(&'static str, Check)],
+}
+
+pub(super) const SERIES: [Series; 2] = [
+    Series {
+        name: "pod",
+        title: "in a pod",
+        checks: &[
+            (
+                "helm install --wait where `restricted` is enforced",
+                pod::installed,
+            ),
+            // As early as it can be: it takes the kubelet a minute and a half to restart it.
+            ("a process stands still (see below)", trouble::suspended),
+            ("an account and the samples become ready", pod::sampled),
+            ("helm test", pod::tested),
+            ("no privilege, a read-only root", pod::confined),
+            ("an unconfined pod is refused there", pod::refused),
+            ("kubectl logs: audit lines, no secret", pod::logged),
+            ("the process is killed", trouble::killed),
+            ("the pod is deleted", trouble::deleted),
+            ("two replicas: the leader is deleted", trouble::handed_over),
+            ("the API server is away", trouble::without_api_server),
+            ("1,000 objects within the memory limit", scale::thousand),
+            ("liveness restarts what stands still", trouble::restarted),
+        ],
+    },
+    Series {
+        name: "release",
+        title: "the ways of a release",
+        checks: &[
+            ("helm upgrade with objects in flight", ways::upgraded),
+            ("the token in the volume is renewed", trouble::renewed),
+            ("helm uninstall in the documented order", ways::uninstalled),
+            ("deploy/try/README.md to the letter", ways::tried),
+        ],
+    },
 ];
 
-/// Runs all, whatever becomes of each, and prints the table.
-pub(super) fn run(cluster: &mut Cluster) -> Result<(), Error> {
+/// Runs all of a series, whatever becomes of each, and prints the table.
+pub(super) fn run(name: &str, cluster: &mut Cluster) -> Result<(), Error> {
+    let series = SERIES.iter().find(|series| series.name == name);
+    let series = series.ok_or_else(|| unexpected("a series of checks", name))?;
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for (name, check) in CHECKS {
+    for (name, check) in series.checks {
         let started = environment::now();
         let outcome = check(cluster);
         let took = seconds_since(started);
         let (verdict, seen) = match outcome {
             Ok(seen) => ("ok", seen),
             Err(error) => {
-                failed.push(name);
+                failed.push(*name);
                 say(&format!("{name}: {error}"));
                 ("FAILED", String::new())
             }
@@ -61,11 +83,7 @@ pub(super) fn run(cluster: &mut Cluster) -> Result<(), Error> {
         say(&format!("{verdict:<6} {name}"));
         rows.push(format!("{verdict:<6} {took:>8}   {name:<50}   {seen}"));
     }
-    say(&format!("\n== in a pod\n{}", rows.join("\n")));
-    say(
-        "not shown: a NetworkPolicy (networkPolicy.enabled), which needs a network plugin that enforces it; \
-         the drain of a node, which needs a second one",
-    );
+    say(&format!("\n== {}\n{}\n", series.title, rows.join("\n")));
     match failed[..] {
         [] => Ok(()),
         _ => Err(Error::Unexpected {

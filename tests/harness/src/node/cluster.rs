@@ -105,7 +105,7 @@ impl Cluster {
 
     /// What an administrator makes before the installation: a namespace that takes no pod with privileges, the key, and
     /// the authority of the cloud.
-    pub(super) fn settle_in(&self) -> Result<(), Error> {
+    fn settle_in(&self) -> Result<(), Error> {
         let authority = self.folder.join("ca.crt");
         let authority = fs::read_to_string(&authority)
             .map_err(Error::io(format!("read {}", authority.display())))?;

@@ -251,6 +251,8 @@ fn kubelet(authority: &Path, cgroup: &str) -> Value {
         "evictionHard": {"memory.available": "1%", "nodefs.available": "0%", "imagefs.available": "0%"},
         "imageGCHighThresholdPercent": 100,
         "localStorageCapacityIsolation": false,
+        // How often a pod's volumes are compared with what they should hold: a minute would be usual.
+        "syncFrequency": "10s",
         "failCgroupV1": false,
         "failSwapOn": false,
         // Nobody outside is asked for a name.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use super::folder;
+use super::folder_of_all;
 use crate::{Error, environment};
 
 /// What runs, and the package of Debian and its descendants that brings it.
@@ -36,7 +36,7 @@ pub(super) fn assert_met() -> Result<(), Error> {
         PLUGIN => plugins().is_some(),
         program => environment::find_program(program).is_some(),
     };
-    let folders = [folder(), environment::cache_folder()?];
+    let folders = [folder_of_all(), environment::cache_folder()?];
     match missing(
         std::env::consts::OS,
         geteuid().is_root(),

@@ -164,8 +164,7 @@ pub(super) fn without_api_server(cluster: &mut Cluster) -> Result<String, Error>
     cluster.machine.plane.kill_apiserver()?;
     environment::pause(AWAY);
     let answer = Http::default().get(&url);
-    // With another key, which makes the next check one of its own.
-    cluster.machine.plane.start_apiserver_with_another_key()?;
+    cluster.machine.plane.start_apiserver()?;
     let (status, text) = answer?;
     let after = n_restarts(&cluster.pod()?);
     match after == before {
@@ -177,9 +176,12 @@ pub(super) fn without_api_server(cluster: &mut Cluster) -> Result<String, Error>
     }
 }
 
-/// The API server takes no token any more that it issued before; the kubelet writes another one into the volume.
+/// The API server comes back with another key, and takes no token any more that it issued before; the kubelet writes
+/// another one into the volume.
 pub(super) fn renewed(cluster: &mut Cluster) -> Result<String, Error> {
     let before = n_restarts(&cluster.pod()?);
+    cluster.machine.plane.kill_apiserver()?;
+    cluster.machine.plane.start_apiserver_with_another_key()?;
     let started = environment::now();
     cluster.machine.restart_kubelet()?;
     works(cluster, "with another token")?;

@@ -1,7 +1,7 @@
 //! The ways of a release: out, up from an earlier one, and the one of who only tries. Documents are typed to the letter.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::pod::{CHART, apply_samples, await_samples, install};
 use super::{Cluster, PATIENCE, unexpected};
@@ -76,25 +76,29 @@ pub(super) fn uninstalled(cluster: &mut Cluster) -> Result<String, Error> {
     ))
 }
 
+/// Leaves the release and the samples.
 pub(super) fn upgraded(cluster: &mut Cluster) -> Result<String, Error> {
     let earlier = cluster.path("earlier");
     let known = cluster.type_in(&format!(
         "rm -rf {0} && mkdir {0} && git archive {EARLIER} {CHART} | tar -x -C {0}",
         earlier.display()
     ));
-    if known.is_err() {
-        return Ok(format!("skipped: this clone does not reach {EARLIER}"));
-    }
-    cluster.settle_in()?;
-    install(cluster, &earlier.join(CHART))?;
+    let (chart, outcome) = match known {
+        Ok(_) => (
+            earlier.join(CHART),
+            format!("from the chart of {EARLIER}; one registry for each object"),
+        ),
+        Err(_) => (
+            PathBuf::from(CHART),
+            format!("skipped: this clone does not reach {EARLIER}"),
+        ),
+    };
+    install(cluster, &chart)?;
     apply_samples(cluster)?;
     let words = format!("--namespace {NAMESPACE}");
     cluster.helm("upgrade", "swr-operator", Path::new(CHART), &words)?;
     await_samples(cluster)?;
-    uninstalled(cluster)?;
-    Ok(format!(
-        "from the chart of {EARLIER}; one registry for each object"
-    ))
+    Ok(outcome)
 }
 
 pub(super) fn tried(cluster: &mut Cluster) -> Result<String, Error> {
