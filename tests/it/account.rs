@@ -241,7 +241,7 @@ fn an_account_in_use_stays_until_its_last_object_is_gone(site: &Site) {
     site.ask_to_delete_account();
     site.await_account_saying(
         "True InUse",
-        "the account is being deleted: 1 object still names it and is served until gone or moved to another account",
+        "the account is being deleted: objects still name it, and are served until gone or moved to another account",
     );
     site.patch("it", &json!({"spec": {"description": "still served"}}));
     site.await_sent_after("it", &before);

@@ -13,6 +13,7 @@ fn what_swr_does_not_keep_is_reported_and_not_repeated() {
             a_tag_that_is_cut_off_is_never_written_twice,
             a_description_that_is_refused_is_reported,
             a_full_instance_is_reported,
+            room_that_is_made_in_the_console_is_found_at_the_next_attempt,
             a_target_that_swr_cannot_reach_is_reported,
             a_web_page_instead_of_a_list_is_no_empty_list,
             a_web_page_instead_of_an_answer_to_a_create_is_no_registry,
@@ -94,6 +95,25 @@ fn a_full_instance_is_reported(site: &Site) {
     site.cloud.switch(&json!({"registry_quota": 10}));
     site.request("it", "more room");
     site.await_ready("it");
+}
+
+fn room_that_is_made_in_the_console_is_found_at_the_next_attempt(site: &Site) {
+    let instance = &site.cloud.instances[0];
+    let theirs = site.cloud.console_create(
+        instance,
+        &json!({
+            "name": "theirs", "type": "swr-pro", "url": "https://theirs.example.com", "insecure": false,
+            "credential": {"type": "basic", "access_key": "a", "access_secret": "b"}
+        }),
+    );
+    site.cloud.switch(&json!({"registry_quota": 1}));
+    let mark = site.cloud.mark();
+    site.create(&object(site));
+    site.await_state("it", "False QuotaExceeded");
+    site.cloud.console_delete(instance, theirs);
+    site.request("it", "room was made");
+    site.await_ready("it");
+    assert_eq!(site.cloud.writes(mark), ["POST registries"]);
 }
 
 fn a_target_that_swr_cannot_reach_is_reported(site: &Site) {

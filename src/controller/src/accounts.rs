@@ -26,7 +26,7 @@ use super::snapshots::Snapshots;
 pub(super) struct Usable {
     pub(super) account: Account,
     pub(super) client: Client,
-    pub(super) snapshots: Snapshots,
+    pub(super) snapshots: Arc<Snapshots>,
     /// What the client was made from.
     made_from: MadeFrom,
 }
@@ -40,6 +40,15 @@ struct MadeFrom {
 impl MadeFrom {
     fn is_of(&self, spec: &SwrAccountSpec) -> bool {
         self.spec == *spec
+    }
+
+    /// Whether a client that was made from this serves the other as well: it knows nothing of grants.
+    fn makes_the_client_of(&self, other: &MadeFrom) -> bool {
+        let spec = SwrAccountSpec {
+            grants: other.spec.grants.clone(),
+            ..self.spec.clone()
+        };
+        spec == other.spec && self.key == other.key
     }
 }
 
@@ -249,11 +258,23 @@ impl Accounts {
             spec: cr.spec.clone(),
             key: resolved.fingerprint,
         };
-        if let Some(before) = before.filter(|before| before.made_from == made_from) {
+        let serves = |before: &&Arc<Usable>| before.made_from.makes_the_client_of(&made_from);
+        if let Some(before) = before.filter(serves) {
             let kept = before.client.authenticator().keep_fresh().await;
-            return kept
-                .map(|()| Arc::clone(before))
-                .map_err(|error| no_credential(&error));
+            kept.map_err(|error| no_credential(&error))?;
+            if before.made_from == made_from {
+                return Ok(Arc::clone(before));
+            }
+            // With what SWR asked of the client, and what was observed.
+            return Ok(Arc::new(Usable {
+                account: Account {
+                    grants: cr.spec.grants.clone(),
+                    ..before.account.clone()
+                },
+                client: before.client.clone(),
+                snapshots: Arc::clone(&before.snapshots),
+                made_from,
+            }));
         }
         let region = Region::new(cr.spec.region.clone());
         let endpoint = of_region(self.endpoints.swr(&region))?;
@@ -301,7 +322,7 @@ impl Accounts {
                         .meter(cr.metadata.name.as_deref().unwrap_or_default()),
                 ),
             ),
-            snapshots: Snapshots::new(self.settle_secs, limits.requests_per_second),
+            snapshots: Arc::new(Snapshots::new(self.settle_secs, limits.requests_per_second)),
             made_from,
         }))
     }
@@ -376,6 +397,20 @@ mod tests {
             (made_from.is_of(&spec(granted)), made_from.is_of(&revoked)),
             (true, false)
         );
+        let with = |spec: SwrAccountSpec, key: &str| MadeFrom {
+            spec,
+            key: Fingerprint::from_status(key),
+        };
+        let mut elsewhere = revoked.clone();
+        elsewhere.region = "region-2".to_owned();
+        // Whether the client goes on.
+        for (made_from_next, goes_on) in [
+            (with(revoked.clone(), "f"), true),
+            (with(revoked, "g"), false),
+            (with(elsewhere, "f"), false),
+        ] {
+            assert_eq!(made_from.makes_the_client_of(&made_from_next), goes_on);
+        }
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl Lanes {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.instances.values().all(Instance::is_empty)
+    }
+
     /// The object whose turn it is, and the instance in whose lane it waited.
     pub(super) fn pop(&mut self) -> Option<(Option<Scope>, ObjectKey)> {
         for _ in 0..self.order.len() {

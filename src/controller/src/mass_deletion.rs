@@ -60,6 +60,8 @@ struct Instance {
     hold: Option<Hold>,
     /// Whether too many came together: whatever waits or comes is paused, until none is left.
     is_paused: bool,
+    /// Whether an administrator let through what waits, when this was judged last.
+    is_let_through: bool,
     /// Since when those were known that were cleared and are gone.
     gone: Vec<Timestamp>,
 }
@@ -112,8 +114,13 @@ impl MassDeletionGuard {
             self.gone(&seen.key, &uid);
         }
         let Some(deletion) = seen.deletion.as_deref().filter(|_| self.hold.is_some()) else {
-            // It keeps its registry, whatever it asked for before.
-            self.deletions.remove(&seen.key);
+            if seen.deleting && !seen.has_finalizer {
+                // Its registry is gone, though another finalizer may keep the object.
+                self.gone(&seen.key, &seen.uid);
+            } else {
+                // It keeps its registry, whatever it asked for before.
+                self.deletions.remove(&seen.key);
+            }
             return false;
         };
         let known = self.deletions.get(&seen.key);
@@ -248,6 +255,7 @@ impl MassDeletionGuard {
             instance.gone.retain(|since| counts(*since));
             if !waiting.contains(scope) {
                 instance.is_paused = false;
+                instance.is_let_through = false;
                 instance.hold = None;
                 return counted.contains_key(scope) || !instance.gone.is_empty();
             }
@@ -256,8 +264,10 @@ impl MassDeletionGuard {
                 .is_some_and(|until| now < *until)
             {
                 instance.hold = None;
+                instance.is_let_through = true;
                 return true;
             }
+            let has_lapsed = std::mem::take(&mut instance.is_let_through);
             let mut too_many = None;
             if !instance.is_paused {
                 // One that an administrator's time did not suffice for waits anew.
@@ -274,8 +284,9 @@ impl MassDeletionGuard {
                 instance.is_paused = deleting > FEW.max(of / ONE_IN);
                 too_many = instance.is_paused.then_some((deleting, of));
             }
-            // Those that are paused already wait for no judgement.
-            if instance.hold.take().is_some() {
+            // Those that are paused already wait for no judgement; but those that were let through have to say again that
+            // they are: another process goes by that.
+            if instance.hold.take().is_some() || has_lapsed {
                 judged.push((scope.clone(), instance.is_paused, too_many));
             }
             true

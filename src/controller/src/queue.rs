@@ -34,7 +34,7 @@ const STALE_MILLIS_MAX: i64 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    Queued { since: Timestamp },
+    Queued { since: Timestamp, lane: Lane },
     Running { again: Option<Lane> },
 }
 
@@ -44,6 +44,8 @@ struct Entry {
     state: State,
     /// Reconciles in a row that ended in a failure.
     failures: u32,
+    /// Reconciles in a row that ended in a wait for what is under way.
+    waits: u32,
     due: Option<Timestamp>,
     memory: Remembered,
     /// What polls compare with, and when the reconcile that left it ended.
@@ -117,7 +119,7 @@ impl Queue {
         }
         match entry.state {
             State::Idle => {
-                entry.state = State::Queued { since: now };
+                entry.state = State::Queued { since: now, lane };
                 self.waiting.depth += 1;
                 self.waiting.adds += 1;
                 let scope = entry.seen.scope.as_ref();
@@ -125,8 +127,12 @@ impl Queue {
             }
             // A person's change overtakes the poll that queued it; the key that stays behind in
             // the other lane is passed over.
-            State::Queued { .. } => {
-                if lane == Lane::Change {
+            State::Queued {
+                since,
+                lane: before,
+            } => {
+                if lane == Lane::Change && before == Lane::Background {
+                    entry.state = State::Queued { since, lane };
                     let scope = entry.seen.scope.as_ref();
                     self.lanes.push(scope, key.clone(), lane);
                 }
@@ -197,7 +203,7 @@ impl Queue {
             let (lane, key) = self.lanes.pop()?;
             // A forgotten object's key may still stand in a lane.
             if let Some(entry) = self.entries.get_mut(&key)
-                && let State::Queued { since } = entry.state
+                && let State::Queued { since, .. } = entry.state
             {
                 entry.state = State::Running { again: None };
                 self.waiting.depth -= 1;
@@ -275,6 +281,10 @@ impl Queue {
             let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
             time::after_wait(now, wait)
         };
+        entry.waits = match ended.requeue {
+            Requeue::SoonUntil(_) => entry.waits.saturating_add(1),
+            _ => 0,
+        };
         let mut not_before = None;
         let due = match ended.requeue {
             // Nobody knows whose change it waits for if it does not fit our CRD.
@@ -306,9 +316,9 @@ impl Queue {
                 entry.failures = 0;
                 Some(at)
             }
+            // A wait is no failure: the next of those waits no longer because of it.
             Requeue::SoonUntil(until) => {
-                entry.failures = entry.failures.saturating_add(1);
-                let soon = in_about(backoff_secs(entry.failures));
+                let soon = in_about(backoff_secs(entry.waits));
                 // A moment after, so that "not before" is certainly over.
                 Some(soon.min(time::after_span(
                     until,
@@ -317,8 +327,9 @@ impl Queue {
             }
             Requeue::Backoff { min_secs } | Requeue::Instance { min_secs, .. } => {
                 entry.failures = entry.failures.saturating_add(1);
-                let secs = backoff_secs(entry.failures).max(i64::from(min_secs));
-                Some(in_about(secs))
+                let about = in_about(backoff_secs(entry.failures).max(i64::from(min_secs)));
+                // "Not before" is no matter of chance.
+                Some(about.max(time::after(now, i64::from(min_secs))))
             }
         };
         let again = match entry.state {

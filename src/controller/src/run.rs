@@ -246,6 +246,7 @@ impl Loop {
                 self.queue.deleted(&seen.key, &seen.uid);
                 if let Some(scope) = &seen.scope
                     && self.roster.is_deleting(&scope.account)
+                    && self.queue.users_of(&scope.account) == 0
                 {
                     self.roster.check(&scope.account, clock::now());
                 }

@@ -245,7 +245,8 @@ impl Snapshots {
     }
 
     /// Whether the instance takes one registry more, as far as SWR told. One that was full is asked for its
-    /// quota again, by one question of all who come before it.
+    /// quota again, by one question of all who come before it, and listed: what was deleted there since is seen by
+    /// nothing else.
     pub(super) async fn room(&self, reader: &Reader, instance: &InstanceId) -> Result<(), Failure> {
         let it = self.instance(instance);
         if it.has_room().is_err() {
@@ -253,6 +254,12 @@ impl Snapshots {
             let ask = move || quota_of(reader, asked);
             let quota = self.quotas.read(instance.clone(), Load::Heavy, ask).await;
             it.facts.learn_quota(quota);
+        }
+        if it.has_room().is_err() {
+            let now = clock::now();
+            let _ = self
+                .list(reader, instance, now, Need::Whole, Load::Heavy)
+                .await;
         }
         it.has_room()
     }

@@ -288,7 +288,7 @@ pub(crate) struct RunArgs {
 /// Windows that contradict each other.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--settle ({settle_secs} s) must be at least twice --write-deadline ({write_secs} s): a request must have been sent, and answered or abandoned, before anybody believes that it was not carried out"
+    "--settle ({settle_secs} s) must be at least twice --write-deadline ({write_secs} s), and two seconds longer: a request must have been sent, and answered or abandoned, before anybody believes that it was not carried out"
 )]
 pub(crate) struct WindowsError {
     settle_secs: u64,
@@ -299,21 +299,22 @@ impl RunArgs {
     /// The windows of time that decisions depend on.
     ///
     /// # Errors
-    /// When T_settle is not at least twice as long as a write can take.
+    /// When T_settle is not at least twice as long as a write can take, or leaves no time in which one may be sent.
     pub(crate) fn windows(&self) -> Result<Windows, WindowsError> {
-        if self.settle < self.write_deadline * 2 {
-            return Err(WindowsError {
-                settle_secs: self.settle.as_secs(),
-                write_secs: self.write_deadline.as_secs(),
-            });
-        }
-        Ok(Windows {
+        let windows = Windows {
             settle_secs: secs(self.settle),
             write_secs: secs(self.write_deadline),
             grace_secs: secs(self.grace),
             poll_secs: secs(self.poll_interval),
             orphan_secs: secs(self.orphan_patience),
-        })
+        };
+        if self.settle < self.write_deadline * 2 || windows.send_secs() < 1 {
+            return Err(WindowsError {
+                settle_secs: self.settle.as_secs(),
+                write_secs: self.write_deadline.as_secs(),
+            });
+        }
+        Ok(windows)
     }
 
     /// The proxy, if one is configured.
@@ -404,9 +405,9 @@ mod tests {
 
     #[test]
     fn a_settle_time_that_is_not_twice_a_write_is_refused() {
-        let run = |settle: &str| {
-            let cli =
-                Cli::try_parse_from(["swr-operator", "run", "--settle", settle]).expect("cli");
+        let run = |settle: &str, write: &str| {
+            let args = ["run", "--settle", settle, "--write-deadline", write];
+            let cli = Cli::try_parse_from(["swr-operator"].iter().chain(&args)).expect("cli");
             match cli.verb {
                 Verb::Run(args) => args.windows(),
                 Verb::People(_)
@@ -419,14 +420,17 @@ mod tests {
                 }
             }
         };
-        assert!(run("40s").is_ok());
-        assert_eq!(
-            run("39s"),
-            Err(WindowsError {
-                settle_secs: 39,
-                write_secs: 20
-            })
-        );
+        for (settle_secs, write_secs, is_taken) in
+            [(40, 20, true), (39, 20, false), (3, 1, true), (2, 1, false)]
+        {
+            let windows = run(&format!("{settle_secs}s"), &format!("{write_secs}s"));
+            let refused = windows.err();
+            let wanted = WindowsError {
+                settle_secs,
+                write_secs,
+            };
+            assert_eq!(refused, (!is_taken).then_some(wanted));
+        }
     }
 
     #[test]

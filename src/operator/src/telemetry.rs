@@ -53,5 +53,11 @@ pub(crate) fn init(
             .with(fmt::layer().with_writer(std::io::stderr))
             .init(),
     }
+    // Else Rust writes a panic as lines of its own between those that a machine reads.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let text = panic.payload_as_str().unwrap_or_default();
+        tracing::error!(at, "panicked: {text}");
+    }));
     Ok(())
 }

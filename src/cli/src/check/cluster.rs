@@ -189,7 +189,7 @@ async fn yours(session: &Session, namespace: &str) -> Check {
             id,
             format!("you may not {}", missing.join(", ")),
             "some verbs of this command line need it",
-            "ask an administrator for the ClusterRole that deploy/base or the chart brings for users",
+            "ask an administrator for ClusterRole swr-operator-edit, and for swr-operator-account-view to read accounts",
         ),
     }
 }

@@ -325,3 +325,34 @@ fn what_comes_after_the_last_of_many_went_is_judged_by_itself() {
     assert_eq!(bed.judge(8), (2, None));
     assert_eq!(bed.says(30, 8), GIVEN);
 }
+
+#[test]
+fn what_was_let_through_in_vain_is_named_once_more_when_the_time_is_over() {
+    let mut bed = Bed::new(40);
+    bed.delete(0..30, 0);
+    assert_eq!(bed.judge(3), (30, Some((30, 40))));
+    assert_eq!(bed.allow(Some(20), 10), 30);
+    assert_eq!(bed.judge(11), (0, None));
+    bed.gone(0..10);
+    assert_eq!(bed.judge(20), (20, None), "the time is over");
+    assert_eq!(bed.says(20, 20), Clearance::Paused);
+    assert_eq!(bed.judge(21), (0, None), "once");
+}
+
+#[test]
+fn one_that_only_waits_for_another_finalizer_counts_as_gone() {
+    let mut bed = Bed::new(40);
+    bed.delete(0..5, 0);
+    assert_eq!(bed.judge(3), (5, None));
+    for n in 0..5 {
+        let released = Seen {
+            deleting: true,
+            has_finalizer: false,
+            ..seen(n, None)
+        };
+        assert!(!bed.guard.seen(&released, at(4)));
+        bed.objects -= 1;
+    }
+    bed.delete(5..10, 5);
+    assert_eq!(bed.judge(8), (5, Some((10, 40))));
+}

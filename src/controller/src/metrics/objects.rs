@@ -64,13 +64,13 @@ pub struct Shown<'a> {
 #[derive(Clone, Default)]
 struct State(Arc<Mutex<Series>>);
 
-/// Copied at each scrape: the copy shares the objects, and one that changes meanwhile is copied alone.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Series {
     /// Whether another process reconciles. Then what this one sees is not told: a scrape of both would count each
     /// object twice.
     stands_by: bool,
-    objects: HashMap<ObjectKey, Arc<OfObject>>,
+    /// Boxed: a third of a map's places are empty.
+    objects: HashMap<ObjectKey, Box<OfObject>>,
     /// Types and reasons of conditions.
     names: Texts,
     accounts: BTreeMap<String, Box<[OfCondition]>>,
@@ -94,7 +94,7 @@ pub struct OfInstance {
     pub order_distrusted: bool,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct OfObject {
     /// As in a tag.
     uid: [u8; 16],
@@ -112,7 +112,6 @@ struct OfObject {
 }
 
 /// What the last reconcile left.
-#[derive(Clone)]
 struct Last {
     observed_generation: i64,
     suspended: bool,
@@ -120,7 +119,6 @@ struct Last {
     conditions: Box<[OfCondition]>,
 }
 
-#[derive(Clone)]
 struct OfCondition {
     type_: Arc<str>,
     status: ConditionStatus,
@@ -194,7 +192,7 @@ impl Objects {
 
     fn change<T>(&self, key: &ObjectKey, change: impl FnOnce(&mut OfObject) -> T) -> Option<T> {
         let mut series = self.locked();
-        let of = series.objects.get_mut(key).map(Arc::make_mut)?;
+        let of = series.objects.get_mut(key)?;
         Some(change(of))
     }
 
@@ -209,10 +207,10 @@ impl Objects {
         now: Timestamp,
     ) {
         let mut series = self.locked();
-        let object = Arc::make_mut(series.objects.entry(key.clone()).or_default());
+        let object = series.objects.entry(key.clone()).or_default();
         let uid = tag::uid_bytes(uid);
         if object.uid != uid {
-            *object = OfObject {
+            **object = OfObject {
                 uid,
                 generation,
                 new_since: created_at,
@@ -237,7 +235,7 @@ impl Objects {
     pub fn begin(&self) {
         let mut series = self.locked();
         series.stands_by = false;
-        for of in series.objects.values_mut().map(Arc::make_mut) {
+        for of in series.objects.values_mut() {
             of.new_since = None;
             of.changed_at = None;
         }
@@ -259,8 +257,7 @@ impl Objects {
         let mut series = self.locked();
         let Series { objects, names, .. } = &mut *series;
         let uid = tag::uid_bytes(&object.uid);
-        let of = objects.get_mut(&object.key).filter(|of| of.uid == uid);
-        let Some(of) = of.map(Arc::make_mut) else {
+        let Some(of) = objects.get_mut(&object.key).filter(|of| of.uid == uid) else {
             return;
         };
         let last = Last {
@@ -361,8 +358,10 @@ impl Objects {
 }
 
 impl Series {
+    /// What is told of.
     fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &OfObject)> {
-        self.objects.iter().map(|(key, of)| (key, &**of))
+        let told = self.objects.iter().filter(|_| !self.stands_by);
+        told.map(|(key, of)| (key, &**of))
     }
 }
 
@@ -380,11 +379,7 @@ impl fmt::Debug for State {
 
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        // A copy: the loop must not wait for ten thousand objects to be written out.
-        let mut series = self.locked().clone();
-        if series.stands_by {
-            series.objects.clear();
-        }
+        let series = self.locked();
         encode_conditions(&mut encoder, &series)?;
         let with_shown = || {
             let objects = series.objects();

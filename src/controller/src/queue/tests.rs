@@ -153,6 +153,30 @@ fn a_failure_waits_longer_each_time_and_a_change_ends_the_wait() {
 }
 
 #[test]
+fn a_wait_is_no_failure_and_not_before_is_no_matter_of_chance() {
+    let mut queue = Queue::default();
+    queue.applied(seen("a", 1), at(0));
+    let backoff = |min_secs| Requeue::Backoff { min_secs };
+    // What it ends in, how much of the wait chance leaves, and when its turn comes.
+    let steps = [
+        (backoff(0), 1.0, 2),
+        (Requeue::SoonUntil(at(999)), 1.0, 4),
+        (Requeue::SoonUntil(at(999)), 1.0, 8),
+        (Requeue::SoonUntil(at(999)), 1.0, 16),
+        (backoff(0), 1.0, 20),
+        (backoff(100), 0.8, 120),
+    ];
+    let mut now = at(0);
+    for (requeue, left, due) in steps {
+        assert!(queue.next(now).is_some());
+        let ended = ended(requeue);
+        queue.finished(&key("a"), "uid-a", ended, now, |wait| wait.mul_f64(left));
+        assert_eq!(queue.next_due(), Some(at(due)), "{requeue:?}");
+        now = at(due);
+    }
+}
+
+#[test]
 fn a_change_goes_first_but_cannot_stop_the_others() {
     let mut queue = Queue::default();
     for n in 0..20 {
@@ -425,6 +449,34 @@ fn what_was_decided_upon_the_watch_is_decided_again_when_it_shows_another_versio
     queue.finished(&key("a"), uid, ended(Requeue::Poll), at(2), |wait| wait);
     queue.applied(shown("a", "3", 0), at(2));
     assert!(queue.next(at(2)).is_none(), "our own write");
+}
+
+#[test]
+fn a_storm_of_labels_is_no_storm_of_reconciles() {
+    let mut queue = Queue::default();
+    let mut starts = Vec::new();
+    for secs in 0..30 {
+        queue.applied(shown("a", &secs.to_string(), 0), at(secs));
+        if let Some(turn) = queue.next(at(secs)) {
+            starts.push(secs);
+            let upon = Ended {
+                upon: Some(Version(secs.to_string())),
+                ..ended(Requeue::Poll)
+            };
+            queue.finished(&turn.key, &turn.uid, upon, at(secs), |wait| wait);
+        }
+    }
+    assert_eq!(starts, [0, 1, 11, 12, 22, 23]);
+}
+
+#[test]
+fn who_stands_by_keeps_an_object_once_however_often_it_changes() {
+    let mut queue = Queue::default();
+    for generation in 0..100 {
+        queue.applied(seen("a", generation), at(generation * 20));
+    }
+    assert_eq!(take(&mut queue, 9_999).as_deref(), Some("a"));
+    assert!(queue.lanes.is_empty());
 }
 
 #[test]

@@ -69,8 +69,10 @@ impl Queue {
                 entry.seen = seen;
                 if asks {
                     entry.failures = 0;
-                    self.changed(&key, begins_to_go, now);
-                } else if was_old || went_back {
+                    self.changed(&key, Lane::Change, begins_to_go, now);
+                } else if was_old {
+                    self.changed(&key, Lane::Background, false, now);
+                } else if went_back {
                     self.wake(&key, Lane::Background, now);
                 }
                 self.show(&key, object, now);
@@ -83,6 +85,7 @@ impl Queue {
                         seen,
                         state: State::Idle,
                         failures: 0,
+                        waits: 0,
                         due: None,
                         memory: Remembered::default(),
                         baseline: None,
@@ -153,8 +156,8 @@ impl Queue {
         Some(watched)
     }
 
-    /// A person changed an object: it is reconciled now, or when the window of changes ends.
-    fn changed(&mut self, key: &ObjectKey, without_delay: bool, now: Timestamp) {
+    /// Somebody changed an object: it is reconciled now, or when the window of changes ends.
+    fn changed(&mut self, key: &ObjectKey, lane: Lane, without_delay: bool, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -166,7 +169,7 @@ impl Queue {
         let newest = entry.changed_at.last().filter(|_| is_storm).copied();
         let Some(newest) = newest else {
             entry.changed_at.push(now);
-            self.wake(key, Lane::Change, now);
+            self.wake(key, lane, now);
             return;
         };
         let at = entry.held_until.unwrap_or(time::after_span(newest, window));

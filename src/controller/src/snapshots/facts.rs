@@ -97,10 +97,11 @@ impl Facts {
         self.told().known.has_room(registries)
     }
 
-    /// Somebody asked for the quota alone.
+    /// Somebody asked for the quota alone. Without an answer the one told last stands.
     pub(super) fn learn_quota(&self, quota: Option<usize>) {
         let mut told = self.told();
         let status = told.known.status.clone();
+        let quota = quota.or(told.known.quota);
         told.learn(InstanceFacts { status, quota });
     }
 

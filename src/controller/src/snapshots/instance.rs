@@ -86,9 +86,10 @@ pub(super) struct State {
     /// Whether SWR refused the order of the newest changes since the last poll.
     order_is_refused: bool,
     pub(super) pace: Pace,
+    /// When the last read of either kind ended.
     ended_at: Option<Instant>,
-    /// How long the last LIST of all took.
-    took: Duration,
+    /// When the last LIST of all ended, and how long it took.
+    listed: Option<(Instant, Duration)>,
     failures: u32,
 }
 
@@ -180,7 +181,7 @@ impl State {
             order_is_refused: false,
             pace,
             ended_at: None,
-            took: Duration::ZERO,
+            listed: None,
             failures: 0,
         }
     }
@@ -216,19 +217,19 @@ impl State {
 
     /// When the next read may begin.
     pub(super) fn next_at(&self, asked: Asked) -> Instant {
-        let now = Instant::now();
-        let Some(ended) = self.ended_at else {
-            return now;
+        let paced = self.pace.next(asked.load, Instant::now());
+        let Some((ended, took)) = self.listed else {
+            return paced;
         };
-        let paced = self.pace.next(asked.load, now);
         match (asked.need, self.recent.reads()) {
             (Need::Changes, Read::Newest) => paced,
             // Without an order to go by, all are listed.
             (Need::Changes, Read::Sweep) | (Need::Whole, _) => {
                 let n = self.inventory.as_ref().map_or(0, |it| it.records().len());
                 let pages = u32::try_from(n.div_ceil(PAGE_LENGTH)).unwrap_or(u32::MAX);
-                // As long as the last one took: all are listed half of the time at most.
-                let rest = self.took.max(SPACING_PER_PAGE * pages.max(1));
+                // As long as the last one took: all are listed half of the time at most. Reads of what changed come
+                // between and put nothing off.
+                let rest = took.max(SPACING_PER_PAGE * pages.max(1));
                 paced.max(ended + rest)
             }
         }
@@ -265,7 +266,7 @@ impl State {
             async { (reader.list(instance).await, timer.elapsed()) },
             it.facts.ask(reader, instance, failing)
         );
-        self.took = took;
+        self.listed = Some((Instant::now(), took));
         // That it does not run says more than why it could not be listed.
         let explained = |failure| it.facts.is_running().err().unwrap_or(failure);
         let observation = observation.map(Arc::new).map_err(explained);
@@ -347,6 +348,32 @@ impl State {
                 Own::Updated(before) => self.recent.wrote(id, Written::Updated(&before), at),
                 Own::Deleted => self.recent.deleted(id),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::Load;
+    use swr_operator_core::failure::Cause;
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_of_what_changed_do_not_put_off_a_list_of_all() {
+        let mut state = State::new(SignedDuration::from_secs(120), Pace::default());
+        let (listed_at, took) = (Instant::now(), Duration::from_secs(10));
+        state.listed = Some((listed_at, took));
+        let asked = Asked {
+            started_after: clock::now(),
+            need: Need::Whole,
+            load: Load::Light,
+            occasion: Occasion::Demand,
+            takes_failure: true,
+        };
+        for _ in 0..9 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            state.ended(&Err(Failure::new(Class::Transient, Cause::TimedOut)));
+            assert_eq!(state.next_at(asked), listed_at + took);
         }
     }
 }

@@ -207,7 +207,7 @@ impl Adoption {
 pub struct Invalid {
     /// Path of the field, as `spec.url`.
     pub field: &'static str,
-    /// What is wrong and what would be right. Never repeats the value.
+    /// What is wrong and what would be right. Repeats a value only where the whole spec does not fit the CRD.
     pub message: String,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize as _;
 
@@ -248,11 +249,19 @@ fn readable_status(value: &serde_json::Value) -> ReplicationRegistryStatus {
     serde_json::from_value(readable).unwrap_or_default()
 }
 
-/// The newest request for a reconcile by annotation.
+/// The newest request for a reconcile by annotation. Two are compared as times, as far as they are some: people write
+/// RFC 3339 or seconds since 1970.
 pub fn requested_at(meta: &ObjectMeta) -> Option<String> {
     let annotations = meta.annotations.as_ref()?;
     let requests = REQUESTED_AT.iter().filter_map(|key| annotations.get(*key));
-    requests.max().cloned()
+    requests
+        .max_by_key(|text| (instant(text), text.as_str()))
+        .cloned()
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    let in_secs = || Timestamp::from_second(text.parse().ok()?).ok();
+    text.parse().ok().or_else(in_secs)
 }
 
 #[cfg(test)]
@@ -273,6 +282,33 @@ mod tests {
             },
             "spec": spec
         })
+    }
+
+    #[test]
+    fn the_newest_request_is_the_latest_time_however_it_is_written() {
+        let newest = |ours: &str, of_flux: &str| {
+            let meta = ObjectMeta {
+                annotations: Some(
+                    [ours, of_flux]
+                        .into_iter()
+                        .zip(REQUESTED_AT)
+                        .map(|(text, name)| (name.to_owned(), text.to_owned()))
+                        .collect(),
+                ),
+                ..ObjectMeta::default()
+            };
+            requested_at(&meta)
+        };
+        for (earlier, later) in [
+            ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
+            ("2026-01-01T00:00:00Z", "1800000000"),
+            ("2026-01-01T12:00:00+08:00", "2026-01-01T05:00:00Z"),
+            ("tomorrow", "2026-01-01T05:00:00Z"),
+            ("a", "b"),
+        ] {
+            assert_eq!(newest(earlier, later).as_deref(), Some(later));
+            assert_eq!(newest(later, earlier).as_deref(), Some(later));
+        }
     }
 
     #[test]

@@ -524,7 +524,6 @@ pub struct Untagging {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Deleting {
     pub(crate) removal: Removal,
-    pub(crate) target: RegistryId,
 }
 
 /// Waits for the finalizer to be off.

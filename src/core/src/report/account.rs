@@ -106,7 +106,7 @@ pub fn account_status(
     now: Timestamp,
 ) -> Option<SwrAccountStatus> {
     let (reason, message) = match say(verdict) {
-        (Reason::Available, _) if usage.deleting && usage.objects > 0 => in_use(usage.objects),
+        (Reason::Available, _) if usage.deleting && usage.objects > 0 => in_use(),
         said => said,
     };
     let message = match usage.misdated {
@@ -210,15 +210,10 @@ pub fn account_told(old: &SwrAccountStatus, new: &SwrAccountStatus) -> Option<Ev
     Some(Event::of_account(reason.event()?, *reason, &ready.message))
 }
 
-fn in_use(objects: usize) -> (Reason, String) {
-    let who = match objects {
-        1 => "1 object still names it and is".to_owned(),
-        n => format!("{n} objects still name it and are"),
-    };
-    let message = format!(
-        "the account is being deleted: {who} served until gone or moved to another account"
-    );
-    (Reason::InUse, message)
+/// Without their number, which changes with each of them that goes; the status has it beside this.
+fn in_use() -> (Reason, String) {
+    const MESSAGE: &str = "the account is being deleted: objects still name it, and are served until gone or moved to another account";
+    (Reason::InUse, MESSAGE.to_owned())
 }
 
 fn say(verdict: &AccountVerdict) -> (Reason, String) {
@@ -458,7 +453,7 @@ mod tests {
             (
                 ConditionStatus::True,
                 "InUse",
-                "the account is being deleted: 3 objects still name it and are served until gone or moved to another account"
+                "the account is being deleted: objects still name it, and are served until gone or moved to another account"
             )
         );
         let told = account_told(&available, &in_use).expect("an event");

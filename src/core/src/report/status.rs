@@ -324,9 +324,8 @@ fn judge(
         Verdict::Gone
         | Verdict::Released { .. }
         | Verdict::KubernetesUnavailable
-        | Verdict::KubernetesRefuses => None,
-        // Only the note of an intent that is not needed any more may have to go.
-        Verdict::Stale => None,
+        | Verdict::KubernetesRefuses
+        | Verdict::Stale => None,
         // For seconds, and a status costs a write.
         Verdict::DeletionAwaited => None,
         Verdict::Panicked => say(
@@ -485,12 +484,16 @@ fn judge(
     }
 }
 
+/// What was known stands, until the spec is edited: nobody compares the new one.
 fn suspended(object: &Object) -> Judgement {
+    let was_suspended = object.ready_reason() == Some(Reason::Suspended.as_str());
+    let is_edited = was_suspended && object.generation != object.status.observed_generation;
     let previous = object
         .status
         .conditions
         .iter()
-        .find(|condition| condition.type_ == "Ready");
+        .find(|condition| condition.type_ == "Ready")
+        .filter(|_| !is_edited);
     Judgement {
         ready: previous.map_or(ConditionStatus::Unknown, |previous| previous.status),
         synced: ConditionStatus::Unknown,

@@ -124,10 +124,7 @@ pub(super) fn shown(
             // Asked here, too: a registry whose id was lost is found only by now.
             Standing::Ours(target) => match cleared(work) {
                 Ok(not_after) => ask(Effect::Delete {
-                    then: Deleting {
-                        target: id,
-                        removal,
-                    },
+                    then: Deleting { removal },
                     target,
                     not_after,
                 }),
@@ -167,7 +164,7 @@ fn unbelieved(work: &Work, id: RegistryId, now: Timestamp) -> Option<Timestamp> 
 impl Deleting {
     /// Takes the outcome.
     pub fn resume(self, answer: Result<(), Failure>, now: Timestamp) -> Next {
-        let Deleting { removal, .. } = self;
+        let Deleting { removal } = self;
         match answer {
             Ok(()) => list(removal, now),
             Err(failure) if failure.class == Class::NotFound => list(removal, now),

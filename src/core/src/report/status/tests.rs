@@ -409,6 +409,21 @@ fn a_suspended_object_keeps_what_was_known_of_it() {
 }
 
 #[test]
+fn nothing_is_known_of_a_spec_that_is_edited_while_it_is_suspended() {
+    let suspended = summary(ready_object(), Verdict::Suspended);
+    let mut status = status(&suspended, &WINDOWS, at(1_500)).expect("a status");
+    status.observed_generation -= 1;
+    check(
+        object(|value| value["status"] = serde_json::to_value(&status).expect("status")),
+        Verdict::Suspended,
+        expect![[r#"
+        Ready       Unknown Suspended @2000: spec.suspend is true: SWR is neither read nor written
+        Synced      Unknown Suspended @1500: spec.suspend is true: SWR is neither read nor written
+    "#]],
+    );
+}
+
+#[test]
 fn a_deletion_that_cannot_go_on_names_the_way_out() {
     let verdict = |cause| {
         Verdict::CannotDelete(Blocker::Swr {
