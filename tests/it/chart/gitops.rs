@@ -40,6 +40,14 @@ fn argo_cd_installs_the_published_chart_in_place_of_the_manifests() {
     let application = application.expect("the operator's Application");
     let source = application["spec"]["source"].take();
     application["spec"]["source"] = operator["spec"]["source"].clone();
+    // The manifests bring their namespace, the chart brings none.
+    let policy = application["spec"]["syncPolicy"].as_object_mut();
+    let policy = policy.expect("a policy");
+    let metadata = policy.remove("managedNamespaceMetadata");
+    let label = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    assert_eq!(metadata, Some(json!({"labels": label})));
+    let options = policy["syncOptions"].as_array_mut().expect("options");
+    assert_eq!(options.pop(), Some(json!("CreateNamespace=true")));
     assert_eq!(by_chart, by_manifests);
 
     let values = source["helm"]["valuesObject"].clone();

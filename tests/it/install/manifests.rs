@@ -333,9 +333,13 @@ fn kinds(folder: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_tenant_holds_registries_and_nothing_that_grants() {
-    for way in ["argocd", "flux"] {
+    let for_flux = ["Namespace", "RoleBinding", "ServiceAccount", "SwrAccount"];
+    for (way, of_accounts) in [
+        ("argocd", &["Namespace", "SwrAccount"][..]),
+        ("flux", &for_flux[..]),
+    ] {
         let kinds = ["accounts", "registries"].map(|part| kinds(&format!("deploy/{way}/{part}")));
-        let wanted = [&["Namespace", "SwrAccount"][..], &["ReplicationRegistry"]];
+        let wanted = [of_accounts, &["ReplicationRegistry"]];
         let wanted: [BTreeSet<String>; 2] =
             wanted.map(|kinds| kinds.iter().map(|&kind| kind.to_owned()).collect());
         assert_eq!(kinds, wanted);
@@ -367,6 +371,40 @@ fn a_tenant_holds_registries_and_nothing_that_grants() {
         let wanted = json!({"group": group, "kind": object["kind"]});
         let permitted = spec["namespaceResourceWhitelist"].as_array();
         assert!(permitted.expect("kinds").contains(&wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn flux_writes_what_a_tenant_commits_with_rights_in_its_namespace_alone() {
+    let accounts = built("deploy/flux/accounts");
+    let tenant = of_kind(&accounts, "ServiceAccount")[0];
+    let binding = of_kind(&accounts, "RoleBinding")[0];
+    let subject = json!({
+        "kind": "ServiceAccount", "name": name(tenant), "namespace": namespace(tenant),
+    });
+    assert_eq!(binding["subjects"], json!([subject]));
+    assert_eq!(binding["roleRef"]["name"], "edit");
+    for object in built("deploy/flux/registries") {
+        assert_eq!(namespace(&object), namespace(binding));
+    }
+    for shipped in [
+        built("deploy/flux"),
+        built("deploy/flux/helm"),
+        objects(&read("deploy/secrets/sops/flux.yaml")),
+    ] {
+        let mut n_tenants = 0;
+        for its in of_kind(&shipped, "Kustomization") {
+            let is_tenants = name(its).ends_with("-registries");
+            let wanted = match is_tenants {
+                true => json!(name(tenant)),
+                false => Value::Null,
+            };
+            assert_eq!(its["spec"]["serviceAccountName"], wanted, "{}", name(its));
+            // Flux looks for it in the namespace of the Kustomization.
+            assert_eq!(namespace(its), namespace(tenant));
+            n_tenants += usize::from(is_tenants);
+        }
+        assert_eq!(n_tenants, 1);
     }
 }
 
