@@ -50,6 +50,42 @@ const ROLES: [(&str, bool, bool); 5] = [
 ];
 
 #[test]
+fn accounts_are_read_and_not_written_by_the_role_that_ships_for_it() {
+    let cluster = Cluster::shared();
+    let role = "swr-operator-account-view";
+    let binding = json!({
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "account-reader"}],
+    });
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    cluster.create(path, &binding).expect("a binding");
+    let may = |verb: &str, resource: &str| {
+        let args = ["auth", "can-i", verb, resource, "--as=account-reader"];
+        let output = kubectl(cluster.plane, &args, None);
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    let accounts = "swraccounts.swr.huaweicloud.com";
+    harness::eventually_blocking(crate::cloud::PATIENCE, "the role in force", || {
+        match may("list", accounts) {
+            true => Ok(()),
+            false => Err("may not list"),
+        }
+    });
+    for (verb, resource, wanted) in [
+        ("get", accounts, true),
+        ("watch", accounts, true),
+        ("create", accounts, false),
+        ("patch", accounts, false),
+        ("delete", accounts, false),
+        ("get", "replicationregistries.swr.huaweicloud.com", false),
+        ("get", "secrets", false),
+    ] {
+        assert_eq!(may(verb, resource), wanted, "{verb} {resource}");
+    }
+}
+
+#[test]
 fn nobody_with_a_role_for_people_writes_a_status_or_an_account() {
     let plane = Cluster::shared().plane;
     let cluster = Cluster::shared();

@@ -292,6 +292,8 @@ fn contradictions_are_refused_with_a_sentence() {
         "leaderElection.enabled=true,leaderElection.leaseDuration=11m",
         "leaderElection.enabled=true,leaderElection.retryPeriod=16s",
         "cloud.proxy.noProxy=example.com",
+        "extraArgs={--kubeconfig=/config,--log-level=debug}",
+        "readOnly=true,extraArgs={--read-only}",
         "networkPolicy.enabled=true,cloud.proxy.url=http://proxy.example.com:3128",
         "networkPolicy.enabled=true,cloud.proxy.url=http://[2001:db8::1]",
         "networkPolicy.enabled=true,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=https://p:8443/",
@@ -323,6 +325,7 @@ fn contradictions_are_refused_with_a_sentence() {
         "metrics.enabled=false,metrics.port=8081",
         "cloud.proxy.noProxy=a,extraEnv[0].name=SWR_OPERATOR_PROXY,extraEnv[0].value=http://p:1",
         "metrics.service.port=8081",
+        "extraArgs={--read-only,--oidc-token-file,/token}",
         "networkPolicy.enabled=true,cloud.proxy.url=https://p",
         "networkPolicy.enabled=true,cloud.swrEndpoints.r=https://swr.example.com/path:1",
         // A proxy that is not known here, and serves what is https.
@@ -449,9 +452,9 @@ fn the_permissions_are_those_of_deploy_base() {
             .filter(|object| kind(object) == "ClusterRole" && name(object) != "swr-operator");
         roles
             .map(|role| {
-                let labels = role["metadata"]["labels"].as_object().expect("labels");
+                let labels = role["metadata"]["labels"].as_object();
+                let labels = labels.into_iter().flatten().map(|(label, _)| label);
                 let aggregating: Vec<&String> = labels
-                    .keys()
                     .filter(|label| label.starts_with("rbac.authorization.k8s.io/"))
                     .collect();
                 json!([name(role), aggregating, role["rules"]])
@@ -623,6 +626,20 @@ fn notes_and_alerts_name_what_there_is() {
             "{notes}"
         );
     }
+    // What is left out says so: a dry run by the client knows no kinds of others.
+    for (value, kind) in [
+        ("metrics.serviceMonitor", "ServiceMonitor"),
+        ("metrics.podMonitor", "PodMonitor"),
+        ("prometheusRule", "PrometheusRule"),
+    ] {
+        let notes = notes(&format!("{value}.enabled=true"));
+        let sentence = format!(
+            "\n{value} is enabled but left out, because the cluster does not know the kind {kind}."
+        );
+        assert_eq!(notes.matches("left out").count(), 1, "{notes}");
+        assert!(notes.contains(&sentence), "{notes}");
+    }
+    assert!(!notes("readOnly=false").contains("left out"));
     let set = "prometheusRule.enabled=true,nameOverride=replication";
     let objects = rendered(&[&MONITORING[..], &["--set", set]].concat());
     let labels = &only(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
