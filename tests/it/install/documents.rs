@@ -99,6 +99,7 @@ fn the_documents_are_followed_from_the_installation_to_the_last_command() {
             "## See first, write later",
             "## Take over a registry",
             "## Delete, keep, protect",
+            "## Many deletions at once",
             "## Rotate a credential",
             "## Incidents",
             "## Alerts",
