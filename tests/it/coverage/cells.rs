@@ -120,9 +120,9 @@ pub(super) const CELLS: &[Cell] = &[
     cell(
         "header X-Auth-Token",
         &ALL,
-        Not,
-        "requests are signed; an account cannot be given a password, agency or token yet",
-        "",
+        Sends,
+        "in place of a signature, if the account has `passwordSecretRef`, `tokenSecretRef` or `oidc.identityProviderId`",
+        "every_source_of_a_credential_lives_through_expiry_and_revocation",
     ),
     cell(
         "header Authorization",
@@ -406,7 +406,7 @@ pub(super) const CELLS: &[Cell] = &[
         "body updated_at",
         &[List],
         Reads,
-        "as text of any format, into `status.observed.updatedAt`; a change of it means nothing",
+        "as text of any format, into `status.observed.updatedAt`; after a change that nothing else explains everything is sent again",
         STATUS,
     ),
     cell(
