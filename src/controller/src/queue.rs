@@ -281,9 +281,9 @@ impl Queue {
             let wait = jitter(Duration::from_secs(secs.unsigned_abs()));
             time::after_wait(now, wait)
         };
-        entry.waits = match ended.requeue {
-            Requeue::SoonUntil(_) => entry.waits.saturating_add(1),
-            _ => 0,
+        entry.waits = match matches!(ended.requeue, Requeue::SoonUntil(_)) {
+            true => entry.waits.saturating_add(1),
+            false => 0,
         };
         let mut not_before = None;
         let due = match ended.requeue {

@@ -147,14 +147,20 @@ struct DnsConfIn {
 }
 
 /// Without the field an answer is no list; with null in it, it is an empty one.
-#[derive(Deserialize, Default)]
-#[serde(untagged)]
+#[derive(Default)]
 enum Registries {
     These(Vec<RegistryIn>),
-    Null(()),
+    Null,
     #[default]
-    #[serde(skip)]
     Absent,
+}
+
+/// Not by serde's `untagged`, which copies all that it reads before it tries, secrets among it.
+impl<'de> Deserialize<'de> for Registries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Option::deserialize(deserializer)?;
+        Ok(given.map_or(Registries::Null, Registries::These))
+    }
 }
 
 #[derive(Deserialize)]
@@ -218,8 +224,8 @@ pub(super) fn decode_page(body: &[u8], sealer: &Sealer) -> Result<Page, Malforme
     let registries = match (page.registries, page.total) {
         (Registries::These(registries), _) => registries,
         // Go writes an empty list as null.
-        (Registries::Null(()), None | Some(0)) | (Registries::Absent, Some(0)) => Vec::new(),
-        (Registries::Null(()), Some(_)) | (Registries::Absent, _) => return Err(Malformed),
+        (Registries::Null, None | Some(0)) | (Registries::Absent, Some(0)) => Vec::new(),
+        (Registries::Null, Some(_)) | (Registries::Absent, _) => return Err(Malformed),
     };
     let mut texts = Texts::default();
     let records = registries

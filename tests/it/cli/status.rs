@@ -106,7 +106,17 @@ fn one_screen_says_where_an_object_stands_and_what_to_do() {
         runs.push(("of one that is not there", at(&["absent"])));
         runs.push(("as YAML", at(&["stuck", "-q", "-o", "yaml"])));
 
-        // SWR holds something else now, and an escape sequence at that.
+        // Without a key, and when SWR does not answer, the rest is shown.
+        site.cloud.fault(&json!({
+            "match": {"operation": "ShowInstanceRegistry"}, "kind": "status", "status": 500,
+        }));
+        runs.push(("where SWR fails", at(&["it", "-q"])));
+        site.cloud.clear_faults();
+        site.delete_account_secret();
+        runs.push(("without a key", at(&["it", "-q"])));
+        site.put_account_secret(&site.keys);
+
+        // SWR holds something else now, and an escape sequence at that. Last, because the operator corrects it.
         let id = registry_id(&site.object("it"));
         let text = json!("\u{1b}[31mred");
         site.cloud.console_edit(instance, id, "/description", text);
@@ -119,15 +129,6 @@ fn one_screen_says_where_an_object_stands_and_what_to_do() {
         );
         assert!(!edited.stdout.contains('\u{1b}'), "{}", edited.shown());
 
-        // Without a key, and when SWR does not answer, the rest is shown.
-        site.cloud.fault(&json!({
-            "match": {"operation": "ShowInstanceRegistry"}, "kind": "status", "status": 500,
-        }));
-        runs.push(("where SWR fails", at(&["it", "-q"])));
-        site.cloud.clear_faults();
-        site.delete_account_secret();
-        runs.push(("without a key", at(&["it", "-q"])));
-        site.put_account_secret(&site.keys);
         let codes: Vec<_> = runs.iter().map(|(_, ran)| ran.code).collect();
         let runs = runs
             .into_iter()

@@ -249,13 +249,16 @@ fn readable_status(value: &serde_json::Value) -> ReplicationRegistryStatus {
     serde_json::from_value(readable).unwrap_or_default()
 }
 
-/// The newest request for a reconcile by annotation. Two are compared as times, as far as they are some: people write
-/// RFC 3339 or seconds since 1970.
+/// The newest request for a reconcile by annotation. Two are compared as times: people write RFC 3339 or seconds since
+/// 1970. Any other text goes before a time, because nobody can say that it is older.
 pub fn requested_at(meta: &ObjectMeta) -> Option<String> {
     let annotations = meta.annotations.as_ref()?;
     let requests = REQUESTED_AT.iter().filter_map(|key| annotations.get(*key));
     requests
-        .max_by_key(|text| (instant(text), text.as_str()))
+        .max_by_key(|text| {
+            let at = instant(text);
+            (at.is_none(), at, text.as_str())
+        })
         .cloned()
 }
 
@@ -303,7 +306,7 @@ mod tests {
             ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
             ("2026-01-01T00:00:00Z", "1800000000"),
             ("2026-01-01T12:00:00+08:00", "2026-01-01T05:00:00Z"),
-            ("tomorrow", "2026-01-01T05:00:00Z"),
+            ("2026-01-01T05:00:00Z", "whatever"),
             ("a", "b"),
         ] {
             assert_eq!(newest(earlier, later).as_deref(), Some(later));

@@ -25,13 +25,9 @@ pub(super) struct Issued {
 pub(super) struct Malformed;
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum KeyAnswer {
-    Wrapped {
-        #[serde(alias = "credentials")]
-        credential: KeyIn,
-    },
-    Flat(KeyIn),
+struct WrappedKey {
+    #[serde(alias = "credentials")]
+    credential: KeyIn,
 }
 
 #[derive(Deserialize)]
@@ -53,9 +49,11 @@ pub(super) fn access_key(
     now: Timestamp,
     asked_secs: i64,
 ) -> Result<Issued, Malformed> {
-    let key = match serde_json::from_slice(body).map_err(|_| Malformed)? {
-        KeyAnswer::Wrapped { credential } | KeyAnswer::Flat(credential) => credential,
-    };
+    // Wrapped or not, by one look after the other: serde's `untagged` would copy the secrets before it tries.
+    let key: KeyIn = serde_json::from_slice(body)
+        .map(|WrappedKey { credential }| credential)
+        .or_else(|_| serde_json::from_slice(body))
+        .map_err(|_| Malformed)?;
     let secret_key = Sensitive::new(key.secret_access_key);
     let security_token = Sensitive::new(key.security_token);
     if key.access_key_id.is_empty()
