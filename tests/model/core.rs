@@ -581,6 +581,7 @@ impl Core {
                 target,
                 write,
                 then,
+                ..
             } => self.put(then.work().owner(), write, target.record(), NEVER),
             Effect::Adopt {
                 intent,
@@ -595,6 +596,7 @@ impl Core {
                 target,
                 write,
                 then,
+                ..
             } => self.put(then.work().owner(), write, target.record(), NEVER),
             Effect::Delete { target, then, .. } => Request::Cloud {
                 write: CloudWrite::Delete {

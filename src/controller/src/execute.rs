@@ -135,10 +135,11 @@ impl<'a> Executor<'a> {
             Effect::Update {
                 target,
                 write,
+                not_after,
                 then,
             } => {
                 let work = then.work();
-                let answer = self.put(work, target.record(), &write, self.freshness());
+                let answer = self.put(work, target.record(), &write, not_after);
                 let answer = answer.await;
                 if answer.is_ok() {
                     self.publish(
@@ -166,10 +167,11 @@ impl<'a> Executor<'a> {
             Effect::Untag {
                 target,
                 write,
+                not_after,
                 then,
             } => {
                 let work = then.work();
-                let answer = self.put(work, target.record(), &write, self.freshness());
+                let answer = self.put(work, target.record(), &write, not_after);
                 let answer = answer.await;
                 then.resume(answer, clock::now())
             }
@@ -183,8 +185,6 @@ impl<'a> Executor<'a> {
                 self.begin_writing();
                 let answer = match self.account() {
                     Ok(account) => {
-                        let fresh = self.freshness();
-                        let not_after = not_after.map_or(fresh, |at| at.min(fresh));
                         let writer = account.client.writer(self.not_after(not_after));
                         let instance = &work.scope().instance;
                         writer.delete(instance, target.id(), &audit).await
@@ -329,12 +329,6 @@ impl<'a> Executor<'a> {
     fn begin_writing(&mut self) {
         let fence = &self.context.fence;
         self.writing.get_or_insert_with(|| fence.begin_writing());
-    }
-
-    /// Until when what was just seen may be acted upon.
-    fn freshness(&self) -> Timestamp {
-        let write_secs = self.context.windows.write_secs.unsigned_abs();
-        clock::after(Duration::from_secs(write_secs))
     }
 
     fn account(&self) -> Result<&Arc<Usable>, Failure> {

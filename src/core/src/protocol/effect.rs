@@ -35,8 +35,8 @@ pub enum Effect {
         /// Takes the object, or `None` if there is none of this name.
         then: ReadingObject,
     },
-    /// Quorum GET of the object before a write to SWR that was decided upon what the watch showed
-    /// (rule 1).
+    /// Quorum GET of the object just before a write to SWR that was decided upon what the watch
+    /// showed, or upon a read of some time ago (rule 1).
     ConfirmObject {
         /// Takes the object, or `None` if there is none of this name.
         then: ConfirmingObject,
@@ -118,6 +118,8 @@ pub enum Effect {
         target: Owned,
         /// What is written.
         write: RegistryWrite,
+        /// The request is not sent after this.
+        not_after: Timestamp,
         /// Takes the outcome.
         then: Updating,
     },
@@ -138,6 +140,8 @@ pub enum Effect {
         target: Owned,
         /// What is written.
         write: RegistryWrite,
+        /// The request is not sent after this.
+        not_after: Timestamp,
         /// Takes the outcome.
         then: Untagging,
     },
@@ -146,7 +150,7 @@ pub enum Effect {
         /// Which one.
         target: Owned,
         /// The request is not sent after this.
-        not_after: Option<Timestamp>,
+        not_after: Timestamp,
         /// Takes the outcome.
         then: Deleting,
     },
@@ -215,10 +219,11 @@ pub struct ReadingObject {
     pub(crate) reconcile: Reconcile,
 }
 
-/// Waits for the proof that the object is as it was decided upon, to show this registry and write it.
+/// Waits for the proof that the object is as it was decided upon, to write the registry that was just shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConfirmingObject {
-    pub(crate) id: RegistryId,
+    pub(crate) record: Record,
+    pub(crate) shown_at: Timestamp,
     pub(crate) then: Showing,
 }
 
@@ -372,6 +377,14 @@ impl Showing {
     /// Whether the record may be one that a page of a list showed a moment ago (rule 9).
     pub fn takes_page(&self) -> bool {
         matches!(self, Showing::BeforeUpdate(..))
+    }
+
+    /// Whether a write that no intent permits may follow, so that the object must be proven (rule 1).
+    pub(crate) fn needs_proof(&self) -> bool {
+        match self {
+            Showing::BeforeUpdate(..) | Showing::BeforeDelete(..) | Showing::BeforeUntag(_) => true,
+            Showing::Missing(_) | Showing::BeforeAdoption(..) => false,
+        }
     }
 
     pub(crate) fn work_mut(&mut self) -> &mut Work {

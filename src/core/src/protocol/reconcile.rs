@@ -220,6 +220,13 @@ impl Work {
             .is_some_and(|at| now <= after(at, PROOF_SECS))
     }
 
+    /// Until when a write may be sent that follows from a record shown at this time: then neither that nor
+    /// the proof is older than a write may take (rules 1 and 9).
+    pub(crate) fn send_by(&self, shown_at: Timestamp) -> Timestamp {
+        let oldest = self.proven_at.map_or(shown_at, |at| at.min(shown_at));
+        after(oldest, self.reconcile.windows.write_secs)
+    }
+
     /// The object at its newest known version.
     pub fn object(&self) -> &Object {
         &self.object

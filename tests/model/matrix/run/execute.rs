@@ -175,18 +175,19 @@ impl Run {
             } => {
                 let what = What::Post(body(&write.registry, *secret));
                 let object = then.work().object().clone();
-                let not_after = Some(intent.not_after());
+                let not_after = intent.not_after();
                 let answer = self.send(Point::Create, &object, what, not_after)?;
                 then.resume(answer, self.clock())
             }
             Effect::Update {
                 target,
                 write,
+                not_after,
                 then,
             } => {
                 let object = then.work().object().clone();
                 let what = put(target.record(), &write, then.work().owner(), *secret);
-                let answer = self.send(Point::Update, &object, what, None)?;
+                let answer = self.send(Point::Update, &object, what, not_after)?;
                 then.resume(answer.map(|_| ()), self.clock())
             }
             Effect::Adopt {
@@ -197,27 +198,32 @@ impl Run {
             } => {
                 let object = then.work().object().clone();
                 let what = put(target.record(), &write, then.work().owner(), *secret);
-                let not_after = Some(intent.not_after());
+                let not_after = intent.not_after();
                 let answer = self.send(Point::Adopt, &object, what, not_after)?;
                 then.resume(answer.map(|_| ()), self.clock())
             }
             Effect::Untag {
                 target,
                 write,
+                not_after,
                 then,
             } => {
                 let object = then.work().object().clone();
                 let what = put(target.record(), &write, then.work().owner(), *secret);
-                let answer = self.send(Point::Untag, &object, what, None)?;
+                let answer = self.send(Point::Untag, &object, what, not_after)?;
                 then.resume(answer.map(|_| ()), self.clock())
             }
-            Effect::Delete { target, then, .. } => {
+            Effect::Delete {
+                target,
+                not_after,
+                then,
+            } => {
                 let object = then.work().object().clone();
                 let what = What::Delete {
                     id: target.id().0,
                     expects: then.work().owner().tag().to_owned(),
                 };
-                let answer = self.send(Point::Delete, &object, what, None)?;
+                let answer = self.send(Point::Delete, &object, what, not_after)?;
                 then.resume(answer.map(|_| ()), self.clock())
             }
         })
@@ -316,17 +322,16 @@ impl Run {
         point: Point,
         object: &Object,
         what: What,
-        not_after: Option<Timestamp>,
+        not_after: Timestamp,
     ) -> Result<Result<Option<RegistryId>, Failure>, Crashed> {
         let fault = self.point(point, &object.key.name)?;
         let has_window = self.lie != Lie::NothingToSettle;
-        let is_late = has_window && not_after.is_some_and(|at| self.clock() > at);
+        let is_late = has_window && self.clock() > not_after;
         if is_late && self.lie != Lie::SendsTooLate {
             return Ok(Err(Failure::new(Class::Transient, Cause::TooLate)));
         }
         if is_late {
-            self.wrong
-                .push("a write is sent after the time of its intent".to_owned());
+            self.wrong.push("a write is sent after its time".to_owned());
         }
         let is_sent = fault != Some(Fault::NotConnected);
         if is_sent {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finish, finished, kube_verdict, settled, show_before_write};
+use super::{ask, finish, finished, kube_verdict, settled, show};
 use crate::api::registry::CreateIntent;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
@@ -118,10 +118,7 @@ impl RecordingIntent {
                 },
                 then: Creating { keep },
             }),
-            Intended::Adopt { id, tag } => ask(Effect::Show {
-                id,
-                then: Showing::BeforeAdoption(keep, intent, tag),
-            }),
+            Intended::Adopt { id, tag } => show(id, Showing::BeforeAdoption(keep, intent, tag)),
         }
     }
 }
@@ -187,10 +184,8 @@ impl RecordingId {
                 started_after: now,
                 then: Listing::CreatedNoted(keep, wrote, id),
             }),
-            AfterId::Delete(removal) => {
-                show_before_write(id, Showing::BeforeDelete(removal, id), now)
-            }
-            AfterId::Untag(keep) => show_before_write(id, Showing::BeforeUntag(keep), now),
+            AfterId::Delete(removal) => show(id, Showing::BeforeDelete(removal, id)),
+            AfterId::Untag(keep) => show(id, Showing::BeforeUntag(keep)),
         }
     }
 }

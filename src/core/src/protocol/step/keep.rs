@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::equal::{in_sync, is_moved};
 use super::intent::intend;
 use super::written::sent_facts;
-use super::{adopt, ask, failed, finished, gap, update};
+use super::{adopt, ask, failed, finished, gap, show, update};
 use crate::diff::diff;
 use crate::effect::{
     AddingFinalizer, AfterFinalizer, Effect, Intended, Listing, Next, ShowAnswer, Showing,
@@ -101,10 +101,7 @@ pub(super) fn decide(mut keep: Keep, inventory: &Inventory, now: Timestamp) -> N
             if inventory.get(id).is_none() {
                 keep.digest = Some(Digest::NONE);
             }
-            ask(Effect::Show {
-                id,
-                then: Showing::Missing(keep),
-            })
+            show(id, Showing::Missing(keep))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! nine rules of the protocol live here and nowhere else (ARCHITECTURE.md, "The nine rules").
 //! Awaits nothing, reads no clock and no secret: time comes in with each answer.
 
+mod account;
 mod adopt;
 mod equal;
 mod intent;
@@ -14,16 +15,14 @@ pub(super) use written::sent_facts;
 
 use jiff::Timestamp;
 
-use crate::answer::{Account, AccountProblem, KubeFailure, SecretProblem};
-use crate::api::registry::Binding;
-use crate::desired::{Desired, RegistryId};
+use crate::answer::{KubeFailure, SecretProblem};
+use crate::desired::RegistryId;
 use crate::effect::{
-    AccountAnswer, AddingFinalizer, AfterFinalizer, AfterId, ConfirmingObject, Effect, Goal,
-    ListAnswer, Listing, Next, ObjectAnswer, ObjectWritten, ReadingAccount, ReadingObject,
-    ReadingSecret, RecordingId, SecretAnswer, ShowAnswer, Showing,
+    AddingFinalizer, AfterFinalizer, AfterId, ConfirmingObject, Effect, Goal, ListAnswer, Listing,
+    Next, ObjectAnswer, ObjectWritten, ReadingAccount, ReadingObject, ReadingSecret, RecordingId,
+    SecretAnswer, ShowAnswer, Showing,
 };
 use crate::failure::{Cause, Class, Failure};
-use crate::grant::{self, Denied};
 use crate::object::Object;
 use crate::reconcile::{Keep, Reconcile, Removed, Watched, Work};
 use crate::status::with_id;
@@ -77,6 +76,10 @@ fn ask(effect: Effect) -> Next {
     Next::Do(Box::new(effect))
 }
 
+fn show(id: RegistryId, then: Showing) -> Next {
+    ask(Effect::Show { id, then })
+}
+
 fn finish(work: &Work, verdict: Verdict) -> Next {
     Next::Finished(Box::new(Summary::new(work, verdict)))
 }
@@ -127,116 +130,23 @@ impl ReadingObject {
 impl ConfirmingObject {
     /// Takes the object, or `None` if there is none of this name.
     pub fn resume(self, answer: ObjectAnswer, now: Timestamp) -> Next {
-        let ConfirmingObject { id, mut then } = self;
+        let ConfirmingObject {
+            record,
+            shown_at,
+            mut then,
+        } = self;
         let work = then.work_mut();
         match answer {
             Ok(Some(object)) if object.is_as(&work.object) => {
                 work.object = object;
                 work.proven_at = Some(now);
-                ask(Effect::Show { id, then })
+                then.decide(Ok(record), shown_at, now)
             }
             // Rule 1: it is another than the one decided upon.
             Ok(Some(_) | None) => finish(work, Verdict::Stale),
             Err(failure) => finish(work, kube_verdict(failure)),
         }
     }
-}
-
-/// Shows a registry that is to be written next, once the object is proven (rule 1).
-fn show_before_write(id: RegistryId, then: Showing, now: Timestamp) -> Next {
-    if then.work().is_proven(now) {
-        ask(Effect::Show { id, then })
-    } else {
-        ask(Effect::ConfirmObject {
-            then: ConfirmingObject { id, then },
-        })
-    }
-}
-
-impl ReadingAccount {
-    /// Takes the account, or what is wrong with it.
-    pub fn resume(self, answer: AccountAnswer, now: Timestamp) -> Next {
-        let ReadingAccount { work, goal } = self;
-        let account = match answer {
-            Ok(account) => account,
-            Err(problem) => return without_account(work, &goal, problem, now),
-        };
-        if let Some(was) = moved(&work.object, &account) {
-            return match goal {
-                Goal::Keep(_) | Goal::Remove => finish(&work, Verdict::BindingChanged(was)),
-                Goal::Orphan(_) => remove::orphan(work, Removed::StillTagged, now),
-            };
-        }
-        match goal {
-            Goal::Keep(desired) => {
-                let granted = grant(&work, &account, &desired);
-                match granted {
-                    Err(denied) => finish(&work, Verdict::NotGranted(denied)),
-                    Ok(()) => ask(Effect::ReadSecret {
-                        secret: desired.secret.clone(),
-                        then: ReadingSecret {
-                            work,
-                            account,
-                            desired,
-                            orphan: false,
-                        },
-                    }),
-                }
-            }
-            // What was created under a grant may always be removed, or it would stay for ever.
-            Goal::Remove => remove::observe(work, now),
-            // The PUT that takes the tag off sends the whole spec, so it needs a grant like any.
-            Goal::Orphan(desired) if !is_granted(&work, &account, &desired) => {
-                remove::orphan(work, Removed::StillTagged, now)
-            }
-            Goal::Orphan(desired) => ask(Effect::ReadSecret {
-                secret: desired.secret.clone(),
-                then: ReadingSecret {
-                    work,
-                    account,
-                    desired,
-                    orphan: true,
-                },
-            }),
-        }
-    }
-}
-
-fn without_account(work: Work, goal: &Goal, problem: AccountProblem, now: Timestamp) -> Next {
-    match goal {
-        Goal::Keep(_) => finish(&work, Verdict::NoAccount(problem)),
-        Goal::Remove => finish(&work, Verdict::CannotDelete(Blocker::Account(problem))),
-        Goal::Orphan(_) => match problem {
-            // Nobody can wait for an account that is gone.
-            AccountProblem::NotFound | AccountProblem::NotServed => {
-                remove::orphan(work, Removed::StillTagged, now)
-            }
-            AccountProblem::NotReady | AccountProblem::NotUnderstood => {
-                remove::orphan_later(work, Blocker::Account(problem), now)
-            }
-        },
-    }
-}
-
-fn is_granted(work: &Work, account: &Account, desired: &Desired) -> bool {
-    grant(work, account, desired).is_ok()
-}
-
-fn grant(work: &Work, account: &Account, desired: &Desired) -> Result<(), Denied> {
-    let object = &work.object;
-    let namespace = (&*object.key.namespace, &account.namespace_labels);
-    let instance = &object.scope.instance;
-    grant::check(&account.grants, namespace, instance, &desired.registry)
-}
-
-/// The remote identity under which the registry was created, if the account leads elsewhere.
-fn moved(object: &Object, account: &Account) -> Option<Binding> {
-    let holds_something = object.known_id().is_some() || object.status.create_intent.is_some();
-    let was = object.status.binding.as_ref().filter(|_| holds_something)?;
-    let same = was.project_id == account.project.as_str()
-        && was.region == account.region.as_str()
-        && was.instance_id == object.scope.instance.as_str();
-    (!same).then(|| was.clone())
 }
 
 impl ReadingSecret {
@@ -260,7 +170,7 @@ impl ReadingSecret {
                     known_is_gone: false,
                 };
                 if orphan {
-                    remove::untag(keep, now)
+                    remove::untag(keep)
                 } else {
                     keep::observe(keep)
                 }
@@ -346,6 +256,23 @@ impl Listing {
 impl Showing {
     /// Takes the record.
     pub fn resume(self, answer: ShowAnswer, now: Timestamp) -> Next {
+        match answer {
+            // Rule 1: asked only now, because the SHOW may have waited for the rate limit.
+            Ok(record) if self.needs_proof() && !self.work().is_proven(now) => {
+                ask(Effect::ConfirmObject {
+                    then: ConfirmingObject {
+                        record,
+                        shown_at: now,
+                        then: self,
+                    },
+                })
+            }
+            answer => self.decide(answer, now, now),
+        }
+    }
+
+    fn decide(self, answer: ShowAnswer, shown_at: Timestamp, now: Timestamp) -> Next {
+        let send_by = self.work().send_by(shown_at);
         match self {
             Showing::Missing(keep) => keep::shown_missing(keep, answer, now),
             Showing::BeforeUpdate(keep, why) => match answer {
@@ -353,13 +280,13 @@ impl Showing {
                 Err(failure) if failure.class == Class::NotFound => {
                     keep::shown_missing(keep, Err(failure), now)
                 }
-                answer => update::shown(keep, why, answer, now),
+                answer => update::shown(keep, why, answer, send_by, now),
             },
             Showing::BeforeAdoption(keep, intent, tag) => {
                 adopt::shown_before_adoption(keep, intent, tag.as_deref(), answer)
             }
-            Showing::BeforeDelete(removal, id) => remove::shown(removal, id, answer, now),
-            Showing::BeforeUntag(keep) => remove::shown_before_untag(keep, answer, now),
+            Showing::BeforeDelete(removal, id) => remove::shown(removal, id, answer, send_by, now),
+            Showing::BeforeUntag(keep) => remove::shown_before_untag(keep, answer, send_by, now),
         }
     }
 }
@@ -379,9 +306,7 @@ impl AddingFinalizer {
         }
         match then {
             AfterFinalizer::Intend(intended) => intent::reserve(keep, intended),
-            AfterFinalizer::Update(id, why) => {
-                show_before_write(id, Showing::BeforeUpdate(keep, why), now)
-            }
+            AfterFinalizer::Update(id, why) => show(id, Showing::BeforeUpdate(keep, why)),
             AfterFinalizer::Rest(owned) => equal::in_sync(&keep, &owned),
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ask, finish, gap, kube_verdict, settled, show_before_write};
+use super::{ask, finish, gap, kube_verdict, settled, show};
 use crate::answer::KubeFailure;
 use crate::desired::RegistryId;
 use crate::diff::tag_present;
@@ -86,13 +86,9 @@ pub(super) fn observe(work: Work, now: Timestamp) -> Next {
         leaves: false,
     };
     match known {
-        Some(id) => show(removal, id, now),
+        Some(id) => show(id, Showing::BeforeDelete(removal, id)),
         None => list(removal, now),
     }
-}
-
-fn show(removal: Removal, id: RegistryId, now: Timestamp) -> Next {
-    show_before_write(id, Showing::BeforeDelete(removal, id), now)
 }
 
 fn record_id(id: RegistryId, shown: Option<&Record>, then: AfterId) -> Next {
@@ -115,6 +111,7 @@ pub(super) fn shown(
     mut removal: Removal,
     id: RegistryId,
     answer: ShowAnswer,
+    send_by: Timestamp,
     now: Timestamp,
 ) -> Next {
     removal.done = Some(id);
@@ -123,10 +120,10 @@ pub(super) fn shown(
         Ok(record) => match standing(record, &work.reconcile.owner) {
             // Asked here, too: a registry whose id was lost is found only by now.
             Standing::Ours(target) => match cleared(work) {
-                Ok(not_after) => ask(Effect::Delete {
+                Ok(until) => ask(Effect::Delete {
                     then: Deleting { removal },
                     target,
-                    not_after,
+                    not_after: until.map_or(send_by, |until| until.min(send_by)),
                 }),
                 Err(verdict) => finish(work, verdict),
             },
@@ -238,10 +235,10 @@ pub(super) fn listed(removal: Removal, answer: ListAnswer, now: Timestamp) -> Ne
 }
 
 /// Takes the tag off, so that the registry belongs to nobody we know.
-pub(super) fn untag(keep: Keep, now: Timestamp) -> Next {
+pub(super) fn untag(keep: Keep) -> Next {
     let work = &keep.work;
     match (work.object.known_id(), settled(work)) {
-        (Some(id), _) => show_before_write(id, Showing::BeforeUntag(keep), now),
+        (Some(id), _) => show(id, Showing::BeforeUntag(keep)),
         // What was asked for may still be made, and would keep the tag.
         (None, Some(settled_at)) if work.read_at < settled_at => {
             finish(work, Verdict::DeletionSettling { until: settled_at })
@@ -271,7 +268,12 @@ pub(super) fn listed_for_untag(keep: Keep, answer: ListAnswer, now: Timestamp) -
     }
 }
 
-pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp) -> Next {
+pub(super) fn shown_before_untag(
+    keep: Keep,
+    answer: ShowAnswer,
+    send_by: Timestamp,
+    now: Timestamp,
+) -> Next {
     let work = keep.work.clone();
     match answer.map(|record| standing(record, &work.reconcile.owner)) {
         // Each PUT without an answer is waited for, so there must be a last one.
@@ -285,6 +287,7 @@ pub(super) fn shown_before_untag(keep: Keep, answer: ShowAnswer, now: Timestamp)
                 why: Why::ObjectOrphaned,
                 changes: tag_present(&keep.desired.registry),
             },
+            not_after: send_by,
             then: Untagging { keep },
         }),
         Ok(Standing::Untagged(_)) => orphan(work, Removed::Untagged, now),

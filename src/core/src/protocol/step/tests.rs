@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use serde_json::json;
 
 use super::*;
-use crate::answer::{Labels, SecretProblem};
+use crate::answer::{Account, Labels, SecretProblem};
 use crate::api::account::{Grant, Targets};
 use crate::api::registry::{CreateIntent, ReplicationRegistryStatus};
 use crate::credential::{Credential, Sealed, Sealer, Sensitive};
@@ -60,10 +60,12 @@ struct World {
     baseline: Option<Digest>,
     /// What the API server keeps of a status with an intent.
     stores: fn(ReplicationRegistryStatus) -> ReplicationRegistryStatus,
-    /// How long a LIST takes.
-    list_secs: i64,
-    /// What somebody makes of the object during the next LIST.
+    /// A request that takes longer than a second, and how long.
+    slow: (&'static str, i64),
+    /// What somebody makes of the object during the next of that request.
     meanwhile: Option<Object>,
+    /// How many seconds the last write without an intent had to be sent.
+    time_to_send: Option<i64>,
     now: i64,
     trace: Vec<String>,
 }
@@ -106,8 +108,9 @@ impl World {
             memory: Memory::default(),
             baseline: None,
             stores: |status| status,
-            list_secs: 1,
+            slow: ("List", 1),
             meanwhile: None,
+            time_to_send: None,
             now: 10_000,
             trace: Vec::new(),
         }
@@ -255,8 +258,15 @@ impl World {
             | Effect::RemoveFinalizer { .. } => name.to_owned(),
         };
         self.trace.push(shown);
-        self.now += if name == "List" { self.list_secs } else { 1 };
-        if let Some(meanwhile) = self.meanwhile.take_if(|_| name == "List") {
+        if let Effect::Update { not_after, .. }
+        | Effect::Untag { not_after, .. }
+        | Effect::Delete { not_after, .. } = &effect
+        {
+            self.time_to_send = Some(not_after.as_second() - self.now);
+        }
+        let (slow, secs) = self.slow;
+        self.now += if name == slow { secs } else { 1 };
+        if let Some(meanwhile) = self.meanwhile.take_if(|_| name == slow) {
             self.object = Some(meanwhile);
         }
         let now = at(self.now);
@@ -321,6 +331,7 @@ impl World {
                 target,
                 write,
                 then,
+                ..
             } => {
                 let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)
@@ -338,6 +349,7 @@ impl World {
                 target,
                 write,
                 then,
+                ..
             } => {
                 let answer = self.swr(name, |world| world.put(target.id().0, &write.registry));
                 then.resume(answer, now)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::equal::{in_sync, is_moved};
 use super::written::{asked, is_fight, sent_facts, shown_difference};
-use super::{ask, failed, finished, show_before_write};
+use super::{ask, failed, finished, show};
 use crate::diff::{Changes, diff, unshown};
 use crate::effect::{
     AddingFinalizer, AfterFinalizer, Effect, Listing, Next, RegistryWrite, ShowAnswer, Showing,
@@ -51,7 +51,7 @@ pub(super) fn consider(
     }
     let id = owned.id();
     if keep.work.object.has_finalizer() {
-        show_before_write(id, Showing::BeforeUpdate(keep, why), now)
+        show(id, Showing::BeforeUpdate(keep, why))
     } else {
         // This write fails if the object is not what stands.
         ask(Effect::AddFinalizer {
@@ -63,7 +63,13 @@ pub(super) fn consider(
     }
 }
 
-pub(super) fn shown(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp) -> Next {
+pub(super) fn shown(
+    mut keep: Keep,
+    why: Why,
+    answer: ShowAnswer,
+    send_by: Timestamp,
+    now: Timestamp,
+) -> Next {
     match answer {
         Ok(record) => match standing(record, &keep.work.reconcile.owner) {
             Standing::Ours(target) => {
@@ -86,6 +92,7 @@ pub(super) fn shown(mut keep: Keep, why: Why, answer: ShowAnswer, now: Timestamp
                             why,
                             changes,
                         },
+                        not_after: send_by,
                         then: Updating { keep, target, why },
                     }),
                 }

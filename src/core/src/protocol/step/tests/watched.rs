@@ -58,8 +58,8 @@ fn an_update_is_preceded_by_a_read_and_not_sent_for_what_is_old() {
             "ReadAccount",
             "ReadSecret",
             "List",
-            "ConfirmObject",
             "Show 1",
+            "ConfirmObject",
             "Update 1: url",
             "List",
             "-> InSync { health: Healthy }"
@@ -85,6 +85,7 @@ fn an_update_is_preceded_by_a_read_and_not_sent_for_what_is_old() {
             "ReadAccount",
             "ReadSecret",
             "List",
+            "Show 1",
             "ConfirmObject",
             "-> Stale"
         ]
@@ -106,37 +107,65 @@ fn a_namesake_and_what_is_being_deleted_are_read() {
 }
 
 #[test]
-fn a_read_that_a_slow_list_made_old_is_no_proof() {
-    let (mut world, _) = edited();
-    world.list_secs = 60;
-    world.reconcile();
-    let trace: Vec<_> = world.trace.drain(..).collect();
-    assert_eq!(
-        trace[3..6],
-        ["List", "ConfirmObject", "Show 1"],
-        "{trace:#?}"
-    );
-    // Suspended while the list was on its way.
-    let (mut world, _) = edited();
-    world.list_secs = 60;
-    world.meanwhile = world.object.clone().map(|object| Object {
-        suspended: true,
-        version: Version("10".to_owned()),
-        ..object
-    });
-    world.reconcile();
-    assert_eq!(
-        world.trace[3..],
-        ["List", "ConfirmObject", "-> Stale"],
-        "{:#?}",
-        world.trace
-    );
+fn a_read_that_slow_requests_made_old_is_no_proof() {
+    for slow in ["List", "Show"] {
+        let (mut world, _) = edited();
+        world.slow = (slow, 60);
+        world.reconcile();
+        let trace: Vec<_> = world.trace.drain(..).collect();
+        assert_eq!(
+            trace[3..7],
+            ["List", "Show 1", "ConfirmObject", "Update 1: url"],
+            "{slow}: {trace:#?}"
+        );
+        // Suspended while that was on its way.
+        let (mut world, _) = edited();
+        world.slow = (slow, 60);
+        world.meanwhile = world.object.clone().map(|object| Object {
+            suspended: true,
+            version: Version("10".to_owned()),
+            ..object
+        });
+        world.reconcile();
+        assert_eq!(
+            world.trace[3..],
+            ["List", "Show 1", "ConfirmObject", "-> Stale"],
+            "{slow}"
+        );
+    }
+}
+
+#[test]
+fn a_write_is_sent_at_most_the_deadline_of_a_write_after_the_proof_and_after_the_record() {
+    // Of 20 s. What follows the read of the object takes a second each: account, secret, LIST, SHOW.
+    type Change = fn(&mut Object);
+    let orphan: Change = |object| {
+        object.deleting = true;
+        object.deletion_policy = crate::api::registry::DeletionPolicy::Orphan;
+    };
+    let cases: [(Change, &str, i64); 3] = [
+        (|_| {}, "Update 1: url", 16),
+        (|object| object.deleting = true, "Delete 1", 18),
+        (orphan, "Untag 1", 17),
+    ];
+    for (change, write, left) in cases {
+        // After a SHOW that took long the object is read again, and the record is one second old.
+        for (secs, left) in [(1, left), (60, 19)] {
+            let (mut world, _) = edited();
+            change(world.object.as_mut().expect("object"));
+            world.slow = ("Show", secs);
+            world.reconcile();
+            let trace = &world.trace;
+            assert!(trace.iter().any(|line| line == write), "{trace:#?}");
+            assert_eq!(world.time_to_send, Some(left), "{trace:#?}");
+        }
+    }
 }
 
 #[test]
 fn a_deletion_that_had_to_list_first_fails_at_its_note_if_the_object_is_another() {
     let (mut world, before) = edited();
-    world.list_secs = 60;
+    world.slow = ("List", 60);
     let mut object = Object {
         deleting: true,
         ..before
