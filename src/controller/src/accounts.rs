@@ -10,7 +10,6 @@ use swr_operator_core::account::{AccountVerdict, InstanceUsage};
 use swr_operator_core::answer::{Account, AccountProblem, Labels};
 use swr_operator_core::credential::{Fingerprint, Sealer};
 use swr_operator_core::desired::{ProjectId, Region};
-use swr_operator_core::failure::Class;
 use swr_operator_core::grant;
 use swr_operator_swr::{
     Authenticator, Circuitry, Circuits, Client, Endpoints, Limiter, Limits, ObserveAccount as _,
@@ -342,30 +341,6 @@ impl Accounts {
                     AccountVerdict::NoProject(error.to_string())
                 }
             })
-    }
-}
-
-/// Whether an account in this state is worth another check soon.
-pub(super) fn retries_soon(verdict: &AccountVerdict) -> bool {
-    match verdict {
-        AccountVerdict::Usable(_)
-        | AccountVerdict::Refused(..)
-        | AccountVerdict::NotOffered(_) => false,
-        AccountVerdict::SecretNotFound(_)
-        | AccountVerdict::SecretRejected(..)
-        | AccountVerdict::SecretUnavailable(_)
-        | AccountVerdict::CredentialOfOther(_)
-        // A file of the pod.
-        | AccountVerdict::NoCredential(_, None)
-        | AccountVerdict::NamespacesUnavailable => true,
-        AccountVerdict::InvalidAuth(_)
-        | AccountVerdict::NoEndpoint(_)
-        | AccountVerdict::NoProject(_) => false,
-        AccountVerdict::ProjectLookup(failure)
-        | AccountVerdict::NoCredential(_, Some(failure)) => match failure.class {
-            Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => false,
-            Class::Transient | Class::Throttled { .. } | Class::Unknown => true,
-        },
     }
 }
 

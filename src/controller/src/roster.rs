@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
-use swr_operator_core::account::deletions_allowed_until;
+use swr_operator_core::account::{Recheck, deletions_allowed_until};
 use swr_operator_core::grant;
 
 /// The accounts that there are.
@@ -30,6 +30,8 @@ struct Entry {
     is_named: bool,
     /// Whether a check of it has ended.
     was_checked: bool,
+    /// How often in a row the cloud was asked in vain.
+    failures: u32,
 }
 
 /// What became of an account while its key was read.
@@ -80,6 +82,7 @@ impl Roster {
             account,
             is_named: known.is_some_and(|known| known.is_named),
             was_checked: known.is_some_and(|known| known.was_checked),
+            failures: known.map_or(0, |known| if is_same { known.failures } else { 0 }),
             read_at: if is_same { read_at } else { now },
         };
         self.accounts.insert(name.to_owned(), entry);
@@ -200,6 +203,18 @@ impl Roster {
         waiting.map(|(_, entry)| entry.read_at).min()
     }
 
+    /// A check ended so. Says how often in a row the cloud was asked in vain.
+    pub(super) fn failures(&mut self, name: &str, recheck: Recheck) -> u32 {
+        let Some(entry) = self.accounts.get_mut(name) else {
+            return 0;
+        };
+        entry.failures = match recheck {
+            Recheck::Backoff { .. } => entry.failures.saturating_add(1),
+            Recheck::Refresh | Recheck::Soon => 0,
+        };
+        entry.failures
+    }
+
     /// A key was read, and is read again at this time; at once, if its account changed meanwhile.
     pub(super) fn read(&mut self, name: &str, again_at: Timestamp) -> Meanwhile {
         self.reading.remove(name);
@@ -263,6 +278,22 @@ mod tests {
         assert!(roster.is_each_checked(), "an edit is not the first sight");
         roster.fits("b", account(1), at(61));
         assert!(!roster.is_each_checked());
+    }
+
+    #[test]
+    fn failures_of_the_cloud_count_until_a_check_ends_otherwise_or_the_account_is_edited() {
+        let mut roster = Roster::default();
+        roster.fits("a", account(1), at(0));
+        let backoff = Recheck::Backoff { min_secs: 0 };
+        let mut ends = |recheck| roster.failures("a", recheck);
+        assert_eq!([ends(backoff), ends(backoff)], [1, 2]);
+        assert_eq!([ends(Recheck::Soon), ends(backoff)], [0, 1]);
+        // Our own write of its status.
+        roster.fits("a", account(1), at(1));
+        assert_eq!(roster.failures("a", backoff), 2);
+        roster.fits("a", account(2), at(2));
+        assert_eq!(roster.failures("a", backoff), 1);
+        assert_eq!(roster.failures("b", backoff), 0);
     }
 
     #[test]

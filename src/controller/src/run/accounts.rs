@@ -8,16 +8,17 @@ use swr_operator_api::GROUP;
 use swr_operator_api::account::SwrAccount;
 use swr_operator_clock as clock;
 use swr_operator_core::account::{
-    Hold, Usage, account_status, account_told, deletions_allowed_until, hold_account,
+    Hold, Recheck, Usage, account_status, account_told, deletions_allowed_until, hold_account,
+    recheck,
 };
 use swr_operator_core::answer::KubeFailure;
 use swr_operator_core::grant;
+use swr_operator_core::requeue::list_backoff_secs;
 use swr_operator_core::time;
 use swr_operator_kube::{Event, SeenAccount, SeenNamespace};
 use tokio::task::{self, JoinError};
 use tracing::Instrument as _;
 
-use super::super::accounts::retries_soon;
 use super::super::context::Context;
 use super::super::roster::Meanwhile;
 use super::Loop;
@@ -31,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Refreshed {
     /// Whether its objects should be reconciled.
     changed: bool,
-    /// Whether it is worth another check soon.
-    again_soon: bool,
+    /// When it is checked again.
+    recheck: Recheck,
 }
 
 impl Loop {
@@ -151,13 +152,19 @@ impl Loop {
         let Some(name) = self.of_refresh.remove(&id) else {
             return;
         };
-        let wait = match &refreshed {
-            Ok((_, refreshed)) if refreshed.again_soon => self.secret_retry,
-            Ok(_) | Err(_) => REFRESH,
+        let recheck = refreshed
+            .as_ref()
+            .map_or(Recheck::Refresh, |(_, refreshed)| refreshed.recheck);
+        let failures = self.roster.failures(&name, recheck);
+        let wait = match recheck {
+            Recheck::Refresh => clock::jittered(REFRESH),
+            Recheck::Soon => clock::jittered(self.secret_retry),
+            Recheck::Backoff { min_secs } => {
+                let wait = Duration::from_secs(list_backoff_secs(failures).unsigned_abs());
+                clock::jittered(wait).max(Duration::from_secs(min_secs.into()))
+            }
         };
-        let meanwhile = self
-            .roster
-            .read(&name, time::after_wait(now, clock::jittered(wait)));
+        let meanwhile = self.roster.read(&name, time::after_wait(now, wait));
         let Ok((_, refreshed)) = refreshed else {
             tracing::error!(
                 account = name,
@@ -185,7 +192,7 @@ async fn refresh(
         Ok(Held::Released) => {
             return Refreshed {
                 changed: false,
-                again_soon: false,
+                recheck: Recheck::Refresh,
             };
         }
         Ok(Held::AsItIs) => (account, true),
@@ -233,10 +240,11 @@ async fn refresh(
             );
         }
     }
-    Refreshed {
-        changed,
-        again_soon: retries_soon(&verdict) || !is_held_right || !is_written,
-    }
+    let recheck = match recheck(&verdict) {
+        Recheck::Refresh if !is_held_right || !is_written => Recheck::Soon,
+        recheck @ (Recheck::Refresh | Recheck::Soon | Recheck::Backoff { .. }) => recheck,
+    };
+    Refreshed { changed, recheck }
 }
 
 enum Held {

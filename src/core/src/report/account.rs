@@ -8,8 +8,9 @@ use crate::api::{ALLOW_DELETIONS_UNTIL, Condition, ConditionStatus};
 use crate::credential::Rejected;
 use crate::desired::{InstanceId, ProjectId};
 use crate::event::Event;
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Class, Failure};
 use crate::instance::InstanceFacts;
+use crate::requeue::asked_secs;
 
 /// What was found out about an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,46 @@ pub enum AccountVerdict {
     Refused(ProjectId, Failure),
     /// It is usable, but SWR says that it offers the project no instances.
     NotOffered(ProjectId),
+}
+
+/// When an account is checked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    /// When its credential is read again, as that of every account is.
+    Refresh,
+    /// In a few seconds: what it waits for is in Kubernetes or in a file, at no cost to the cloud.
+    Soon,
+    /// The cloud was asked in vain: after a wait that grows with every failure in a row.
+    Backoff {
+        /// Not before this many seconds.
+        min_secs: u32,
+    },
+}
+
+/// When an account is checked again for what was found out about it.
+pub fn recheck(verdict: &AccountVerdict) -> Recheck {
+    match verdict {
+        AccountVerdict::Usable(_)
+        | AccountVerdict::Refused(..)
+        | AccountVerdict::NotOffered(_)
+        | AccountVerdict::InvalidAuth(_)
+        | AccountVerdict::NoEndpoint(_)
+        | AccountVerdict::NoProject(_) => Recheck::Refresh,
+        AccountVerdict::SecretNotFound(_)
+        | AccountVerdict::SecretRejected(..)
+        | AccountVerdict::SecretUnavailable(_)
+        | AccountVerdict::CredentialOfOther(_)
+        // A file of the pod.
+        | AccountVerdict::NoCredential(_, None)
+        | AccountVerdict::NamespacesUnavailable => Recheck::Soon,
+        AccountVerdict::ProjectLookup(failure)
+        | AccountVerdict::NoCredential(_, Some(failure)) => match failure.class {
+            Class::Denied | Class::Invalid | Class::NotFound | Class::Conflict => Recheck::Refresh,
+            Class::Transient | Class::Throttled { .. } | Class::Unknown => Recheck::Backoff {
+                min_secs: asked_secs(failure),
+            },
+        },
+    }
 }
 
 /// What only informs.
@@ -351,6 +392,38 @@ mod tests {
             ),
             (Some("p-1"), 1, at(40))
         );
+    }
+
+    #[test]
+    fn an_account_is_checked_again_soon_where_that_costs_the_cloud_nothing() {
+        let of = |class| Some(Failure::new(class, Cause::TimedOut));
+        let throttled = Class::Throttled {
+            after_secs: Some(90),
+        };
+        for (verdict, expected) in [
+            (
+                AccountVerdict::SecretNotFound("swr-cloud".into()),
+                Recheck::Soon,
+            ),
+            (
+                AccountVerdict::NoCredential("why".into(), None),
+                Recheck::Soon,
+            ),
+            (
+                AccountVerdict::NoCredential("why".into(), of(Class::Denied)),
+                Recheck::Refresh,
+            ),
+            (
+                AccountVerdict::NoCredential("why".into(), of(Class::Transient)),
+                Recheck::Backoff { min_secs: 0 },
+            ),
+            (
+                AccountVerdict::ProjectLookup(Failure::new(throttled, Cause::Throttled)),
+                Recheck::Backoff { min_secs: 90 },
+            ),
+        ] {
+            assert_eq!(recheck(&verdict), expected, "{verdict:?}");
+        }
     }
 
     #[test]
