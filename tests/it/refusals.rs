@@ -1,5 +1,5 @@
-//! What stands at admission keeps the operator from writing the status of an object: no intent can be stored, so nothing
-//! is sent to SWR until it is out of the way.
+//! What stands at admission keeps the operator from writing an object or its status: no finalizer or no intent can be
+//! stored, so nothing is sent to SWR until it is out of the way.
 
 use harness::eventually_blocking;
 use serde_json::{Value, json};
@@ -9,25 +9,34 @@ use crate::cloud::PATIENCE;
 use crate::manifest::API_VERSION;
 use crate::site::Site;
 
-/// Paths and objects of what is in the way.
-type Obstacle = fn(&Site) -> Vec<(&'static str, Value)>;
+struct Obstacle {
+    /// What nobody can write.
+    resource: &'static str,
+    /// Paths and objects of what is in the way.
+    objects: fn(&Site, &str) -> Vec<(&'static str, Value)>,
+}
+
+const OBJECT: &str = "replicationregistries";
+const STATUS: &str = "replicationregistries/status";
 
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 
 #[test]
 fn whoever_keeps_the_operator_from_writing_an_object_keeps_it_from_writing_to_swr() {
-    let obstacles: [(&str, Obstacle); 2] =
-        [("webhook", a_webhook_that_is_down), ("policy", a_policy)];
-    check_all("refusals", &obstacles, |site, obstacle| {
-        check(site, *obstacle);
-    });
+    let of = |resource, objects| Obstacle { resource, objects };
+    let obstacles = [
+        ("webhook", of(STATUS, a_webhook_that_is_down)),
+        ("policy", of(STATUS, a_policy)),
+        ("finalizer", of(OBJECT, a_policy)),
+    ];
+    check_all("refusals", &obstacles, check);
 }
 
-fn of_status() -> Value {
+fn updates_of(resource: &str) -> Value {
     let (group, version) = API_VERSION.split_once('/').expect("group and version");
     json!([{
         "apiGroups": [group], "apiVersions": [version], "operations": ["UPDATE"],
-        "resources": ["replicationregistries/status"],
+        "resources": [resource],
     }])
 }
 
@@ -35,25 +44,25 @@ fn of_site(site: &Site) -> Value {
     json!({"matchLabels": {"kubernetes.io/metadata.name": site.name}})
 }
 
-fn a_webhook_that_is_down(site: &Site) -> Vec<(&'static str, Value)> {
+fn a_webhook_that_is_down(site: &Site, resource: &str) -> Vec<(&'static str, Value)> {
     let webhook = json!({
         "metadata": {"name": site.name},
         "webhooks": [{
             "name": "down.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
             "timeoutSeconds": 1, "failurePolicy": "Fail",
             "clientConfig": {"url": "https://127.0.0.1:9/"},
-            "rules": of_status(), "namespaceSelector": of_site(site),
+            "rules": updates_of(resource), "namespaceSelector": of_site(site),
         }],
     });
     vec![("validatingwebhookconfigurations", webhook)]
 }
 
-fn a_policy(site: &Site) -> Vec<(&'static str, Value)> {
+fn a_policy(site: &Site, resource: &str) -> Vec<(&'static str, Value)> {
     let policy = json!({
         "metadata": {"name": site.name},
         "spec": {
-            "failurePolicy": "Fail", "matchConstraints": {"resourceRules": of_status()},
-            "validations": [{"expression": "false", "message": "nobody writes a status"}],
+            "failurePolicy": "Fail", "matchConstraints": {"resourceRules": updates_of(resource)},
+            "validations": [{"expression": "false", "message": "nobody writes it"}],
         },
     });
     let binding = json!({
@@ -69,19 +78,25 @@ fn a_policy(site: &Site) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn check(site: &Site, obstacle: Obstacle) {
+fn check(site: &Site, obstacle: &Obstacle) {
     let ready = site.ready("ready");
-    let objects = obstacle(site);
+    let objects = (obstacle.objects)(site, obstacle.resource);
     for (resource, object) in &objects {
         let path = format!("{ADMISSION}/{resource}");
         let created = site.cluster.create(&path, object);
         created.unwrap_or_else(|refused| panic!("{path}: {refused}"));
     }
     // The API server learns of it in its own time.
-    eventually_blocking(PATIENCE, "a status that is refused", || {
-        let path = format!("{}/status?dryRun=All", site.object_path("ready"));
-        let patch = json!({"status": {"conditions": null}});
-        let patched = site.cluster.patch(&path, &patch);
+    let path = site.object_path("ready");
+    let (path, patch) = match obstacle.resource {
+        STATUS => (
+            format!("{path}/status"),
+            json!({"status": {"conditions": null}}),
+        ),
+        _ => (path, json!({"metadata": {"labels": {"a": "b"}}})),
+    };
+    eventually_blocking(PATIENCE, "a write that is refused", || {
+        let patched = site.cluster.patch(&format!("{path}?dryRun=All"), &patch);
         patched.err().ok_or("it is taken")
     });
 
@@ -89,6 +104,11 @@ fn check(site: &Site, obstacle: Obstacle) {
     let audit = site.cluster.audit();
     site.put_login("it", &site.login());
     site.create(&site.registry("it", "swr-pro"));
+    if obstacle.resource == OBJECT {
+        // Who can write the status says there why nothing happens.
+        let (_, message) = site.await_state("it", "False Forbidden");
+        assert!(message.contains("admission policies"), "{message}");
+    }
     eventually_blocking(PATIENCE, "two writes that are refused", || {
         let writes = site.kubernetes_writes(&audit);
         let refused = writes.iter().filter(|it| it.name == "it" && it.code >= 400);

@@ -72,7 +72,7 @@ reasons! {
     ReadOnly, Settled, WARNING, "The operator runs with `--read-only`: the message says what it would write, and `status.diff` lists the fields. A deletion waits.";
     SecretNotFound, Reconciling, WARNING, "The Secret of `credentialSecretRef` does not exist in the object's namespace, or lacks a key. The operator continues when it appears.";
     AccountNotReady, Reconciling, WARNING, "The SwrAccount does not exist or cannot be used yet: see its own conditions.";
-    ApiUnavailable, Reconciling, WARNING, "SWR cannot be reached or answers with an error that passes. The operator tries again.";
+    ApiUnavailable, Reconciling, WARNING, "SWR cannot be reached or answers with an error that passes, or the API server does not give the Secret. The operator tries again.";
     Throttled, Reconciling, WARNING, "SWR, or `limits` of the SwrAccount, limits the rate of requests. The operator slows down and tries again.";
     ClockSkew, Reconciling, WARNING, "SWR refuses signatures because the clock of the operator's node is more than 15 minutes off.";
     AuthFailed, Reconciling, WARNING, "SWR or IAM refuses the account's credential, or there is none: see the SwrAccount's own conditions, and check what its `auth` names.";
@@ -80,7 +80,7 @@ reasons! {
     InvalidSpec, Stalled, WARNING, "The spec breaks a rule, or SWR refuses it as invalid: change the field that the message names.";
     InvalidSecret, Stalled, WARNING, "The Secret exists, but a key has been missing for a minute or its value is unusable: the message names key and rule, never the value.";
     Conflict, Stalled, WARNING, "A registry of this name exists in SWR and is not ours. It is left alone: choose another name, delete it, or adopt it with `spec.adoption`: `IfUnowned` takes one without a tag, `Rebuild` also the one of an earlier object of this namespace and name, as after the restore of a cluster.";
-    Forbidden, Stalled, WARNING, "The account lacks a permission: the message names the action of the SWR API.";
+    Forbidden, Stalled, WARNING, "The account lacks a permission, and the message names the action of the SWR API; or the operator may not read the Secret or write to the object.";
     QuotaExceeded, Stalled, WARNING, "The instance holds as many registries as its quota allows.";
     NotApplied, Stalled, WARNING, "SWR accepted the update twice and still shows the old value: the message names the fields.";
     TagNotKept, Stalled, WARNING, "SWR did not keep the ownership tag in the description, so the operator cannot recognise its own registry and writes nothing more.";

@@ -11,19 +11,20 @@ use crate::api::registry::{
     SentCredential,
 };
 use crate::api::{ALLOW_DELETIONS_UNTIL, Condition, ConditionStatus};
-use crate::credential::Rule;
 use crate::desired::RegistryId;
 use crate::diff::Changes;
 use crate::failure::{Cause, Failure};
 use crate::object::Object;
 use crate::observed::{Health, Record};
 use crate::reconcile::Windows;
-use crate::summary::{Blocker, Held, Note, Operation, Summary, Verdict};
+use crate::summary::{Blocker, Held, Note, Operation, SECRET_GRACE_SECS, Summary, Verdict};
 use crate::time;
 
 mod words;
 
-use words::{account_message, blocked_by, conflict_message, needed_permission, registries};
+use words::{
+    account_message, blocked_by, conflict_message, needed_permission, registries, secret_message,
+};
 
 /// A passing failure leaves `Ready` as it is for as long as this many polls take: a moment of
 /// trouble in the cloud must not turn a thousand applications yellow.
@@ -324,8 +325,13 @@ fn judge(
         Verdict::Gone
         | Verdict::Released { .. }
         | Verdict::KubernetesUnavailable
-        | Verdict::KubernetesRefuses
         | Verdict::Stale => None,
+        Verdict::KubernetesRefuses => say(
+            False,
+            Unknown,
+            Reason::Forbidden,
+            "the API server refuses or drops what the operator writes to this object, such as its finalizer: check the operator's RBAC, the cluster's admission policies, and that the CRDs are of the operator's version; its log names the write".to_owned(),
+        ),
         // For seconds, and a status costs a write.
         Verdict::DeletionAwaited => None,
         Verdict::Panicked => say(
@@ -359,7 +365,17 @@ fn judge(
         ),
         Verdict::NoCredential { secret, problem } => {
             let grace_end = summary.secret_grace_ends_at();
-            no_credential(&secret.name, problem, grace_end.is_some_and(|end| now < end))
+            let may_be_filled = grace_end.is_some_and(|end| now < end);
+            let (reason, message) = secret_message(&secret.name, problem, may_be_filled);
+            if *problem != SecretProblem::Unavailable {
+                return say(False, Unknown, reason, message);
+            }
+            // Trouble with the API server says nothing about the object. But what lasts is trouble with Secrets
+            // alone, or this could not be written; nothing else tells of it.
+            let since = summary.memory.unverified_since;
+            let lasts = since.is_some_and(|since| time::after(since, SECRET_GRACE_SECS) <= now);
+            let judgement = passing(summary, object, windows, now, reason, message);
+            (lasts && !judgement.keeps_ready).then_some(judgement)
         }
         Verdict::InSync { health } => Some(in_sync(summary, object, *health, windows, now)),
         Verdict::NotVisible { .. } => say(
@@ -587,48 +603,6 @@ fn passing(
         message,
         keeps_ready,
     }
-}
-
-fn no_credential(secret: &str, problem: &SecretProblem, may_be_filled: bool) -> Option<Judgement> {
-    let (reason, message) = match problem {
-        SecretProblem::NotFound => (
-            Reason::SecretNotFound,
-            format!("Secret {secret:?} does not exist in this namespace"),
-        ),
-        SecretProblem::Rejected(rejected) if may_be_filled => (
-            Reason::SecretNotFound,
-            match rejected.rule {
-                Rule::Pair => format!(
-                    "Secret {secret:?} has no keys accessKey and accessSecret, nor username and password, yet"
-                ),
-                Rule::Present
-                | Rule::NotEmpty
-                | Rule::Short(_)
-                | Rule::Utf8
-                | Rule::NoByteOrderMark
-                | Rule::NoControl => format!("Secret {secret:?} has no key {:?} yet", rejected.key),
-            },
-        ),
-        SecretProblem::Rejected(rejected) => (
-            Reason::InvalidSecret,
-            format!("Secret {secret:?}: {rejected}"),
-        ),
-        SecretProblem::Forbidden => (
-            Reason::Forbidden,
-            format!(
-                "the operator may not read Secret {secret:?} in this namespace: check its RBAC"
-            ),
-        ),
-        // Trouble with the API server says nothing about the object.
-        SecretProblem::Unavailable => return None,
-    };
-    Some(Judgement {
-        ready: ConditionStatus::False,
-        synced: ConditionStatus::Unknown,
-        reason,
-        message,
-        keeps_ready: false,
-    })
 }
 
 fn in_sync(

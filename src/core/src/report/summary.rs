@@ -18,7 +18,7 @@ use crate::reconcile::{Keep, Memory, Removed, Windows, Work};
 use crate::time::after;
 
 /// How long a Secret that lacks a key may be on its way.
-const SECRET_GRACE_SECS: i64 = 60;
+pub(crate) const SECRET_GRACE_SECS: i64 = 60;
 
 /// How a reconcile ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,12 +137,17 @@ impl Verdict {
                 | Verdict::Released { .. }
                 | Verdict::Stale
                 | Verdict::KubernetesUnavailable
-                | Verdict::KubernetesRefuses
                 | Verdict::DeletionAwaited
-                | Verdict::NoCredential {
-                    problem: SecretProblem::Unavailable,
-                    ..
-                }
+        ) && !self.is_of_unread_secret()
+    }
+
+    fn is_of_unread_secret(&self) -> bool {
+        matches!(
+            self,
+            Verdict::NoCredential {
+                problem: SecretProblem::Unavailable,
+                ..
+            }
         )
     }
 
@@ -334,7 +339,8 @@ impl Summary {
             .unanswered_at
             .filter(|at| work.proven_at.is_none() || work.read_at < after(*at, settle_secs));
         memory.looks_at_all = verdict.is_of_something_else();
-        let unverified = matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
+        let unverified = verdict.is_of_unread_secret()
+            || matches!(verdict, Verdict::Swr { .. } | Verdict::NoAccount(_));
         memory.unverified_since =
             unverified.then(|| memory.unverified_since.unwrap_or(work.read_at));
         let incomplete = verdict.is_of_incomplete_secret();

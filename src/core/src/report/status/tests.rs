@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::answer::AccountProblem;
+use crate::credential::Rule;
 use crate::desired::{Invalid, RegistryId, SecretRef};
 use crate::diff::{Change, Field};
 use crate::failure::Class;
@@ -319,6 +320,72 @@ fn a_missing_secret_passes_by_itself_and_a_bad_one_does_not() {
 }
 
 #[test]
+fn a_secret_that_the_api_server_does_not_give_is_told_when_that_lasts() {
+    let check = |object: Object, since, now, expected: Expect| {
+        let verdict = Verdict::NoCredential {
+            secret: SecretRef {
+                name: "login".into(),
+                keys: None,
+            },
+            problem: SecretProblem::Unavailable,
+        };
+        let mut summary = summary(object, verdict);
+        summary.memory.unverified_since = Some(at(since));
+        expected.assert_eq(&render(status(&summary, &WINDOWS, at(now)).as_ref()));
+    };
+    check(
+        fresh(),
+        1_941,
+        2_000,
+        expect![[r#"
+        nothing is written
+    "#]],
+    );
+    check(
+        fresh(),
+        1_940,
+        2_000,
+        expect![[r#"
+        Ready       False   ApiUnavailable @2000: Secret "login" cannot be read from the API server
+        Synced      Unknown ApiUnavailable @2000: Secret "login" cannot be read from the API server
+        Reconciling True    ProgressingWithRetry @2000: Secret "login" cannot be read from the API server
+    "#]],
+    );
+    // What was verified stays so for three polls of 600 s.
+    check(
+        ready_object(),
+        2_000,
+        3_799,
+        expect![[r#"
+        nothing is written
+    "#]],
+    );
+    check(
+        ready_object(),
+        2_000,
+        3_800,
+        expect![[r#"
+        Ready       Unknown ApiUnavailable @3800: Secret "login" cannot be read from the API server
+        Synced      Unknown ApiUnavailable @3800: Secret "login" cannot be read from the API server
+        Reconciling True    ProgressingWithRetry @3800: Secret "login" cannot be read from the API server
+    "#]],
+    );
+}
+
+#[test]
+fn what_kubernetes_refuses_for_good_is_told() {
+    check(
+        fresh(),
+        Verdict::KubernetesRefuses,
+        expect![[r#"
+        Ready       False   Forbidden @2000: the API server refuses or drops what the operator writes to this object, such as its finalizer: check the operator's RBAC, the cluster's admission policies, and that the CRDs are of the operator's version; its log names the write
+        Synced      Unknown Forbidden @2000: the API server refuses or drops what the operator writes to this object, such as its finalizer: check the operator's RBAC, the cluster's admission policies, and that the CRDs are of the operator's version; its log names the write
+        Stalled     True    Forbidden @2000: the API server refuses or drops what the operator writes to this object, such as its finalizer: check the operator's RBAC, the cluster's admission policies, and that the CRDs are of the operator's version; its log names the write
+    "#]],
+    );
+}
+
+#[test]
 fn a_secret_that_lacks_a_key_may_be_on_its_way_for_a_minute() {
     let check = |key: &str, rule, since, expected: Expect| {
         let rejected = crate::credential::Rejected {
@@ -470,7 +537,6 @@ fn what_was_not_learnt_is_not_written() {
         Verdict::Gone,
         Verdict::Stale,
         Verdict::KubernetesUnavailable,
-        Verdict::KubernetesRefuses,
         Verdict::Released {
             removed: Removed::Deleted,
             clones: Vec::new(),

@@ -1,7 +1,9 @@
 //! Sentences of the status that more than one judgement needs, or that need more than one case.
 
 use super::CLONES_MAX;
-use crate::answer::AccountProblem;
+use crate::answer::{AccountProblem, SecretProblem};
+use crate::api::reason::Reason;
+use crate::credential::Rule;
 use crate::desired::RegistryId;
 use crate::failure::{Cause, Failure};
 use crate::object::Object;
@@ -20,6 +22,48 @@ pub(super) fn account_message(account: &str, problem: &AccountProblem) -> String
         AccountProblem::NotUnderstood => {
             format!("SwrAccount {account:?} does not fit the CRD of this operator")
         }
+    }
+}
+
+/// What is wrong with the Secret of an object's credential. `may_be_filled`: whether what it lacks may be on its way.
+pub(super) fn secret_message(
+    secret: &str,
+    problem: &SecretProblem,
+    may_be_filled: bool,
+) -> (Reason, String) {
+    match problem {
+        SecretProblem::NotFound => (
+            Reason::SecretNotFound,
+            format!("Secret {secret:?} does not exist in this namespace"),
+        ),
+        SecretProblem::Rejected(rejected) if may_be_filled => (
+            Reason::SecretNotFound,
+            match rejected.rule {
+                Rule::Pair => format!(
+                    "Secret {secret:?} has no keys accessKey and accessSecret, nor username and password, yet"
+                ),
+                Rule::Present
+                | Rule::NotEmpty
+                | Rule::Short(_)
+                | Rule::Utf8
+                | Rule::NoByteOrderMark
+                | Rule::NoControl => format!("Secret {secret:?} has no key {:?} yet", rejected.key),
+            },
+        ),
+        SecretProblem::Rejected(rejected) => (
+            Reason::InvalidSecret,
+            format!("Secret {secret:?}: {rejected}"),
+        ),
+        SecretProblem::Forbidden => (
+            Reason::Forbidden,
+            format!(
+                "the operator may not read Secret {secret:?} in this namespace: check its RBAC"
+            ),
+        ),
+        SecretProblem::Unavailable => (
+            Reason::ApiUnavailable,
+            format!("Secret {secret:?} cannot be read from the API server"),
+        ),
     }
 }
 
