@@ -85,6 +85,11 @@ impl ChangedSecrets {
         self.due.entry(key).or_insert(at);
     }
 
+    /// What changed so far need not be read.
+    pub(super) fn forget(&mut self) {
+        self.due.clear();
+    }
+
     /// Those that are to be read now.
     pub(super) fn take_due(&mut self, now: Timestamp) -> BTreeSet<SecretKey> {
         let due = self.due.iter().filter(|(_, at)| **at <= now);
@@ -164,6 +169,19 @@ mod tests {
         );
         assert_eq!(due(&mut secrets, &[], 60), "");
         assert_eq!(secrets.next_at(), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_read_when_it_changes_again() {
+        let mut secrets = listed();
+        secrets.event(None, &Event::Applied(secret("a", "2")), at(1));
+        secrets.forget();
+        assert_eq!(secrets.next_at(), None);
+        let events = [
+            (2, Event::Applied(secret("a", "2"))),
+            (2, Event::Applied(secret("b", "2"))),
+        ];
+        assert_eq!(due(&mut secrets, &events, 2), "b");
     }
 
     #[test]

@@ -128,6 +128,10 @@ impl Loop {
             Event::Listing | Event::Applied(_) | Event::Deleted(_) => {}
         }
         self.changed_secrets.event(namespace, &event, clock::now());
+        if self.leads_since.is_none() {
+            // Who begins to lead reads every Secret in use. On a standby names of what changed would pile up.
+            self.changed_secrets.forget();
+        }
     }
 
     pub(super) fn start_secret_read(&mut self, now: Timestamp) {
