@@ -108,6 +108,10 @@ fn a_page_shows_all_figures_with_their_units() {
         RssAnon is what the process allocated, RSS adds the pages of its file. The peak of RSS is the kernel's; that of RssAnon
         is sampled every 20 ms.
 
+        After a rotation more is resident than after a start. Counted at the allocator with 4,000 objects, once the idle
+        connections are closed (to SWR after 30 s, to Kubernetes after 90 s): 0.8 MiB more are in use and 6 MiB more are
+        resident. The difference is memory that musl's allocator keeps, because it is free between small pieces still in use.
+
         | Who | Objects | After | RssAnon, MiB | RSS, MiB | peak of RssAnon | peak of RSS |
         |---|---:|---|---:|---:|---:|---:|
         | ours | 100 | create | 8.0 | 20.0 | 9.0 | 22.0 |
