@@ -13,9 +13,8 @@
 //! time would show those too, but in a burst of 60 creations a second that is 120 x 60 = 7,200
 //! records, 72 pages instead of one. So a read goes to the mark and no further. Its first page
 //! holds the 100 newest in any case: as long as fewer than 100 registries change within T_settle,
-//! which is all but bursts, the page reaches that far and nothing is missed. Where it did not,
-//! [`Recent::sweep_due`] names the time from which a sweep shows what committed late: T_settle
-//! after the newest mark of the burst. The sweep at the poll interval serves.
+//! which is all but bursts, the page reaches that far and nothing is missed. Where it does not, the
+//! sweep at the poll interval shows what committed late.
 //!
 //! **Several pages.** Between two pages others write, and then the second begins elsewhere. So each
 //! page overlaps the one before, and must show its last record again, unchanged: then nothing has
@@ -119,7 +118,7 @@ pub enum Occasion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The inventory shows everything that was created or edited before the read began, but for
-    /// what committed late ([`Recent::sweep_due`]); and what was deleted.
+    /// what committed late in a burst; and what was deleted.
     Current,
     /// Something may be missing. Whoever has to know sweeps.
     Partial(Why),
@@ -163,17 +162,12 @@ pub struct Recent {
     /// registry; the sweep after the next read empties it.
     suspects: BTreeMap<RegistryId, Suspect>,
     lists_lag: bool,
-    sweep_due: Option<Timestamp>,
 }
 
 /// What the last read left.
 #[derive(Clone, Debug)]
 struct Base {
     mark: Option<Mark>,
-    /// When the mark was last seen to move, by our clock.
-    moved_at: Timestamp,
-    /// When the read began.
-    begun: Timestamp,
     /// Whether newest first can come to an end from here. A sweep sets it.
     is_usable: bool,
 }
@@ -220,7 +214,6 @@ impl Recent {
             expected: BTreeMap::new(),
             suspects: BTreeMap::new(),
             lists_lag: false,
-            sweep_due: None,
         }
     }
 
@@ -289,21 +282,16 @@ impl Recent {
         })
     }
 
-    /// Takes in a read of the newest changes; `now` is the time at which it ended.
-    pub fn merge(
-        &mut self,
-        read: Newest,
-        inventory: &mut Arc<Inventory>,
-        now: Timestamp,
-    ) -> Outcome {
-        let outcome = self.assess(&read, inventory, now);
+    /// Takes in a read of the newest changes.
+    pub fn merge(&mut self, read: Newest, inventory: &mut Arc<Inventory>) -> Outcome {
+        let outcome = self.assess(&read, inventory);
         if !read.records.is_empty() {
             Arc::make_mut(inventory).merge(read.records);
         }
         outcome
     }
 
-    fn assess(&mut self, read: &Newest, inventory: &Inventory, now: Timestamp) -> Outcome {
+    fn assess(&mut self, read: &Newest, inventory: &Inventory) -> Outcome {
         let Some(base) = self.base.clone() else {
             return Outcome::Partial(Why::NotSwept);
         };
@@ -390,26 +378,8 @@ impl Recent {
             Trust::Unproven | Trust::Proven | Trust::Broken => self.trust,
         };
 
-        // A write that commits late and that this read does not show was stamped before the last
-        // read began, but less than T_settle before; so it is below the mark by less, and there is
-        // none if the mark has stood still for T_settle.
-        let is_deep = read.has_ended
-            || read
-                .oldest
-                .zip(floor)
-                .is_some_and(|(oldest, floor)| oldest.precedes_by(floor, self.settle));
-        let settled_at = time::after_span(base.moved_at, self.settle);
-        let mark = read.head;
-        let has_moved = mark.map(|mark| mark.stamp) > floor;
-        let moved_at = if has_moved { now } else { base.moved_at };
-        if !is_deep && base.begun < settled_at {
-            let settled_at = time::after_span(moved_at, self.settle);
-            self.sweep_due = self.sweep_due.max(Some(settled_at));
-        }
         self.base = Some(Base {
-            mark,
-            moved_at,
-            begun: read.begun,
+            mark: read.head,
             is_usable: true,
         });
         match self.trust {
@@ -419,13 +389,8 @@ impl Recent {
         }
     }
 
-    /// Takes in a sweep that began at `begun` and ended at `now`.
-    pub fn swept(
-        &mut self,
-        occasion: Occasion,
-        (begun, now): (Timestamp, Timestamp),
-        sweep: &Inventory,
-    ) {
+    /// Takes in a sweep that began at `begun`.
+    pub fn swept(&mut self, occasion: Occasion, begun: Timestamp, sweep: &Inventory) {
         let stamps: Option<Vec<(Stamp, RegistryId)>> = sweep
             .records()
             .map(|record| Some((Stamp::of(record)?, record.id)))
@@ -442,14 +407,11 @@ impl Recent {
             (Trust::Broken, Occasion::Poll) => Trust::Unproven,
             (trust, Occasion::Poll | Occasion::Demand) => trust,
         };
-        self.sweep_due = self.sweep_due.filter(|due| begun < *due);
         self.base = Some(Base {
             mark: mark.map(|(stamp, id)| Mark {
                 stamp: *stamp,
                 id: Some(*id),
             }),
-            moved_at: now,
-            begun,
             is_usable,
         });
     }
@@ -541,13 +503,6 @@ impl Recent {
         !self.lists_lag
             && !expected.any(|expected| expected.missed.is_some())
             && !suspects.any(|suspect| suspect.is_own)
-    }
-
-    /// The time from which a sweep shows what committed too late for the reads so far; `None` if
-    /// they missed nothing. It moves on as long as a burst lasts. A poll's sweep at or after it
-    /// serves.
-    pub fn sweep_due(&self) -> Option<Timestamp> {
-        self.sweep_due
     }
 }
 

@@ -277,8 +277,7 @@ impl State {
                 false => Occasion::Demand,
             };
             self.order_is_refused &= occasion == Occasion::Demand;
-            self.recent
-                .swept(occasion, (begun, clock::now()), inventory);
+            self.recent.swept(occasion, begun, inventory);
             self.swept_at = Some(begun);
         }
         self.keep(it, begun, observation)
@@ -310,7 +309,7 @@ impl State {
         self.observed = None;
         it.notes().newest = None;
         let mut inventory = self.inventory.take()?;
-        let outcome = self.recent.merge(read, &mut inventory, clock::now());
+        let outcome = self.recent.merge(read, &mut inventory);
         self.know(it, &inventory);
         if let Outcome::Partial(why) = outcome {
             tracing::debug!(%instance, ?why, "the newest changes do not tell everything");

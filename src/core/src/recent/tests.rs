@@ -69,6 +69,7 @@ enum Total {
 #[derive(Clone)]
 struct Version {
     visible_at: i64,
+    is_late: bool,
     state: Option<State>,
 }
 
@@ -120,6 +121,7 @@ impl World {
         };
         let version = Version {
             visible_at: self.now + late + self.habits.lag,
+            is_late: late > 0,
             state: lives.then_some(State {
                 text: self.n_texts,
                 stamp,
@@ -248,8 +250,7 @@ impl Bed {
         let begun = at(self.world.now);
         let sweep = self.world.sweep();
         self.world.now += 1;
-        self.recent
-            .swept(occasion, (begun, at(self.world.now)), &sweep);
+        self.recent.swept(occasion, begun, &sweep);
         self.inventory = Arc::new(sweep);
     }
 
@@ -274,8 +275,7 @@ impl Bed {
         self.world.now += 1;
         let ids = |of: &Inventory| of.records().map(|r| r.id).collect::<BTreeSet<_>>();
         let before = ids(&self.inventory);
-        let now = at(self.world.now);
-        let outcome = self.recent.merge(read, &mut self.inventory, now);
+        let outcome = self.recent.merge(read, &mut self.inventory);
         // No absence is claimed.
         assert!(before.is_subset(&ids(&self.inventory)));
         Some(outcome)
@@ -516,31 +516,28 @@ fn an_own_write_below_the_mark_proves_nothing() {
 }
 
 #[test]
-fn a_sweep_is_due_unless_a_read_showed_all_that_may_have_committed_late() {
-    let due_after_a_write = |n: i64, quiet_millis: i64| {
-        let mut bed = Bed::new(Habits::default(), n);
+fn what_committed_late_shows_unless_a_page_of_others_was_stamped_since() {
+    for (n_others, shows) in [(10, true), (150, false)] {
+        let mut bed = Bed::new(Habits::default(), 500);
         bed.write(Some(1));
-        bed.sweep(Occasion::Demand);
-        bed.world.now += quiet_millis;
-        bed.write(Some(1));
-        bed.quiet();
-        bed.recent.sweep_due().is_some()
-    };
-    // All that there is.
-    assert!(!due_after_a_write(1, 1_000));
-    // The page reaches down to records that are older than the mark by more than T_settle.
-    assert!(!due_after_a_write(50, 1_000));
-    // 500 were created in the 150 s before; the page shows those of the last 30 s.
-    let mut bed = Bed::new(Habits::default(), 500);
-    for _ in 0..101 {
-        bed.write(None);
+        assert_eq!(bed.quiet(), Some(Outcome::Current));
+        // Stamped now, and lists show it a minute later.
+        bed.world.put(7, 60_000, true);
+        for _ in 0..n_others {
+            bed.world.create(0);
+            bed.world.now += 100;
+        }
+        assert_eq!(bed.quiet(), Some(Outcome::Current));
+        bed.world.now += 60_000;
+        assert_eq!(bed.quiet(), Some(Outcome::Current));
+        let is_shown = |bed: &Bed| {
+            let state = bed.world.state(7, bed.world.now).expect("alive");
+            bed.inventory.get(RegistryId(7)) == Some(&bed.world.record(7, state))
+        };
+        assert_eq!(is_shown(&bed), shows, "{n_others}");
+        bed.sweep(Occasion::Poll);
+        assert!(is_shown(&bed), "{n_others}");
     }
-    bed.sweep(Occasion::Demand);
-    bed.write(Some(1));
-    bed.quiet();
-    assert!(bed.recent.sweep_due().is_some());
-    // The mark stood still for as long as a write may take.
-    assert!(!due_after_a_write(500, 121_000));
 }
 
 #[test]
@@ -557,12 +554,6 @@ fn a_burst_is_read_over_several_pages_and_page_0_again() {
     );
     assert_eq!(bed.n_pages, 4);
     assert_eq!(*bed.inventory, bed.world.sweep());
-    assert!(bed.recent.sweep_due().is_some());
-    bed.sweep(Occasion::Poll);
-    assert!(bed.recent.sweep_due().is_some(), "it came too early");
-    bed.world.now += 121_000;
-    bed.sweep(Occasion::Poll);
-    assert_eq!(bed.recent.sweep_due(), None);
     // Half of a sweep at most, and a page.
     let mut bed = Bed::new(Habits::default(), 300);
     for _ in 0..100 {
@@ -608,13 +599,14 @@ fn registries_that_all_changed_at_once_are_swept() {
     assert_eq!(bed.recent.reads(), Read::Newest);
 }
 
-/// Every record that lists showed when the read began, and that nobody wrote since, is as it was.
+/// Every record that lists showed when the read began, that nobody wrote since and none of whose writes committed
+/// late, is as it was.
 fn check_current(bed: &Bed, begun: i64, seed: u64) {
     for (id, state) in bed.world.visible(begun) {
         let touched = &bed.world.versions[&id];
         if touched
             .iter()
-            .any(|v| v.visible_at > begun && v.visible_at <= bed.world.now)
+            .any(|v| v.is_late || v.visible_at > begun && v.visible_at <= bed.world.now)
         {
             continue;
         }
@@ -727,9 +719,7 @@ fn run(seed: u64) -> (usize, usize) {
                 world.now += 1;
             }
         });
-        // What commits late is named by the sweep that it needs.
-        let may_be_late = is_late && bed.recent.sweep_due().is_some();
-        let is_told = !may_be_late && !lies && bed.world.now > back_until;
+        let is_told = !lies && bed.world.now > back_until;
         if outcome == Some(Outcome::Current) {
             n_current += 1;
             if is_told {

@@ -51,8 +51,7 @@ impl Known {
         let begun = clock::now();
         let listed = self.client.reader().list(&instance()).await;
         let listed = listed.expect("listed");
-        self.recent
-            .swept(Occasion::Poll, (begun, clock::now()), &listed);
+        self.recent.swept(Occasion::Poll, begun, &listed);
         self.inventory = Arc::new(listed);
     }
 
@@ -67,8 +66,7 @@ impl Known {
             return Ok(None);
         };
         let read = self.client.reader().newest(&instance(), read).await?;
-        let now = clock::now();
-        Ok(Some(self.recent.merge(read, &mut self.inventory, now)))
+        Ok(Some(self.recent.merge(read, &mut self.inventory)))
     }
 
     async fn edit(&mut self, id: RegistryId) {
