@@ -2,9 +2,13 @@
 //! vendor's own SDK judge the simulator. `cargo dev faults`: the same for the tests of the scenarios. Knows no single test.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
+
+use rustix::process::nice;
 
 use crate::assets::Assets;
 use crate::bed::{
@@ -38,9 +42,11 @@ fn parts(
     minor: Option<&str>,
 ) -> Result<(), Error> {
     let (executables, plane) = bed(summary, folder, minor)?;
-    // Else the first test that needs it builds it, and nobody sees why that takes minutes.
-    let provided = summary.part("promtool", || {
-        promtool::provide().map(|_| ((), OK.to_owned()))
+    // Built beside the tests, which mostly wait: at the lowest priority, which is the thread's own on Linux and that of the
+    // processes that it starts. Who needs it before waits for it.
+    let promtool = thread::spawn(|| {
+        let _ = nice(LOWEST_PRIORITY);
+        promtool::provide()
     });
     let tested = summary.part("cargo test", || {
         let words = filters.iter().map(String::as_str);
@@ -50,6 +56,10 @@ fn parts(
             command.env(assets::GIVEN, plane.assets_folder());
         }
         cargo::stream(command).map(|()| ((), OK.to_owned()))
+    });
+    let provided = summary.part("promtool", || {
+        let provided = promtool.join().unwrap_or_else(|panic| resume_unwind(panic));
+        provided.map(|_| ((), OK.to_owned()))
     });
     plane.stop();
     if minor.is_some() || !filters.is_empty() {
@@ -124,6 +134,7 @@ pub fn model() -> Result<(), Error> {
 }
 
 const OK: &str = "ok";
+const LOWEST_PRIORITY: i32 = 19;
 
 #[derive(Default)]
 struct Summary(Vec<(&'static str, String, String)>);
