@@ -115,8 +115,9 @@ fn unread_log(bed: &Bed, site: &Site) {
     bed.terminate();
 }
 
-/// More than a pipe and what waits before it hold of the lines about them.
-const UNREAD: usize = 60;
+/// A pipe holds 64 KiB, and the audit line of a create has more than 400 bytes: whatever else is told, and when, it is
+/// full before 170 are made.
+const UNREAD: usize = 250;
 
 fn names(prefix: &str, n: usize) -> Vec<String> {
     (0..n).map(|n| format!("{prefix}-{n}")).collect()

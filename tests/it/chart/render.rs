@@ -286,6 +286,7 @@ fn contradictions_are_refused_with_a_sentence() {
         "metrics.service.enabled=false,metrics.serviceMonitor.enabled=true",
         "metrics.port=8081",
         "reconcile.settle=39s",
+        "reconcile.settle=2s,reconcile.writeDeadline=1s",
         "replicaCount=2,leaderElection.enabled=false",
         "replicaCount=2,reconcile.writeDeadline=21s",
         "leaderElection.enabled=true,leaderElection.leaseDuration=59s",
