@@ -142,7 +142,7 @@ async fn end(
         _ => Ok(()),
     };
     let mut stalled = false;
-    let is_told = written.is_ok() && summary.verdict.is_of_object();
+    let is_told = written.is_ok() && (new.is_some() || summary.verdict.is_of_object());
     if let Some(object) = summary.object.as_ref().filter(|_| is_told) {
         tell(context, object, new.as_ref(), &summary, now);
         let status = new.as_ref().unwrap_or(&object.status);

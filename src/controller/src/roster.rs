@@ -204,7 +204,7 @@ impl Roster {
     }
 
     /// A check ended so. Says how often in a row the cloud was asked in vain.
-    pub(super) fn failures(&mut self, name: &str, recheck: Recheck) -> u32 {
+    pub(super) fn checked(&mut self, name: &str, recheck: Recheck) -> u32 {
         let Some(entry) = self.accounts.get_mut(name) else {
             return 0;
         };
@@ -285,15 +285,15 @@ mod tests {
         let mut roster = Roster::default();
         roster.fits("a", account(1), at(0));
         let backoff = Recheck::Backoff { min_secs: 0 };
-        let mut ends = |recheck| roster.failures("a", recheck);
+        let mut ends = |recheck| roster.checked("a", recheck);
         assert_eq!([ends(backoff), ends(backoff)], [1, 2]);
         assert_eq!([ends(Recheck::Soon), ends(backoff)], [0, 1]);
         // Our own write of its status.
         roster.fits("a", account(1), at(1));
-        assert_eq!(roster.failures("a", backoff), 2);
+        assert_eq!(roster.checked("a", backoff), 2);
         roster.fits("a", account(2), at(2));
-        assert_eq!(roster.failures("a", backoff), 1);
-        assert_eq!(roster.failures("b", backoff), 0);
+        assert_eq!(roster.checked("a", backoff), 1);
+        assert_eq!(roster.checked("b", backoff), 0);
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Loop {
         let recheck = refreshed
             .as_ref()
             .map_or(Recheck::Refresh, |(_, refreshed)| refreshed.recheck);
-        let failures = self.roster.failures(&name, recheck);
+        let failures = self.roster.checked(&name, recheck);
         let wait = match recheck {
             Recheck::Refresh => clock::jittered(REFRESH),
             Recheck::Soon => clock::jittered(self.secret_retry),

@@ -17,7 +17,7 @@ use crate::plan::Foreign;
 use crate::reconcile::{Keep, Memory, Removed, Windows, Work};
 use crate::time::after;
 
-/// How long a Secret that lacks a key may be on its way.
+/// How long a Secret that lacks a key may be on its way, and how long one may fail to be read before that is told.
 pub(crate) const SECRET_GRACE_SECS: i64 = 60;
 
 /// How a reconcile ended.
@@ -156,7 +156,10 @@ impl Verdict {
     pub fn is_tried_again(&self) -> bool {
         matches!(
             self,
-            Verdict::Swr { .. } | Verdict::NoAccount(_) | Verdict::NoCredential { .. }
+            Verdict::Swr { .. }
+                | Verdict::NoAccount(_)
+                | Verdict::NoCredential { .. }
+                | Verdict::KubernetesRefuses
         )
     }
 

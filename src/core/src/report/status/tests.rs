@@ -373,7 +373,14 @@ fn a_secret_that_the_api_server_does_not_give_is_told_when_that_lasts() {
 }
 
 #[test]
-fn what_kubernetes_refuses_for_good_is_told() {
+fn what_kubernetes_refuses_for_good_is_told_and_a_request_for_it_stays_open() {
+    let object = Object {
+        requested_at: Some("now".to_owned()),
+        ..fresh()
+    };
+    let refused = summary(object, Verdict::KubernetesRefuses);
+    let written = status(&refused, &WINDOWS, at(2_000)).expect("it is told");
+    assert_eq!(written.last_handled_reconcile_at, None);
     check(
         fresh(),
         Verdict::KubernetesRefuses,
